@@ -1,0 +1,94 @@
+-- prelude: what every script of a campaign begins with. Its text is put before the text of each of them.
+--
+-- The campaign hash   onrush:{id}:campaign
+--   generation          lives of the campaign in Redis, from 1; one more each time it was rebuilt
+--   version             version of the campaign's row that was put last
+--   armed               1 once the database knows that the campaign was put; claims are refused before
+--   lost                1 once anyone has found less here than was known to exist; only a rebuild removes it
+--   stock, left         units on offer; units that nobody holds
+--   next                the highest number that was given
+--   given_back          claims that were given back
+--   limit               units that one user may hold
+--   user_max            claims that one user may ever make, given back or not
+--   opens_at, closes_at milliseconds since 1970; 0 = always open, 0 = never closes
+--   paused, closed      0 | 1
+--   epoch               one more at each change that may end a refusal
+--   fact_no             facts that were ever written
+--   outbox_facts        facts that wait in the outbox; outbox_max is their limit
+--   last_now            the time of the last decision, in ms: time never runs back
+--   definition          the campaign as JSON, for the nodes; no script reads it
+--
+-- A claim's record    onrush:{id}:claims    number -> user US claimed_at US attempt US state US generation
+-- A user's record     onrush:{id}:holders   user -> number:attempt:state,number:attempt:state,...
+-- A claim's state is one letter: l live, g given back, r redeemed.
+--
+-- An outbox entry     onrush:{id}:outbox    v 1, g generation, at ms, n facts in it, f facts joined by RS
+-- A fact              fact_no US kind US change of stock US number US the claim's generation US user US attempt
+--
+-- US and RS are control characters, which no id may contain.
+local US, RS = '\31', '\30'
+local LOST, UNARMED, OUTBOX_FULL = 'lost', 'unarmed', 'outbox_full'
+
+-- Reads the campaign. Answers nil if it is lost: marked so, missing, of an older generation than the node knows, or
+-- behind the highest fact that the node has seen of it. Whoever notices marks it for everyone.
+local function enter(key, at, known_generation, known_fact_no)
+  local f = redis.call('HMGET', key, 'generation', 'fact_no', 'lost', 'armed', 'stock', 'left', 'next', 'given_back',
+    'limit', 'user_max', 'opens_at', 'closes_at', 'paused', 'closed', 'epoch', 'outbox_facts', 'outbox_max', 'last_now',
+    'version')
+  local generation, fact_no = tonumber(f[1] or 0), tonumber(f[2] or 0)
+  known_generation, known_fact_no = tonumber(known_generation), tonumber(known_fact_no)
+  local behind = generation == 0 or generation < known_generation
+    or (generation == known_generation and fact_no < known_fact_no)
+  if f[3] or behind then
+    if not f[3] then redis.call('HSET', key, 'lost', 1) end
+    return nil
+  end
+  local now = tonumber(at)
+  if not now then
+    local t = redis.call('TIME')
+    now = t[1] * 1000 + math.floor(t[2] / 1000)
+  end
+  return {
+    key = key, generation = generation, fact_no = fact_no, armed = f[4] == '1', stock = tonumber(f[5]),
+    left = tonumber(f[6]), next = tonumber(f[7]), given_back = tonumber(f[8]), limit = tonumber(f[9]),
+    user_max = tonumber(f[10]), opens_at = tonumber(f[11]), closes_at = tonumber(f[12]), paused = f[13] == '1',
+    closed = f[14] == '1', epoch = tonumber(f[15]), outbox_facts = tonumber(f[16]), outbox_max = tonumber(f[17]),
+    now = math.max(now, tonumber(f[18])), version = tonumber(f[19]), facts = {},
+  }
+end
+
+-- Notes a fact, to be written by `leave`.
+local function fact(c, kind, change, number, claim_generation, user, attempt)
+  c.fact_no = c.fact_no + 1
+  c.facts[#c.facts + 1] = c.fact_no .. US .. kind .. US .. change .. US .. number .. US .. claim_generation
+    .. US .. user .. US .. attempt
+end
+
+-- Writes the noted facts as one outbox entry, and the counters that belong to them.
+local function leave(c, outbox)
+  local n = #c.facts
+  redis.call('XADD', outbox, '*', 'v', 1, 'g', c.generation, 'at', c.now, 'n', n, 'f', table.concat(c.facts, RS))
+  redis.call('HSET', c.key, 'fact_no', c.fact_no, 'left', c.left, 'next', c.next, 'given_back', c.given_back,
+    'epoch', c.epoch, 'outbox_facts', c.outbox_facts + n, 'last_now', c.now)
+end
+
+-- What every reply begins with, after its code.
+local function head(code, c)
+  return { code, c.now, c.generation, c.epoch, c.fact_no, c.left, c.outbox_facts }
+end
+
+local function split_claim(record)
+  local user, at, attempt, state, generation =
+    string.match(record, '^(.-)' .. US .. '(%d+)' .. US .. '(.-)' .. US .. '(%a)' .. US .. '(%d+)$')
+  return { user = user, at = at, attempt = attempt, state = state, generation = generation }
+end
+
+-- Writes a claim's new state into both of its records.
+local function set_state(holders, claims, number, claim, state)
+  redis.call('HSET', claims, number,
+    claim.user .. US .. claim.at .. US .. claim.attempt .. US .. state .. US .. claim.generation)
+  local record = redis.call('HGET', holders, claim.user)
+  local _, last = string.find(record, ':' .. claim.attempt .. ':', 1, true)
+  redis.call('HSET', holders, claim.user, string.sub(record, 1, last) .. state .. string.sub(record, last + 2))
+end
+
