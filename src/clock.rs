@@ -1,0 +1,70 @@
+//! What time is it? The only place that asks the operating system, so that times have one form everywhere.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+use time::{OffsetDateTime, UtcOffset};
+
+/// A moment, in whole milliseconds since 1970 UTC: what Redis decides in and what answers show.
+///
+/// As JSON it is RFC 3339 with `Z` and milliseconds; any offset is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Millis(pub i64);
+
+impl Millis {
+    /// This node's clock. Decisions take Redis' clock instead, on which all nodes agree.
+    #[must_use]
+    pub fn now() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "this is the one place that asks")]
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).expect("this machine's clock is past 1970");
+        Self(i64::try_from(since_1970.as_millis()).expect("the year is below 292 million"))
+    }
+
+    /// Reads RFC 3339; fractions of a millisecond are cut off.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Self)
+    }
+
+    /// RFC 3339 in UTC with milliseconds: `2026-12-01T01:00:00.000Z`.
+    #[must_use]
+    pub fn to_rfc3339(self) -> String {
+        let layout =
+            format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
+            .ok()
+            .and_then(|moment| moment.to_offset(UtcOffset::UTC).format(&layout).ok())
+            .unwrap_or_else(|| format!("{} ms since 1970", self.0))
+    }
+}
+
+impl Serialize for Millis {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.to_rfc3339())
+    }
+}
+
+impl<'de> Deserialize<'de> for Millis {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not a time in RFC 3339"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_offset_in_and_z_with_milliseconds_out() {
+        let seoul = Millis::parse("2026-12-01T10:00:00.5+09:00").unwrap();
+        assert_eq!(seoul.to_rfc3339(), "2026-12-01T01:00:00.500Z");
+        assert_eq!(Millis::parse("1969-12-31T23:59:59.9995Z"), Some(Millis(-1)));
+        for bad in ["", "2026-12-01", "2026-12-01T01:00:00", "2026-13-01T01:00:00Z", "now"] {
+            assert_eq!(Millis::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! What is set? Every setting, read once at boot from the embedded defaults, a file and the environment, and checked.
+//!
+//! `config/default.toml` says what each setting means, in which unit and within which limits.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Toml};
+use serde::Deserialize;
+use thiserror::Error;
+
+/// The settings that are built in.
+pub const DEFAULT: &str = include_str!("../config/default.toml");
+
+/// Where `make run` leaves the settings of a development machine.
+const DEVELOPMENT_FILE: &str = ".local/onrush.toml";
+
+/// Why there is no configuration.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// A value of the wrong type, an unknown setting, an unreadable file.
+    #[error("configuration: {0}")]
+    Unreadable(#[from] Box<figment::Error>),
+    /// Settings outside their limits, all of them.
+    #[error("configuration: {}", .0.join("; "))]
+    OutOfLimits(Vec<String>),
+}
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident { $($field:ident: $kind:ty),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[expect(missing_docs, reason = "config/default.toml documents each setting, once")]
+        pub struct $name { $(pub $field: $kind),+ }
+    };
+}
+
+section!(
+    /// All settings, by section.
+    Config {
+        http: Http, auth: Auth, coupon: Coupon, claim: Claim, campaign: Campaign, redis: Redis, postgres: Postgres,
+        kafka: Kafka, relay: Relay, ledger: Ledger, audit: Audit, telemetry: Telemetry,
+    }
+);
+section!(
+    /// The server.
+    Http {
+        listen: SocketAddr, public_url: String, connections_max: usize, backlog_max: u32, body_bytes_max: usize,
+        header_bytes_max: usize, header_timeout_ms: u64, request_timeout_ms: u64, drain_timeout_ms: u64,
+        cors_origins: Vec<String>, metrics_open: bool,
+    }
+);
+section!(
+    /// Who may call.
+    Auth { hs256_secret: String, leeway_s: u64, operator_token_sha256: Vec<String> }
+);
+section!(
+    /// How coupon codes are signed.
+    Coupon { key_id: u8, key_hex: String }
+);
+section!(
+    /// Claims on their way to Redis.
+    Claim { batch_max: usize, in_flight_max: usize, campaign_in_flight_max: usize, queue_wait_ms_max: u64 }
+);
+section!(
+    /// Campaigns and how nodes keep up with them.
+    Campaign {
+        campaigns_max: usize, reread_ms: u64, put_again_ms: u64, counters_age_ms_max: u64,
+        claims_per_user_factor: u32, outbox_facts_max: u64,
+    }
+);
+section!(
+    /// The store that decides.
+    Redis {
+        url: String, key_prefix: String, pool_max: usize, command_timeout_ms: u64, reconnect_ms: u32,
+        waiting_commands_max: usize,
+    }
+);
+section!(
+    /// The store that remembers.
+    Postgres {
+        url: String, schema: String, connections_max: u32, acquire_timeout_ms: u64, statement_timeout_ms: u64,
+    }
+);
+section!(
+    /// What carries.
+    Kafka {
+        brokers: String, facts_topic: String, ledger_group: String, partitions: i32, replication: i32,
+        min_insync_replicas: i32, retention_h: u64, delivery_timeout_ms: u64, request_timeout_ms: u64,
+    }
+);
+section!(
+    /// From the outbox to Kafka.
+    Relay { lease_ms: u64, entries_max: u64, sweep_ms: u64, retry_ms: u64, campaigns_at_once_max: usize }
+);
+section!(
+    /// From Kafka to the database.
+    Ledger {
+        batch_every_ms: u64, batch_max: usize, buffer_facts_max: usize, rows_per_second_max: u64,
+        throttle_reread_ms: u64, retry_ms: u64,
+    }
+);
+section!(
+    /// The comparison of all stores.
+    Audit { recount_max: u64 }
+);
+section!(
+    /// What is said about it all.
+    Telemetry { log: String, log_format: LogFormat }
+);
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+impl Config {
+    /// Reads the defaults, then the file, then the environment. Checks types and limits, but not that the secrets are
+    /// there: see [`Config::check_secrets`].
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Toml::string(DEFAULT));
+        if let Some(path) = file {
+            figment = figment.merge(Toml::file_exact(path));
+        } else if let Some(path) = Self::usual_file() {
+            figment = figment.merge(Toml::file_exact(path));
+        }
+        // An empty variable is one that is not set: scripts pass on what they may not have.
+        let env = Env::prefixed("ONRUSH__").filter_map(|key| {
+            let name = format!("ONRUSH__{}", key.as_str());
+            #[expect(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
+            let is_set = std::env::var(name).is_ok_and(|value| !value.is_empty());
+            is_set.then(|| key.into())
+        });
+        let config: Self = figment.merge(env.split("__")).extract().map_err(Box::new)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn usual_file() -> Option<PathBuf> {
+        #[expect(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
+        let named = std::env::var_os("ONRUSH_CONFIG").filter(|name| !name.is_empty()).map(PathBuf::from);
+        named.or_else(|| Some(PathBuf::from(DEVELOPMENT_FILE)).filter(|path| path.exists()))
+    }
+
+    /// What only a server needs: the secrets that have no default.
+    pub fn check_secrets(&self) -> Result<(), ConfigError> {
+        let mut wrong = Limits::default();
+        wrong.unless(self.auth.hs256_secret.len() >= 32, "auth.hs256_secret must have 32 bytes or more");
+        wrong.unless(
+            self.coupon.key_hex.len() == 64 && self.coupon.key_hex.bytes().all(|b| b.is_ascii_hexdigit()),
+            "coupon.key_hex must be 64 hexadecimal digits",
+        );
+        wrong.unless(
+            self.auth.operator_token_sha256.iter().all(|hash| {
+                hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+            }),
+            "auth.operator_token_sha256 must be a list of 64 lower-case hexadecimal digits each",
+        );
+        wrong.verdict()
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let mut is = Limits::default();
+        let (http, claim, campaign, redis) = (&self.http, &self.claim, &self.campaign, &self.redis);
+        let (kafka, relay, ledger, postgres) = (&self.kafka, &self.relay, &self.ledger, &self.postgres);
+        is.within("http.connections_max", http.connections_max, 1..=1_000_000);
+        is.within("http.backlog_max", http.backlog_max, 1..=65_535);
+        is.within("http.body_bytes_max", http.body_bytes_max, 1_024..=16 << 20);
+        is.within("http.header_bytes_max", http.header_bytes_max, 8_192..=1 << 20);
+        is.within("http.header_timeout_ms", http.header_timeout_ms, 100..=600_000);
+        is.within("http.request_timeout_ms", http.request_timeout_ms, 100..=600_000);
+        is.within("http.drain_timeout_ms", http.drain_timeout_ms, 0..=600_000);
+        is.within("auth.leeway_s", self.auth.leeway_s, 0..=300);
+        is.within("coupon.key_id", self.coupon.key_id, 0..=15);
+        is.within("claim.batch_max", claim.batch_max, 1..=1_000);
+        is.within("claim.in_flight_max", claim.in_flight_max, 1..=1_000_000);
+        is.within("claim.campaign_in_flight_max", claim.campaign_in_flight_max, 1..=1_000_000);
+        is.within("claim.queue_wait_ms_max", claim.queue_wait_ms_max, 10..=60_000);
+        is.within("campaign.campaigns_max", campaign.campaigns_max, 1..=1_000_000);
+        is.within("campaign.reread_ms", campaign.reread_ms, 50..=60_000);
+        is.within("campaign.put_again_ms", campaign.put_again_ms, 100..=600_000);
+        is.within("campaign.counters_age_ms_max", campaign.counters_age_ms_max, 0..=1_000);
+        is.within("campaign.claims_per_user_factor", campaign.claims_per_user_factor, 1..=100);
+        is.within("campaign.outbox_facts_max", campaign.outbox_facts_max, 1..=10_000_000);
+        is.within("redis.pool_max", redis.pool_max, 1..=64);
+        is.within("redis.command_timeout_ms", redis.command_timeout_ms, 50..=60_000);
+        is.within("redis.reconnect_ms", redis.reconnect_ms, 10..=10_000);
+        is.within("redis.waiting_commands_max", redis.waiting_commands_max, 100..=1_000_000);
+        is.unless(
+            !redis.key_prefix.contains(['{', '}']) && redis.key_prefix.len() <= 64,
+            "redis.key_prefix must have at most 64 bytes and no braces: those mark a campaign's slot",
+        );
+        is.within("postgres.connections_max", postgres.connections_max, 2..=200);
+        is.within("postgres.acquire_timeout_ms", postgres.acquire_timeout_ms, 100..=60_000);
+        is.within("postgres.statement_timeout_ms", postgres.statement_timeout_ms, 100..=60_000);
+        is.unless(
+            !postgres.schema.is_empty()
+                && postgres.schema.len() <= 63
+                && postgres.schema.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'),
+            "postgres.schema must be 1 to 63 of a-z 0-9 _",
+        );
+        is.within("kafka.partitions", kafka.partitions, 1..=1_000);
+        is.within("kafka.replication", kafka.replication, 1..=9);
+        is.within("kafka.min_insync_replicas", kafka.min_insync_replicas, 1..=kafka.replication.max(1));
+        is.within("kafka.retention_h", kafka.retention_h, 1..=87_600);
+        is.within("kafka.delivery_timeout_ms", kafka.delivery_timeout_ms, 1_000..=600_000);
+        is.within("kafka.request_timeout_ms", kafka.request_timeout_ms, 1_000..=60_000);
+        is.within("relay.lease_ms", relay.lease_ms, 500..=600_000);
+        is.within("relay.entries_max", relay.entries_max, 1..=1_000);
+        is.within("relay.sweep_ms", relay.sweep_ms, 50..=60_000);
+        is.within("relay.retry_ms", relay.retry_ms, 10..=60_000);
+        is.within("relay.campaigns_at_once_max", relay.campaigns_at_once_max, 1..=1_000);
+        is.within("ledger.batch_every_ms", ledger.batch_every_ms, 10..=10_000);
+        is.within("ledger.batch_max", ledger.batch_max, 1..=10_000);
+        is.within("ledger.buffer_facts_max", ledger.buffer_facts_max, ledger.batch_max..=1_000_000);
+        is.within("ledger.rows_per_second_max", ledger.rows_per_second_max, ROWS_PER_SECOND);
+        is.within("ledger.throttle_reread_ms", ledger.throttle_reread_ms, 50..=800);
+        is.within("ledger.retry_ms", ledger.retry_ms, 50..=60_000);
+        is.within("audit.recount_max", self.audit.recount_max, 1_000..=100_000_000);
+        is.verdict()
+    }
+}
+
+/// What `rows_per_second_max` may be, at boot and when an operator sets it.
+pub const ROWS_PER_SECOND: RangeInclusive<u64> = 1..=10_000_000;
+
+/// Collects what is wrong, so that one boot names all of it.
+#[derive(Default)]
+struct Limits(Vec<String>);
+
+impl Limits {
+    fn within<N: PartialOrd + std::fmt::Display>(&mut self, name: &str, value: N, limits: RangeInclusive<N>) {
+        let text = format!("{name} is {value}, must be {} to {}", limits.start(), limits.end());
+        self.unless(limits.contains(&value), &text);
+    }
+
+    fn unless(&mut self, holds: bool, text: &str) {
+        if !holds {
+            self.0.push(text.to_owned());
+        }
+    }
+
+    fn verdict(self) -> Result<(), ConfigError> {
+        if self.0.is_empty() { Ok(()) } else { Err(ConfigError::OutOfLimits(self.0)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let figment = Figment::from(Toml::string(DEFAULT)).merge(Toml::string(text));
+        let config: Config = figment.extract().map_err(Box::new)?;
+        config.check().map(|()| config)
+    }
+
+    #[test]
+    fn the_defaults_are_within_their_limits() {
+        load("").unwrap();
+    }
+
+    #[test]
+    fn every_setting_beyond_its_limit_is_named() {
+        let error = load("claim.batch_max = 0\nledger.buffer_facts_max = 1").unwrap_err().to_string();
+        assert!(error.contains("claim.batch_max is 0, must be 1 to 1000"), "{error}");
+        assert!(error.contains("ledger.buffer_facts_max"), "{error}");
+    }
+
+    #[test]
+    fn a_setting_that_does_not_exist_is_refused() {
+        assert!(load("claim.batch_maximum = 5").unwrap_err().to_string().contains("batch_maximum"));
+    }
+
+    #[test]
+    fn a_server_has_no_default_secrets() {
+        let error = load("").unwrap().check_secrets().unwrap_err().to_string();
+        assert!(error.contains("auth.hs256_secret") && error.contains("coupon.key_hex"), "{error}");
+    }
+}

@@ -1,0 +1,203 @@
+//! What happened? A fact is what a script decided, written by that script; it is all that rooms tell each other.
+//!
+//! It has two forms: a line of an outbox entry, as the Lua prelude writes it, and JSON in Kafka.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::ids::{CampaignId, UserId};
+
+/// The version of both forms. A reader refuses a version that it does not know.
+pub const SCHEMA_VERSION: u32 = 1;
+
+const UNIT_SEPARATOR: char = '\u{1f}';
+const RECORD_SEPARATOR: char = '\u{1e}';
+
+/// What a fact says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The campaign was put into Redis for the first time; the change is its stock.
+    Created,
+    /// A unit was given to a user.
+    Claimed,
+    /// A claim was returned, and its unit is free again.
+    GivenBack,
+    /// A claim's coupon was used.
+    Redeemed,
+    /// Units were added.
+    StockRaised,
+    /// Units were taken away, before the campaign opened.
+    StockLowered,
+}
+
+impl Kind {
+    /// The word for it in both forms and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Claimed => "claimed",
+            Self::GivenBack => "given_back",
+            Self::Redeemed => "redeemed",
+            Self::StockRaised => "stock_raised",
+            Self::StockLowered => "stock_lowered",
+        }
+    }
+
+    fn of(word: &str) -> Option<Self> {
+        [Self::Created, Self::Claimed, Self::GivenBack, Self::Redeemed, Self::StockRaised, Self::StockLowered]
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
+    }
+}
+
+/// The claim that a fact is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FactClaim {
+    /// The claim's number, from 1.
+    pub number: u64,
+    /// The generation in which the claim was given, not the one in which the fact was written.
+    pub generation: u32,
+    /// Whose claim it is.
+    pub user: String,
+    /// The attempt that made it.
+    pub attempt: String,
+}
+
+/// One decision, with all that the ledger needs of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact {
+    /// See [`SCHEMA_VERSION`].
+    pub v: u32,
+    /// The campaign that it is about.
+    pub campaign: String,
+    /// The campaign's generation when it was written.
+    pub generation: u32,
+    /// Counts all facts of the campaign, from 1.
+    pub fact_no: u64,
+    /// What it says.
+    pub kind: Kind,
+    /// By how many units the campaign's free stock changed.
+    pub change: i64,
+    /// When it was decided, in milliseconds since 1970, by Redis' clock.
+    pub at: i64,
+    /// The claim that it is about; a change of stock is about none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub claim: Option<FactClaim>,
+}
+
+/// Why bytes are no fact. Such bytes are poison: no retry helps.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NotAFact {
+    /// A version of another program.
+    #[error("schema version {0}, known is {SCHEMA_VERSION}")]
+    Version(u32),
+    /// Not the form that is expected.
+    #[error("{0}")]
+    Form(String),
+}
+
+impl Fact {
+    /// Kafka's key. All facts of one user of a campaign are in one partition, in order.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let user = self.claim.as_ref().map_or("", |claim| &claim.user);
+        format!("{}:{user}", self.campaign)
+    }
+
+    /// Kafka's value.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a fact has no map with keys that are no strings")
+    }
+
+    /// Reads Kafka's value.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, NotAFact> {
+        #[derive(Deserialize)]
+        struct Version {
+            v: u32,
+        }
+        let form = |error: serde_json::Error| NotAFact::Form(error.to_string());
+        let Version { v } = serde_json::from_slice(bytes).map_err(form)?;
+        if v != SCHEMA_VERSION {
+            return Err(NotAFact::Version(v));
+        }
+        let fact: Self = serde_json::from_slice(bytes).map_err(form)?;
+        let well_formed = fact.campaign.parse::<CampaignId>().is_ok()
+            && fact.claim.as_ref().is_none_or(|claim| claim.user.parse::<UserId>().is_ok());
+        if well_formed { Ok(fact) } else { Err(NotAFact::Form("an id that is none".into())) }
+    }
+}
+
+/// The fields that all facts of one outbox entry share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EntryHead {
+    /// Schema version, field `v`.
+    pub v: u32,
+    /// Field `g`.
+    pub generation: u32,
+    /// Milliseconds since 1970, field `at`.
+    pub at: i64,
+}
+
+/// Reads field `f` of an outbox entry: the facts of one script call, in the order of decision.
+pub fn read_entry(campaign: &CampaignId, head: EntryHead, facts: &str) -> Result<Vec<Fact>, NotAFact> {
+    if head.v != SCHEMA_VERSION {
+        return Err(NotAFact::Version(head.v));
+    }
+    facts.split(RECORD_SEPARATOR).map(|line| read_line(campaign, head, line)).collect()
+}
+
+fn read_line(campaign: &CampaignId, head: EntryHead, line: &str) -> Result<Fact, NotAFact> {
+    let bad = || NotAFact::Form(format!("outbox line {line:?}"));
+    let fields: Vec<&str> = line.split(UNIT_SEPARATOR).collect();
+    let [fact_no, kind, change, number, generation, user, attempt] = fields[..] else { return Err(bad()) };
+    let number: u64 = number.parse().map_err(|_| bad())?;
+    let claim = (number > 0).then(|| {
+        Ok(FactClaim {
+            number,
+            generation: generation.parse().map_err(|_| bad())?,
+            user: user.to_owned(),
+            attempt: attempt.to_owned(),
+        })
+    });
+    Ok(Fact {
+        v: head.v,
+        campaign: campaign.as_str().to_owned(),
+        generation: head.generation,
+        fact_no: fact_no.parse().map_err(|_| bad())?,
+        kind: Kind::of(kind).ok_or_else(bad)?,
+        change: change.parse().map_err(|_| bad())?,
+        at: head.at,
+        claim: claim.transpose()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outbox_entry_becomes_facts_and_facts_survive_kafka() {
+        let head = EntryHead { v: 1, generation: 2, at: 1_700_000_000_000 };
+        let text = "7\u{1f}claimed\u{1f}-1\u{1f}42\u{1f}2\u{1f}민지\u{1f}abc\u{1e}8\u{1f}stock_raised\u{1f}5\u{1f}0\u{1f}0\u{1f}\u{1f}";
+        let facts = read_entry(&"c".parse().unwrap(), head, text).unwrap();
+        assert_eq!(facts.len(), 2);
+        assert_eq!((facts[0].fact_no, facts[0].kind, facts[0].change), (7, Kind::Claimed, -1));
+        assert_eq!(facts[0].key(), "c:민지");
+        assert_eq!((facts[1].kind, facts[1].change, &facts[1].claim), (Kind::StockRaised, 5, &None));
+        for fact in facts {
+            assert_eq!(Fact::from_json(&fact.to_json()), Ok(fact));
+        }
+    }
+
+    #[test]
+    fn what_is_no_fact_says_why() {
+        assert_eq!(Fact::from_json(br#"{"v":2}"#), Err(NotAFact::Version(2)));
+        assert!(matches!(Fact::from_json(b"{}"), Err(NotAFact::Form(_))));
+        assert!(matches!(Fact::from_json(b"\xff"), Err(NotAFact::Form(_))));
+        let head = EntryHead { v: 1, generation: 1, at: 0 };
+        assert!(read_entry(&"c".parse().unwrap(), head, "1\u{1f}claimed").is_err());
+    }
+}

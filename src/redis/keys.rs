@@ -1,0 +1,88 @@
+//! Every key and channel, spelled once.
+//!
+//! | key | written by | read by |
+//! |---|---|---|
+//! | `{id}:campaign` | campaign, claim, relay (its outbox count) | campaign, claim, ledger (auditor) |
+//! | `{id}:holders`, `{id}:claims` | claim | claim, ledger (auditor) |
+//! | `{id}:outbox` | campaign, claim (append), relay (delete) | relay, ledger (auditor) |
+//! | `{id}:relay`, `{id}:fence` | relay | relay |
+//! | `directory` | campaign | campaign, relay |
+
+use super::Channel;
+use crate::ids::CampaignId;
+
+/// Spells keys with an installation's prefix.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    prefix: String,
+}
+
+/// The keys of one campaign. They share the hash tag `{id}`, so a cluster keeps them in one slot.
+#[derive(Debug, Clone)]
+pub struct CampaignKeys {
+    stem: String,
+}
+
+impl Keys {
+    /// The prefix may be empty; it has no braces.
+    #[must_use]
+    pub fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned() }
+    }
+
+    /// Of this campaign.
+    #[must_use]
+    pub fn of(&self, campaign: &CampaignId) -> CampaignKeys {
+        CampaignKeys { stem: format!("{}{{{campaign}}}", self.prefix) }
+    }
+
+    /// Sorted set: campaign id by the sequence of its last change.
+    #[must_use]
+    pub fn directory(&self) -> String {
+        format!("{}directory", self.prefix)
+    }
+
+    /// The channel's name in Redis.
+    #[must_use]
+    pub fn channel(&self, channel: Channel) -> String {
+        format!("{}{}", self.prefix, channel.name())
+    }
+}
+
+impl CampaignKeys {
+    /// Hash: stock, window, limit, counters, epoch. See `lua/prelude.lua`.
+    #[must_use]
+    pub fn campaign(&self) -> String {
+        format!("{}:campaign", self.stem)
+    }
+
+    /// Hash: user to number:attempt:state,...
+    #[must_use]
+    pub fn holders(&self) -> String {
+        format!("{}:holders", self.stem)
+    }
+
+    /// Hash: number to user, time, attempt, state, generation.
+    #[must_use]
+    pub fn claims(&self) -> String {
+        format!("{}:claims", self.stem)
+    }
+
+    /// Stream: facts that Kafka does not have yet.
+    #[must_use]
+    pub fn outbox(&self) -> String {
+        format!("{}:outbox", self.stem)
+    }
+
+    /// String with expiry: who relays the campaign.
+    #[must_use]
+    pub fn relay(&self) -> String {
+        format!("{}:relay", self.stem)
+    }
+
+    /// Counter: the last fencing token of a relay.
+    #[must_use]
+    pub fn fence(&self) -> String {
+        format!("{}:fence", self.stem)
+    }
+}

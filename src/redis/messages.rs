@@ -1,0 +1,48 @@
+//! Messages between nodes. They only hurry things up: whoever listens also looks by itself, since pub/sub forgets.
+
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+
+use fred::types::Message;
+
+/// What there is to hear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel {
+    /// A campaign's id: its definition has changed.
+    Changes,
+    /// A campaign's id: its outbox was empty and is not any more.
+    Outbox,
+}
+
+impl Channel {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Changes => "changes",
+            Self::Outbox => "outbox_filled",
+        }
+    }
+}
+
+/// What one listener hears.
+pub struct Messages {
+    channel: String,
+    incoming: Receiver<Message>,
+}
+
+impl Messages {
+    pub(super) fn new(channel: String, incoming: Receiver<Message>) -> Self {
+        Self { channel, incoming }
+    }
+
+    /// The next message's text; `None` where messages were missed, so that the listener looks by itself. Pends for
+    /// ever once the connection was closed for good. Safe to drop while it waits.
+    pub async fn next(&mut self) -> Option<String> {
+        loop {
+            match self.incoming.recv().await {
+                Ok(message) if *message.channel == *self.channel => return message.value.into_string(),
+                Ok(_) => {}
+                Err(RecvError::Lagged(_)) => return None,
+                Err(RecvError::Closed) => std::future::pending().await,
+            }
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! How do we speak to Redis? The only door to it: connections, every key, script calls, the outbox, messages.
+//!
+//! - No other room names the client library, spells a key or knows a channel.
+//! - All commands of one campaign travel on one connection, in the order in which they were given.
+//! - A script is called with exactly the keys that its header lists, or the program does not compile.
+
+mod keys;
+mod messages;
+mod outbox;
+mod reply;
+mod script;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use fred::clients::{Client, Pool, SubscriberClient};
+use fred::prelude::{
+    Builder, ClientLike, Config, ConnectionConfig, EventInterface, HashesInterface, Key, LuaInterface,
+    PerformanceConfig, PubsubInterface, ReconnectPolicy, SortedSetsInterface,
+};
+use fred::types::{ClusterHash, CustomCommand, InfoKind, MultipleKeys};
+use thiserror::Error;
+
+use crate::clock::Millis;
+use crate::config;
+use crate::ids::CampaignId;
+pub use keys::{CampaignKeys, Keys};
+pub use messages::{Channel, Messages};
+pub use outbox::{Entry, read_outbox};
+pub use reply::{Head, Reply};
+pub use script::Script;
+
+/// What one argument or one part of a reply is.
+pub type Value = fred::types::Value;
+
+/// What a call to Redis can fail with.
+#[derive(Debug, Error)]
+pub enum RedisError {
+    /// No answer, or none that says whether it happened. Repeat what is safe to repeat.
+    #[error("Redis did not answer: {0}")]
+    Unavailable(#[from] fred::error::Error),
+    /// An answer that the scripts never give: a bug, or another program's keys.
+    #[error("Redis answered what was not expected: {0}")]
+    Unexpected(String),
+    /// A server that would lose promises: boot fails.
+    #[error("this Redis is not fit for use: {0}")]
+    Unfit(String),
+}
+
+/// Connections to one Redis, and the names of our keys in it.
+pub struct Redis {
+    pool: Pool,
+    subscriber: SubscriberClient,
+    keys: Keys,
+}
+
+impl Redis {
+    /// Connects, and goes on connecting again whenever a connection breaks. Fails if Redis cannot be reached at all.
+    pub async fn connect(config: &config::Redis) -> Result<Self, RedisError> {
+        let mut builder = Builder::from_config(Config::from_url(&config.url)?);
+        let command_timeout = Duration::from_millis(config.command_timeout_ms);
+        builder
+            .set_policy(ReconnectPolicy::new_constant(0, config.reconnect_ms))
+            .set_connection_config(ConnectionConfig {
+                connection_timeout: command_timeout,
+                internal_command_timeout: command_timeout,
+                max_command_buffer_len: config.waiting_commands_max,
+                tcp: fred::types::config::TcpConfig { nodelay: Some(true), ..Default::default() },
+                ..Default::default()
+            })
+            .set_performance_config(PerformanceConfig {
+                default_command_timeout: command_timeout,
+                ..Default::default()
+            });
+        let pool = builder.build_pool(config.pool_max)?;
+        let subscriber = builder.build_subscriber_client()?;
+        pool.init().await?;
+        subscriber.init().await?;
+        // The task ends with the client.
+        drop(subscriber.manage_subscriptions());
+        Ok(Self { pool, subscriber, keys: Keys::new(&config.key_prefix) })
+    }
+
+    /// Refuses a Redis that throws keys away when its memory is full, or is too old for the scripts.
+    pub async fn check_fitness(&self) -> Result<(), RedisError> {
+        let client = self.pool.next();
+        let memory: String = client.info(Some(InfoKind::Memory)).await?;
+        let server: String = client.info(Some(InfoKind::Server)).await?;
+        let field = |info: &str, name: &str| {
+            info.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned()))
+        };
+        let policy = field(&memory, "maxmemory_policy").unwrap_or_default();
+        if policy != "noeviction" {
+            return Err(RedisError::Unfit(format!("maxmemory-policy is {policy:?}, must be noeviction")));
+        }
+        let version = field(&server, "redis_version").unwrap_or_default();
+        let major: u32 = version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
+        if major < 7 {
+            return Err(RedisError::Unfit(format!("version is {version:?}, must be 7.0 or newer")));
+        }
+        Ok(())
+    }
+
+    /// Every key that there is.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Whether Redis answers now.
+    pub async fn ping(&self) -> Result<(), RedisError> {
+        Ok(self.pool.next().ping(None).await?)
+    }
+
+    /// Redis' clock, by which everything is decided.
+    pub async fn time(&self) -> Result<Millis, RedisError> {
+        let command = CustomCommand::new_static("TIME", ClusterHash::Random, false);
+        let (seconds, micros): (i64, i64) = self.pool.next().custom(command, Vec::<Value>::new()).await?;
+        Ok(Millis(seconds * 1000 + micros / 1000))
+    }
+
+    /// Runs a script on the campaign's connection. Loads it first where Redis does not know it.
+    pub async fn call<const KEYS: usize>(
+        &self,
+        script: &Script<KEYS>,
+        campaign: &CampaignId,
+        keys: [String; KEYS],
+        args: Vec<Value>,
+    ) -> Result<Value, RedisError> {
+        let client = self.client_of(campaign);
+        let keys: MultipleKeys = keys.into_iter().map(Key::from).collect::<Vec<_>>().into();
+        let args = Value::Array(args);
+        // Cloned for the rare reload: the arguments are reference-counted bytes, their list is what is copied.
+        match client.evalsha(script.sha(), keys.clone(), args.clone()).await {
+            Err(error) if error.details().starts_with("NOSCRIPT") => {
+                tracing::info!(script = script.name(), "Redis does not know this script: loading it");
+                let _: Value = client.script_load(script.source()).await?;
+                Ok(client.evalsha(script.sha(), keys, args).await?)
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Several fields of a hash, in one step.
+    pub async fn fields(
+        &self,
+        campaign: &CampaignId,
+        key: &str,
+        fields: Vec<String>,
+    ) -> Result<Vec<Option<String>>, RedisError> {
+        if fields.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(self.client_of(campaign).hmget(key, fields).await?)
+    }
+
+    /// One page of a hash: where to go on (`"0"` at the end), and pairs of field and value. A field may come twice.
+    pub async fn scan_page(
+        &self,
+        campaign: &CampaignId,
+        key: &str,
+        cursor: &str,
+        count: u32,
+    ) -> Result<(String, Vec<String>), RedisError> {
+        let command = CustomCommand::new_static("HSCAN", ClusterHash::FirstKey, false);
+        let args: Vec<Value> = vec![key.into(), cursor.into(), "COUNT".into(), i64::from(count).into()];
+        Ok(self.client_of(campaign).custom(command, args).await?)
+    }
+
+    /// The campaigns that changed after this sequence, with the sequence of each, in its order.
+    pub async fn changed_since(&self, sequence: u64) -> Result<Vec<(CampaignId, u64)>, RedisError> {
+        let above = format!("({sequence}");
+        let found: Vec<(String, f64)> = self
+            .pool
+            .next()
+            .zrangebyscore(self.keys.directory(), above, "+inf", true, None)
+            .await?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts changes, from 1")]
+        let pairs = found.into_iter().filter_map(|(id, sequence)| Some((id.parse().ok()?, sequence as u64)));
+        Ok(pairs.collect())
+    }
+
+    /// The sequence of the last change of any campaign.
+    pub async fn last_change(&self) -> Result<u64, RedisError> {
+        let last: Vec<(String, f64)> =
+            self.pool.next().zrevrange(self.keys.directory(), 0, 0, true).await?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts changes, from 1")]
+        let sequence = last.first().map_or(0, |(_, sequence)| *sequence as u64);
+        Ok(sequence)
+    }
+
+    /// Tells all nodes. Nothing depends on its arrival: whoever listens also looks by itself.
+    pub async fn publish(&self, channel: Channel, text: &str) -> Result<(), RedisError> {
+        Ok(self.pool.next().publish(self.keys.channel(channel), text).await?)
+    }
+
+    /// Hears what is published from now on, across reconnects.
+    pub async fn listen(&self, channel: Channel) -> Result<Messages, RedisError> {
+        let name = self.keys.channel(channel);
+        let messages = Messages::new(name.clone(), self.subscriber.message_rx());
+        self.subscriber.subscribe(name).await?;
+        Ok(messages)
+    }
+
+    /// Closes all connections, after what is under way.
+    pub async fn close(&self) {
+        for outcome in [self.pool.quit().await, self.subscriber.quit().await] {
+            if let Err(error) = outcome {
+                tracing::debug!(%error, "closing a connection to Redis");
+            }
+        }
+    }
+
+    fn client_of(&self, campaign: &CampaignId) -> &Client {
+        let clients = self.pool.clients();
+        let mut hasher = DefaultHasher::new();
+        campaign.hash(&mut hasher);
+        let index = usize::try_from(hasher.finish() % clients.len() as u64).expect("below the number of clients");
+        &clients[index]
+    }
+}

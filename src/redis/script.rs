@@ -1,0 +1,74 @@
+//! A Lua script with the number of its keys in its type, counted from its header when the program is compiled.
+
+use std::sync::OnceLock;
+
+/// A script that is called with exactly `KEYS` keys.
+pub struct Script<const KEYS: usize> {
+    name: &'static str,
+    source: &'static str,
+    sha: OnceLock<String>,
+}
+
+impl<const KEYS: usize> Script<KEYS> {
+    /// In a `static`, a wrong number of keys does not compile.
+    #[must_use]
+    pub const fn new(name: &'static str, source: &'static str) -> Self {
+        assert!(keys_in_header(source) == KEYS, "the header lists another number of KEYS");
+        Self { name, source, sha: OnceLock::new() }
+    }
+
+    /// `room/verb`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The whole text, with the prelude.
+    #[must_use]
+    pub fn source(&self) -> &'static str {
+        self.source
+    }
+
+    pub(super) fn sha(&self) -> &str {
+        self.sha.get_or_init(|| fred::util::sha1_hash(self.source))
+    }
+}
+
+/// Counts the header lines `-- KEYS[n]`.
+const fn keys_in_header(source: &str) -> usize {
+    let (text, mark) = (source.as_bytes(), b"\n-- KEYS[");
+    let (mut at, mut found) = (0, 0);
+    while at + mark.len() <= text.len() {
+        let mut same = 0;
+        while same < mark.len() && text[at + same] == mark[same] {
+            same += 1;
+        }
+        if same == mark.len() {
+            found += 1;
+        }
+        at += 1;
+    }
+    found
+}
+
+/// Names a script below `lua/` and binds it to a `static`; with `prelude`, what all scripts of a campaign share comes
+/// before it.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! script {
+    (prelude + $path:literal) => {
+        $crate::redis::Script::new(
+            $path,
+            concat!(
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/prelude.lua")),
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/", $path, ".lua"))
+            ),
+        )
+    };
+    ($path:literal) => {
+        $crate::redis::Script::new(
+            $path,
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/", $path, ".lua")),
+        )
+    };
+}
