@@ -28,7 +28,8 @@ install_packages() {
     for wanted; do
         IFS='|' read -ra alternatives <<<"$wanted"
         for package in "${alternatives[@]}"; do
-            apt-cache show "$package" >/dev/null 2>&1 && break
+            # Others may recommend a package that the distribution does not have.
+            [[ $(LC_ALL=C apt-cache policy "$package") != *"Candidate: "[!\(]* ]] || break
         done
         packages+=("$package")
     done

@@ -48,7 +48,7 @@ kafka_download() {
     rm -rf "$home/libs" "$home/libs.new"
     with_progress "kafka: downloading the broker, version $version, through Maven" "$home/maven.log" \
         timeout 900 mvn --quiet --batch-mode --file "$DEV/kafka/pom.xml" \
-        dependency:copy-dependencies -DoutputDirectory="$home/libs.new" ||
+        org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies -DoutputDirectory="$home/libs.new" ||
         give_up kafka "could not be downloaded"
     cp "$DEV/kafka/pom.xml" "$home/libs.new/pom.xml"
     mv "$home/libs.new" "$home/libs"

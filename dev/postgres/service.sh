@@ -84,6 +84,8 @@ postgres_create_data() {
         </dev/null >>"$log" 2>&1 || give_up postgres "could not be initialised"
     "${POSTGRES_AS[@]}" "$binaries/postgres" --single -D "$data.new" postgres \
         <<<"CREATE DATABASE onrush" >>"$log" 2>&1 || give_up postgres "could not be given its database"
+    # What initdb found out about this machine is kept; ours comes after it.
+    echo "include 'onrush.conf'" >>"$data.new/postgresql.conf"
     mv "$data.new" "$data"
 }
 
@@ -105,8 +107,8 @@ postgres_launch() {
     binaries=$(postgres_binaries)
     [[ -d $data ]] || postgres_create_data "$binaries" "$data" "$home/postgres.log"
     postgres_drop_stale_pid "$data"
-    # Over the file that initdb made, so that the server may still read it.
-    render "$DEV/postgres/postgresql.conf" "$data/postgresql.conf" "PORT=$(postgres_ports)"
+    render "$DEV/postgres/onrush.conf" "$data/onrush.conf" "PORT=$(postgres_ports)"
+    (( EUID != 0 )) || chown postgres: "$data/onrush.conf"
     daemon postgres "$home/postgres.log" "${POSTGRES_AS[@]}" "$binaries/postgres" -D "$data"
 }
 
