@@ -1,5 +1,7 @@
 //! Onrush: a burst engine for first-come coupons and tickets. The rooms, in reading order.
 
+pub mod campaign;
+pub mod claim;
 pub mod clock;
 pub mod config;
 pub mod database;

@@ -8,7 +8,7 @@
 --
 -- Reply: {'lost'} | {'outbox_full'} | {'stock_cannot_shrink', stock here} | {'created' | 'ok' | 'unchanged', now,
 --   generation, epoch, fact_no, left, outbox_facts before}
--- A campaign that was put before and is not here was lost, not forgotten: it is never created again. A new one is
+-- A campaign that was put before, or that this node has seen here, and is not here was lost, not forgotten: it is never created again. A new one is
 -- created unarmed; the call that says `put before` arms it. So there is no moment at which a claim was issued and the
 -- database does not know that the campaign has lived.
 -- Safe to repeat: yes, by version.
@@ -21,7 +21,7 @@ local function write(armed)
     'definition', ARGV[14], 'armed', armed)
 end
 
-if not put_before and redis.call('EXISTS', campaign) == 0 then
+if not put_before and tonumber(ARGV[2]) == 0 and redis.call('EXISTS', campaign) == 0 then
   redis.call('HSET', campaign, 'generation', 1, 'fact_no', 0, 'left', 0, 'next', 0, 'given_back', 0, 'epoch', 1,
     'outbox_facts', 0, 'last_now', 0, 'stock', 0)
   write(0)

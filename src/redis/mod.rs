@@ -127,7 +127,25 @@ impl Redis {
         keys: [String; KEYS],
         args: Vec<Value>,
     ) -> Result<Value, RedisError> {
-        let client = self.client_of(campaign);
+        Self::call_on(self.client_of(campaign), script, keys, args).await
+    }
+
+    /// Runs a script whose keys belong to no campaign.
+    pub async fn call_anywhere<const KEYS: usize>(
+        &self,
+        script: &Script<KEYS>,
+        keys: [String; KEYS],
+        args: Vec<Value>,
+    ) -> Result<Value, RedisError> {
+        Self::call_on(self.pool.next(), script, keys, args).await
+    }
+
+    async fn call_on<const KEYS: usize>(
+        client: &Client,
+        script: &Script<KEYS>,
+        keys: [String; KEYS],
+        args: Vec<Value>,
+    ) -> Result<Value, RedisError> {
         let keys: MultipleKeys = keys.into_iter().map(Key::from).collect::<Vec<_>>().into();
         let args = Value::Array(args);
         // Cloned for the rare reload: the arguments are reference-counted bytes, their list is what is copied.

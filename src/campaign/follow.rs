@@ -1,0 +1,117 @@
+//! The two loops of the room: keeping this node's memory up to date, and bringing rows to Redis that did not get there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::lifecycle::Published;
+use super::{CampaignError, Campaigns, table};
+use crate::ids::CampaignId;
+use crate::redis::{Channel, RedisError};
+
+/// Hears of changes, and looks for those that it did not hear of.
+pub struct Follower {
+    campaigns: Arc<Campaigns>,
+    read_up_to: u64,
+}
+
+impl Follower {
+    /// Fills the memory from the database and from Redis; either may be away.
+    pub async fn start(campaigns: Arc<Campaigns>) -> Self {
+        match table::all(&campaigns.database, false).await {
+            Ok(rows) => {
+                for row in rows.into_iter().filter(|row| row.ever_put) {
+                    campaigns.catalog.learn(row.definition);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "no campaigns from the database: those in Redis have to do"),
+        }
+        let mut follower = Self { campaigns, read_up_to: 0 };
+        if let Err(error) = follower.tick().await {
+            tracing::warn!(%error, "no campaigns from Redis yet");
+        }
+        follower
+    }
+
+    /// Reads what has changed since the last tick. Answers how many campaigns that were.
+    pub async fn tick(&mut self) -> Result<usize, RedisError> {
+        let redis = &self.campaigns.redis;
+        if redis.last_change().await? < self.read_up_to {
+            // Redis was emptied or went back in time: what is there now is read anew.
+            self.read_up_to = 0;
+        }
+        let changed = redis.changed_since(self.read_up_to).await?;
+        for (id, sequence) in &changed {
+            self.campaigns.catalog.fetch(redis, id).await?;
+            self.read_up_to = *sequence;
+        }
+        Ok(changed.len())
+    }
+
+    /// Until told to stop.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), RedisError> {
+        let redis = Arc::clone(&self.campaigns.redis);
+        let mut messages = redis.listen(Channel::Changes).await?;
+        let mut look = interval(Duration::from_millis(self.campaigns.limits.reread_ms));
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let outcome = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                _ = look.tick() => self.tick().await.map(drop),
+                message = messages.next() => match message.and_then(|id| id.parse::<CampaignId>().ok()) {
+                    Some(id) => self.campaigns.catalog.fetch(&redis, &id).await.map(drop),
+                    None => self.tick().await.map(drop),
+                },
+            };
+            if let Err(error) = outcome {
+                metrics::counter!("onrush_campaign_reread_failures_total").increment(1);
+                tracing::warn!(%error, "changes of campaigns could not be read; trying again");
+            }
+        }
+    }
+}
+
+/// Puts rows into Redis that a node could not put when it wrote them.
+pub struct Publisher {
+    campaigns: Arc<Campaigns>,
+}
+
+impl Publisher {
+    /// Works for all nodes; several at once do no harm.
+    #[must_use]
+    pub fn new(campaigns: Arc<Campaigns>) -> Self {
+        Self { campaigns }
+    }
+
+    /// Puts what is behind. Answers how many rows that were.
+    pub async fn tick(&self) -> Result<usize, CampaignError> {
+        let behind = table::all(&self.campaigns.database, true).await?;
+        let mut put = 0;
+        for row in behind {
+            match self.campaigns.publish(&row).await {
+                Ok(Published::Done(_)) => put += 1,
+                Ok(Published::StockKept) => {
+                    tracing::warn!(campaign = %row.definition.id(), "opened before its stock was lowered: it keeps it");
+                }
+                Err(error) => {
+                    metrics::counter!("onrush_campaign_put_failures_total").increment(1);
+                    tracing::warn!(campaign = %row.definition.id(), %error, "a campaign did not get into Redis");
+                }
+            }
+        }
+        Ok(put)
+    }
+
+    /// Until told to stop.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut look = interval(Duration::from_millis(self.campaigns.limits.put_again_ms));
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(look.tick()).await.is_some() {
+            if let Err(error) = self.tick().await {
+                tracing::warn!(%error, "cannot look for campaigns that Redis does not have");
+            }
+        }
+    }
+}

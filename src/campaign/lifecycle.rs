@@ -1,0 +1,249 @@
+//! Making, changing, pausing and closing a campaign: the row first, then Redis, then everybody else.
+
+use std::sync::Arc;
+
+use super::definition::{Definition, Draft};
+use super::put::{Put, announce, put};
+use super::table::{self, Stored};
+use super::{Campaign, CampaignError, Campaigns};
+use crate::clock::Millis;
+use crate::ids::CampaignId;
+
+/// How often a change is tried again when others change the same row.
+const TRIES_MAX: usize = 20;
+
+/// What a POST met.
+#[derive(Debug)]
+pub enum Created {
+    /// It is new.
+    New,
+    /// It was made before, with the same content.
+    Same,
+    /// The id is taken, by other content.
+    Other,
+}
+
+/// Members to change; `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    /// A new name.
+    pub name: Option<String>,
+    /// A new stock; lower only before the campaign opens.
+    pub stock: Option<u64>,
+    /// A higher limit.
+    pub per_user_limit: Option<u32>,
+    /// A new opening, until it has opened; `Some(None)`: open at once.
+    pub opens_at: Option<Option<Millis>>,
+    /// A new end; `Some(None)`: until closed.
+    pub closes_at: Option<Option<Millis>>,
+    /// Whether the public list shows it.
+    pub listed: Option<bool>,
+}
+
+/// Why a change is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// The stock of a campaign that has opened only grows.
+    StockCannotShrink,
+    /// Closed for good.
+    Closed,
+    /// A member that cannot take this value now.
+    Member {
+        /// Its name.
+        name: &'static str,
+        /// Why.
+        why: &'static str,
+    },
+}
+
+/// What an operator switches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    /// No claims until resumed.
+    Pause,
+    /// Claims again.
+    Resume,
+    /// No claims ever again.
+    Close,
+}
+
+impl Campaigns {
+    /// Makes a campaign. The same content again is the same campaign, whatever was changed since.
+    pub async fn create(&self, draft: &Draft) -> Result<(Created, Option<Arc<Campaign>>), CampaignError> {
+        let campaigns = table::count(&self.database).await?;
+        let existing = table::find(&self.database, &draft.id).await?;
+        if existing.is_none() && campaigns >= self.limits.campaigns_max as u64 {
+            return Err(CampaignError::TooMany(self.limits.campaigns_max));
+        }
+        if let Some(stored) = table::insert(&self.database, draft).await? {
+            return Ok((Created::New, Some(self.publish(&stored).await?.done()?)));
+        }
+        let Some(stored) = table::find(&self.database, &draft.id).await? else { return Err(CampaignError::Contended) };
+        if stored.first_content != *draft {
+            return Ok((Created::Other, None));
+        }
+        // The first POST may have died between the row and Redis.
+        Ok((Created::Same, Some(self.publish(&stored).await?.done()?)))
+    }
+
+    /// Changes members of a campaign; `None`: there is none.
+    pub async fn change(
+        &self,
+        id: &CampaignId,
+        change: &Change,
+    ) -> Result<Option<Result<Arc<Campaign>, Refused>>, CampaignError> {
+        let now = self.redis.time().await?;
+        self.replace(id, |definition| apply(definition, change, now)).await
+    }
+
+    /// Pauses, resumes or closes a campaign; `None`: there is none.
+    pub async fn switch(
+        &self,
+        id: &CampaignId,
+        switch: Switch,
+    ) -> Result<Option<Result<Arc<Campaign>, Refused>>, CampaignError> {
+        let now = self.redis.time().await?;
+        self.replace(id, |definition| {
+            let over = definition.closed || definition.terms.closes_at.is_some_and(|closes_at| now >= closes_at);
+            match switch {
+                Switch::Close => definition.closed = true,
+                Switch::Pause | Switch::Resume if over => return Err(Refused::Closed),
+                Switch::Pause => definition.paused = true,
+                Switch::Resume => definition.paused = false,
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn replace(
+        &self,
+        id: &CampaignId,
+        edit: impl Fn(&mut Definition) -> Result<(), Refused>,
+    ) -> Result<Option<Result<Arc<Campaign>, Refused>>, CampaignError> {
+        for _ in 0..TRIES_MAX {
+            let Some(mut stored) = table::find(&self.database, id).await? else { return Ok(None) };
+            let mut changed = stored.definition.clone();
+            if let Err(refused) = edit(&mut changed) {
+                return Ok(Some(Err(refused)));
+            }
+            if changed != stored.definition {
+                changed.version += 1;
+                if !table::replace(&self.database, &changed).await? {
+                    continue;
+                }
+                stored.definition = changed;
+            }
+            return Ok(Some(match self.publish(&stored).await? {
+                Published::Done(campaign) => Ok(campaign),
+                Published::StockKept => Err(Refused::StockCannotShrink),
+            }));
+        }
+        Err(CampaignError::Contended)
+    }
+
+    /// Brings a row into Redis, and the news of it to every node.
+    pub(super) async fn publish(&self, stored: &Stored) -> Result<Published, CampaignError> {
+        let definition = &stored.definition;
+        let campaign = self.catalog.learn(definition.clone());
+        if stored.published_version >= definition.version {
+            return Ok(Published::Done(campaign));
+        }
+        let mut put_before = stored.ever_put;
+        loop {
+            match put(&self.redis, &self.limits, &campaign, definition, put_before).await? {
+                Put::Created | Put::Unchanged | Put::Applied if !put_before => {
+                    // It is in Redis, and refuses claims. Once the database knows that, the second put arms it.
+                    table::mark_put(&self.database, definition.id()).await?;
+                    put_before = true;
+                }
+                Put::Created | Put::Unchanged | Put::Applied => break,
+                Put::Lost => return Err(CampaignError::Lost),
+                Put::OutboxFull => return Err(CampaignError::OutboxFull),
+                Put::StockCannotShrink { stock } => {
+                    self.take_back_stock(definition.id(), stock).await?;
+                    return Ok(Published::StockKept);
+                }
+            }
+        }
+        table::mark_published(&self.database, definition.id(), definition.version).await?;
+        announce(&self.redis, &campaign).await?;
+        campaign.forget_counters().await;
+        Ok(Published::Done(campaign))
+    }
+
+    /// The campaign opened between the check and the put: Redis kept its stock, so the row follows Redis.
+    async fn take_back_stock(&self, id: &CampaignId, stock: u64) -> Result<(), CampaignError> {
+        for _ in 0..TRIES_MAX {
+            let Some(stored) = table::find(&self.database, id).await? else { return Ok(()) };
+            let mut changed = stored.definition;
+            if changed.terms.stock >= stock {
+                return Ok(());
+            }
+            changed.terms.stock = stock;
+            changed.version += 1;
+            if table::replace(&self.database, &changed).await? {
+                // The row is behind its version now: the publisher puts it.
+                return Ok(());
+            }
+        }
+        Err(CampaignError::Contended)
+    }
+}
+
+fn apply(definition: &mut Definition, change: &Change, now: Millis) -> Result<(), Refused> {
+    let terms = &mut definition.terms;
+    let has_opened = terms.opens_at.is_none_or(|opens_at| now >= opens_at);
+    if let Some(stock) = change.stock {
+        if stock < terms.stock && has_opened {
+            return Err(Refused::StockCannotShrink);
+        }
+        terms.stock = stock;
+    }
+    if let Some(limit) = change.per_user_limit {
+        if limit < terms.per_user_limit {
+            return Err(Refused::Member { name: "per_user_limit", why: "can only be raised" });
+        }
+        terms.per_user_limit = limit;
+    }
+    if let Some(opens_at) = change.opens_at {
+        if has_opened && opens_at != terms.opens_at {
+            return Err(Refused::Member { name: "opens_at", why: "cannot change once the campaign has opened" });
+        }
+        terms.opens_at = opens_at;
+    }
+    if let Some(closes_at) = change.closes_at {
+        terms.closes_at = closes_at;
+    }
+    if let (Some(opens_at), Some(closes_at)) = (terms.opens_at, terms.closes_at)
+        && closes_at <= opens_at
+    {
+        let name = if change.closes_at.is_some() { "closes_at" } else { "opens_at" };
+        return Err(Refused::Member { name, why: "closes_at must be later than opens_at" });
+    }
+    if let Some(name) = &change.name {
+        terms.name.clone_from(name);
+    }
+    if let Some(listed) = change.listed {
+        terms.listed = listed;
+    }
+    Ok(())
+}
+
+/// What became of a row on its way to Redis.
+pub(super) enum Published {
+    /// Redis has it, and every node will.
+    Done(Arc<Campaign>),
+    /// The campaign opened before its stock was lowered: it keeps it.
+    StockKept,
+}
+
+impl Published {
+    /// Of a first put, which lowers nothing.
+    fn done(self) -> Result<Arc<Campaign>, CampaignError> {
+        match self {
+            Self::Done(campaign) => Ok(campaign),
+            Self::StockKept => Err(CampaignError::Contended),
+        }
+    }
+}

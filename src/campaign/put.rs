@@ -1,0 +1,113 @@
+//! Bringing a campaign's row into Redis, and asking Redis how it stands.
+
+use std::sync::Arc;
+
+use super::catalog::Campaign;
+use super::definition::Definition;
+use crate::clock::Millis;
+use crate::config;
+use crate::redis::{Head, Redis, RedisError, Reply, Script, Value};
+use crate::script;
+
+static PUT: Script<2> = script!(prelude + "campaign/put");
+static PEEK: Script<1> = script!(prelude + "campaign/peek");
+static ANNOUNCE: Script<1> = script!("campaign/announce");
+
+/// What became of a put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Put {
+    /// New in Redis, and not armed yet.
+    Created,
+    /// Redis had an older version, and has this one now.
+    Applied,
+    /// Redis had this version or a newer one.
+    Unchanged,
+    /// It was there once and is not any more, or only an older state of it.
+    Lost,
+    /// The change is a fact, and the outbox has no room for one.
+    OutboxFull,
+    /// It has opened in the meantime, or too few units are left: Redis keeps its stock.
+    StockCannotShrink {
+        /// The stock that Redis keeps.
+        stock: u64,
+    },
+}
+
+/// How a campaign stands in Redis.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peek {
+    /// Time and counters.
+    pub head: Head,
+    /// The highest number that was given.
+    pub next: u64,
+    /// Claims that were given back.
+    pub given_back: u64,
+}
+
+/// Puts this definition, if it is newer than what is there. `put_before` is the database's word.
+pub(super) async fn put(
+    redis: &Arc<Redis>,
+    limits: &config::Campaign,
+    campaign: &Campaign,
+    definition: &Definition,
+    put_before: bool,
+) -> Result<Put, RedisError> {
+    let (terms, keys) = (&definition.terms, redis.keys().of(definition.id()));
+    let text = serde_json::to_string(definition).expect("a definition has no map with keys that are no strings");
+    let millis = |at: Option<Millis>| at.map_or(0, |at| at.0).to_string().into();
+    let flag = |on: bool| Value::from(i64::from(on));
+    let user_max = u64::from(terms.per_user_limit) * u64::from(limits.claims_per_user_factor);
+    let mut args = campaign.known.args();
+    args.extend([
+        flag(put_before),
+        definition.version.to_string().into(),
+        terms.stock.to_string().into(),
+        terms.per_user_limit.to_string().into(),
+        user_max.to_string().into(),
+        millis(terms.opens_at),
+        millis(terms.closes_at),
+        flag(definition.paused),
+        flag(definition.closed),
+        limits.outbox_facts_max.to_string().into(),
+        text.into(),
+    ]);
+    let value = redis.call(&PUT, definition.id(), [keys.campaign(), keys.outbox()], args).await?;
+    let reply = Reply::parse(value)?;
+    if let Some(head) = reply.head {
+        campaign.saw(redis, head, reply.code != "unchanged");
+    }
+    match reply.code.as_str() {
+        "created" => Ok(Put::Created),
+        "ok" => Ok(Put::Applied),
+        "unchanged" => Ok(Put::Unchanged),
+        "lost" => Ok(Put::Lost),
+        "outbox_full" => Ok(Put::OutboxFull),
+        "stock_cannot_shrink" => {
+            let stock = reply.rest.first().and_then(Value::as_u64).ok_or_else(|| reply.unknown_code())?;
+            Ok(Put::StockCannotShrink { stock })
+        }
+        _ => Err(reply.unknown_code()),
+    }
+}
+
+/// Asks how the campaign stands; `None` if it is lost.
+pub(super) async fn peek(redis: &Redis, campaign: &Campaign) -> Result<Option<Peek>, RedisError> {
+    let id = campaign.id();
+    let keys = [redis.keys().of(&id).campaign()];
+    let reply = Reply::parse(redis.call(&PEEK, &id, keys, campaign.known.args()).await?)?;
+    if reply.code == "lost" {
+        return Ok(None);
+    }
+    let head = reply.head()?;
+    campaign.known.raise(head.generation, head.fact_no);
+    let numbers: Vec<u64> = reply.rest.iter().map_while(Value::as_u64).collect();
+    let [next, given_back] = numbers[..] else { return Err(reply.unknown_code()) };
+    Ok(Some(Peek { head, next, given_back }))
+}
+
+/// Tells every node that the campaign has changed.
+pub(super) async fn announce(redis: &Redis, campaign: &Campaign) -> Result<(), RedisError> {
+    let channel = redis.keys().channel(crate::redis::Channel::Changes);
+    let args = vec![campaign.id().as_str().into(), channel.into()];
+    redis.call_anywhere(&ANNOUNCE, [redis.keys().directory()], args).await.map(drop)
+}

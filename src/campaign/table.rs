@@ -1,0 +1,141 @@
+//! The table `campaigns`: definitions, kept for good.
+
+use sqlx::postgres::PgRow;
+use sqlx::types::Json;
+use sqlx::{Row, query};
+
+use super::definition::{Definition, Draft, Durability};
+use crate::clock::Millis;
+use crate::database::Database;
+use crate::ids::CampaignId;
+
+/// A definition, and how far Redis is known to have followed.
+#[derive(Debug, Clone)]
+pub(super) struct Stored {
+    pub definition: Definition,
+    pub first_content: Draft,
+    pub ever_put: bool,
+    pub published_version: u64,
+}
+
+const FIND: &str = "SELECT *, floor(extract(epoch FROM created_at) * 1000)::bigint AS created_at_ms
+                    FROM campaigns WHERE id = $1";
+const ALL: &str = "SELECT *, floor(extract(epoch FROM created_at) * 1000)::bigint AS created_at_ms
+                   FROM campaigns WHERE NOT $1 OR published_version < version ORDER BY id";
+
+/// Makes the row; `None` if the id is taken.
+pub(super) async fn insert(database: &Database, draft: &Draft) -> Result<Option<Stored>, sqlx::Error> {
+    let inserted = query(
+        "INSERT INTO campaigns (id, first_content, name, stock, per_user_limit, opens_at_ms, closes_at_ms, durability,
+                                listed)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(draft.id.as_str())
+    .bind(Json(draft))
+    .bind(&draft.name)
+    .bind(signed(draft.stock))
+    .bind(i32::try_from(draft.per_user_limit).unwrap_or(i32::MAX))
+    .bind(draft.opens_at.map(|at| at.0))
+    .bind(draft.closes_at.map(|at| at.0))
+    .bind(draft.durability.as_str())
+    .bind(draft.listed)
+    .execute(database)
+    .await?;
+    if inserted.rows_affected() == 0 { Ok(None) } else { find(database, &draft.id).await }
+}
+
+/// The campaign's row.
+pub(super) async fn find(database: &Database, id: &CampaignId) -> Result<Option<Stored>, sqlx::Error> {
+    let row = query(FIND).bind(id.as_str()).fetch_optional(database).await?;
+    row.map(|row| stored(&row)).transpose()
+}
+
+/// All rows, or only those that Redis may not have.
+pub(super) async fn all(database: &Database, only_unpublished: bool) -> Result<Vec<Stored>, sqlx::Error> {
+    let rows = query(ALL).bind(only_unpublished).fetch_all(database).await?;
+    rows.iter().map(stored).collect()
+}
+
+/// How many campaigns there are.
+pub(super) async fn count(database: &Database) -> Result<u64, sqlx::Error> {
+    let count: i64 = query("SELECT count(*) FROM campaigns").fetch_one(database).await?.try_get(0)?;
+    Ok(count.unsigned_abs())
+}
+
+/// Writes a changed definition over the version before it; `false` if somebody else was faster.
+pub(super) async fn replace(database: &Database, changed: &Definition) -> Result<bool, sqlx::Error> {
+    let terms = &changed.terms;
+    let done = query(
+        "UPDATE campaigns SET version = $2, name = $3, stock = $4, per_user_limit = $5, opens_at_ms = $6,
+                              closes_at_ms = $7, listed = $8, paused = $9, closed = $10
+         WHERE id = $1 AND version = $2 - 1",
+    )
+    .bind(terms.id.as_str())
+    .bind(signed(changed.version))
+    .bind(&terms.name)
+    .bind(signed(terms.stock))
+    .bind(i32::try_from(terms.per_user_limit).unwrap_or(i32::MAX))
+    .bind(terms.opens_at.map(|at| at.0))
+    .bind(terms.closes_at.map(|at| at.0))
+    .bind(terms.listed)
+    .bind(changed.paused)
+    .bind(changed.closed)
+    .execute(database)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Remembers that the campaign was put into Redis, before it is armed there.
+pub(super) async fn mark_put(database: &Database, id: &CampaignId) -> Result<(), sqlx::Error> {
+    query("UPDATE campaigns SET ever_put = true WHERE id = $1 AND NOT ever_put")
+        .bind(id.as_str())
+        .execute(database)
+        .await
+        .map(drop)
+}
+
+/// Remembers that Redis has this version.
+pub(super) async fn mark_published(database: &Database, id: &CampaignId, version: u64) -> Result<(), sqlx::Error> {
+    query("UPDATE campaigns SET published_version = greatest(published_version, $2) WHERE id = $1")
+        .bind(id.as_str())
+        .bind(signed(version))
+        .execute(database)
+        .await
+        .map(drop)
+}
+
+fn stored(row: &PgRow) -> Result<Stored, sqlx::Error> {
+    let corrupt = |what: &str| sqlx::Error::Decode(format!("campaigns.{what} holds what was never written").into());
+    let id: String = row.try_get("id")?;
+    let durability: String = row.try_get("durability")?;
+    let first_content: Json<Draft> = row.try_get("first_content")?;
+    let opens_at: Option<i64> = row.try_get("opens_at_ms")?;
+    let closes_at: Option<i64> = row.try_get("closes_at_ms")?;
+    Ok(Stored {
+        definition: Definition {
+            terms: Draft {
+                id: id.parse().map_err(|_| corrupt("id"))?,
+                name: row.try_get("name")?,
+                stock: row.try_get::<i64, _>("stock")?.unsigned_abs(),
+                per_user_limit: row.try_get::<i32, _>("per_user_limit")?.unsigned_abs(),
+                opens_at: opens_at.map(Millis),
+                closes_at: closes_at.map(Millis),
+                durability: Durability::of(&durability).ok_or_else(|| corrupt("durability"))?,
+                listed: row.try_get("listed")?,
+            },
+            serial: row.try_get::<i32, _>("serial")?.unsigned_abs(),
+            version: row.try_get::<i64, _>("version")?.unsigned_abs(),
+            paused: row.try_get("paused")?,
+            closed: row.try_get("closed")?,
+            created_at: Millis(row.try_get("created_at_ms")?),
+        },
+        first_content: first_content.0,
+        ever_put: row.try_get("ever_put")?,
+        published_version: row.try_get::<i64, _>("published_version")?.unsigned_abs(),
+    })
+}
+
+/// PostgreSQL's numbers are signed; ours were checked at the edge to be far below the half.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

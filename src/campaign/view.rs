@@ -1,0 +1,97 @@
+//! The public view of a campaign: its definition and its counters, at most `counters_age_ms_max` old.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::put::{Peek, peek};
+use super::{Campaign, CampaignError, Campaigns, State};
+use crate::clock::Millis;
+use crate::campaign::Durability;
+
+/// A campaign as everybody may see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct View {
+    /// The campaign's id.
+    #[schema(example = "WELCOME_001")]
+    pub id: String,
+    /// For people.
+    #[schema(example = "Welcome coupon")]
+    pub name: String,
+    /// Units on offer.
+    #[schema(example = 100)]
+    pub stock: u64,
+    /// Units that one user may hold.
+    #[schema(example = 1)]
+    pub per_user_limit: u32,
+    /// When it opens; null: it was open at once.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub opens_at: Option<Millis>,
+    /// When it closes; null: until closed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub closes_at: Option<Millis>,
+    /// What must hold before a claim is answered.
+    pub durability: Durability,
+    /// Whether the public list shows it.
+    pub listed: bool,
+    /// The waiting room; none is built yet.
+    #[schema(value_type = Option<Object>)]
+    pub waiting: Option<()>,
+    /// The seats; none are built yet.
+    #[schema(value_type = Option<Object>)]
+    pub seats: Option<()>,
+    /// What a claim would meet.
+    pub state: State,
+    /// Units that nobody holds.
+    #[schema(example = 58)]
+    pub left: u64,
+    /// Live claims.
+    #[schema(example = 42)]
+    pub claimed: u64,
+    /// Claims that were given back.
+    #[schema(example = 0)]
+    pub given_back: u64,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Millis,
+}
+
+impl Campaigns {
+    /// The campaign as everybody may see it.
+    pub async fn view(&self, campaign: &Campaign) -> Result<View, CampaignError> {
+        let peek = self.recent_peek(campaign).await?;
+        let definition = campaign.definition();
+        let terms = &definition.terms;
+        Ok(View {
+            id: terms.id.to_string(),
+            name: terms.name.clone(),
+            stock: terms.stock,
+            per_user_limit: terms.per_user_limit,
+            opens_at: terms.opens_at,
+            closes_at: terms.closes_at,
+            durability: terms.durability,
+            listed: terms.listed,
+            waiting: None,
+            seats: None,
+            state: definition.state(peek.head.now, peek.head.left),
+            left: peek.head.left,
+            claimed: peek.next - peek.given_back,
+            given_back: peek.given_back,
+            created_at: definition.created_at,
+        })
+    }
+
+    async fn recent_peek(&self, campaign: &Campaign) -> Result<Peek, CampaignError> {
+        let mut peeked = campaign.lock_peeked().await;
+        let age_max = Duration::from_millis(self.limits.counters_age_ms_max);
+        if let Some((asked, peek)) = *peeked
+            && asked.elapsed() < age_max
+        {
+            return Ok(peek);
+        }
+        let asked = Instant::now();
+        let fresh = peek(&self.redis, campaign).await?.ok_or(CampaignError::Lost)?;
+        *peeked = Some((asked, fresh));
+        Ok(fresh)
+    }
+}

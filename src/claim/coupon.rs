@@ -1,0 +1,159 @@
+//! Coupon codes: 20 characters that a shop can check without a lookup and nobody can guess.
+//!
+//! 100 bits in Crockford's base32: key id 4, MAC 40, masked payload 56. The payload is the campaign's serial (20 bits),
+//! the generation (5) and the number (31). The MAC is of the payload, and the mask is derived from the MAC, as in SIV
+//! modes (RFC 5297): codes of neighbouring claims look nothing alike, and the same claim always has the same code.
+//! A guess is right once in 2^40, and each guess is an operator's request.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const CHARACTERS: usize = 20;
+
+const SERIAL_BITS: u32 = 20;
+const GENERATION_BITS: u32 = 5;
+const NUMBER_BITS: u32 = 31;
+const PAYLOAD_BITS: u32 = SERIAL_BITS + GENERATION_BITS + NUMBER_BITS;
+const MAC_BITS: u32 = 40;
+
+/// What a code says, once its MAC was checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Coupon {
+    /// The campaign's serial.
+    pub serial: u32,
+    /// The campaign's generation when the claim was given.
+    pub generation: u32,
+    /// The claim's number.
+    pub number: u64,
+}
+
+/// Writes and checks codes with one key.
+#[derive(Clone)]
+pub struct Coupons {
+    key_id: u8,
+    mac: Hmac<Sha256>,
+}
+
+impl Coupons {
+    /// A key of 32 bytes; its id is 0 to 15.
+    #[must_use]
+    pub fn new(key_id: u8, key: &[u8; 32]) -> Self {
+        Self { key_id: key_id & 15, mac: Hmac::new_from_slice(key).expect("HMAC takes keys of any length") }
+    }
+
+    /// The code, in five groups of four. `None` if the claim is beyond what a code has room for: a script gives no
+    /// such number, a table no such serial, and a rebuild no such generation.
+    #[must_use]
+    pub fn write(&self, coupon: Coupon) -> Option<String> {
+        let fits = |value: u64, bits: u32| (value >> bits == 0).then_some(value);
+        let payload = fits(u64::from(coupon.serial), SERIAL_BITS)? << (GENERATION_BITS + NUMBER_BITS)
+            | fits(u64::from(coupon.generation), GENERATION_BITS)? << NUMBER_BITS
+            | fits(coupon.number, NUMBER_BITS)?;
+        let mac = self.derive(b"coupon mac", payload, MAC_BITS);
+        let masked = payload ^ self.derive(b"coupon mask", mac, PAYLOAD_BITS);
+        let word = u128::from(self.key_id) << (MAC_BITS + PAYLOAD_BITS)
+            | u128::from(mac) << PAYLOAD_BITS
+            | u128::from(masked);
+        let mut code = String::with_capacity(CHARACTERS + 4);
+        for position in 0..CHARACTERS {
+            if position > 0 && position % 4 == 0 {
+                code.push('-');
+            }
+            let digit = (word >> (5 * (CHARACTERS - 1 - position))) & 31;
+            code.push(char::from(ALPHABET[usize::try_from(digit).expect("below 32")]));
+        }
+        Some(code)
+    }
+
+    /// What the code says; `None` if it is none of ours. Case, hyphens and the look-alikes O, I and L do not matter.
+    #[must_use]
+    pub fn read(&self, code: &str) -> Option<Coupon> {
+        let mut word = 0_u128;
+        let mut characters = 0;
+        for character in code.bytes().filter(|b| *b != b'-') {
+            let digit = match character.to_ascii_uppercase() {
+                b'O' => 0,
+                b'I' | b'L' => 1,
+                other => ALPHABET.iter().position(|known| *known == other)?,
+            };
+            word = word << 5 | digit as u128;
+            characters += 1;
+            if characters > CHARACTERS {
+                return None;
+            }
+        }
+        let bits = |shift: u32, count: u32| u64::try_from(word >> shift & ((1 << count) - 1)).expect("at most 56 bits");
+        let (key_id, mac) = (bits(MAC_BITS + PAYLOAD_BITS, 4), bits(PAYLOAD_BITS, MAC_BITS));
+        let payload = bits(0, PAYLOAD_BITS) ^ self.derive(b"coupon mask", mac, PAYLOAD_BITS);
+        let genuine = self.derive(b"coupon mac", payload, MAC_BITS).ct_eq(&mac);
+        if characters != CHARACTERS || key_id != u64::from(self.key_id) || !bool::from(genuine) {
+            return None;
+        }
+        let part = |shift: u32, count: u32| payload >> shift & ((1 << count) - 1);
+        Some(Coupon {
+            serial: u32::try_from(part(GENERATION_BITS + NUMBER_BITS, SERIAL_BITS)).ok()?,
+            generation: u32::try_from(part(NUMBER_BITS, GENERATION_BITS)).ok()?,
+            number: part(0, NUMBER_BITS),
+        })
+    }
+
+    /// The first bits of HMAC-SHA-256 over a purpose and a number.
+    fn derive(&self, purpose: &[u8], number: u64, bits: u32) -> u64 {
+        let digest = self.mac.clone().chain_update(purpose).chain_update(number.to_be_bytes()).finalize().into_bytes();
+        let mut first = [0; 8];
+        first.copy_from_slice(&digest[..8]);
+        u64::from_be_bytes(first) >> (64 - bits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn coupons() -> Coupons {
+        Coupons::new(1, &[7; 32])
+    }
+
+    proptest! {
+        #[test]
+        fn a_code_says_what_it_was_written_for(serial in 1_u32..1 << 20, generation in 1_u32..32, number in 1_u64..1 << 31) {
+            let coupon = Coupon { serial, generation, number };
+            let code = coupons().write(coupon).unwrap();
+            prop_assert_eq!(code.len(), 24);
+            prop_assert_eq!(coupons().read(&code), Some(coupon));
+            let sloppy = code.to_lowercase().replace('-', "").replace('0', "o").replace('1', "l");
+            prop_assert_eq!(coupons().read(&sloppy), Some(coupon));
+        }
+
+        #[test]
+        fn one_changed_character_makes_it_nobodys(number in 1_u64..1 << 31, at in 0_usize..20, by in 1_usize..32) {
+            let code = coupons().write(Coupon { serial: 3, generation: 1, number }).unwrap().replace('-', "");
+            let mut bytes = code.into_bytes();
+            let digit = ALPHABET.iter().position(|c| *c == bytes[at]).unwrap();
+            bytes[at] = ALPHABET[(digit + by) % 32];
+            prop_assert_eq!(coupons().read(std::str::from_utf8(&bytes).unwrap()), None);
+        }
+    }
+
+    #[test]
+    fn other_keys_other_lengths_and_other_letters_are_refused() {
+        let code = coupons().write(Coupon { serial: 1, generation: 1, number: 1 }).unwrap();
+        assert_eq!(Coupons::new(1, &[8; 32]).read(&code), None);
+        assert_eq!(Coupons::new(2, &[7; 32]).read(&code), None);
+        for bad in ["", "U", &code[..23], &format!("{code}0"), "쿠폰", &"0".repeat(1000)] {
+            assert_eq!(coupons().read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_has_no_code() {
+        let coupon = Coupon { serial: 1, generation: 1, number: 1 };
+        assert_eq!(coupons().write(Coupon { serial: 1 << 20, ..coupon }), None);
+        assert_eq!(coupons().write(Coupon { generation: 32, ..coupon }), None);
+        assert_eq!(coupons().write(Coupon { number: 1 << 31, ..coupon }), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! The binding of `lua/claim/issue.lua`: a batch of requests in, an answer for each out.
+
+use std::sync::Arc;
+
+use super::record::{Claim, ClaimState, RECORD_SEPARATOR};
+use crate::campaign::Campaign;
+use crate::clock::Millis;
+use crate::ids::{AttemptId, UserId};
+use crate::redis::{Head, Redis, RedisError, Reply, Script, Value};
+use crate::script;
+
+static ISSUE: Script<4> = script!(prelude + "claim/issue");
+
+/// What Redis decided about one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The user has a unit.
+    Issued(Claim),
+    /// This attempt had its claim already; its state is today's.
+    Replayed(Claim),
+    /// No unit is left.
+    SoldOut,
+    /// Before `opens_at`.
+    NotOpenYet {
+        /// The moment of the decision, by Redis' clock.
+        now: Millis,
+    },
+    /// Paused by an operator.
+    Paused,
+    /// Past `closes_at`, or closed by an operator.
+    Closed,
+    /// The user holds as many units as one may.
+    LimitReached(Vec<Claim>),
+    /// The user has claimed and given back without end.
+    ClaimsExhausted,
+    /// The facts of earlier claims wait for Kafka, and there is no room for more. No unit was taken.
+    OutboxFull,
+    /// The campaign was lost in Redis and has to be rebuilt. No unit was taken.
+    Lost,
+    /// The campaign is being made just now. No unit was taken.
+    NotArmed,
+}
+
+/// Decides these requests, in their order, in one call. As many answers as requests.
+pub(super) async fn issue(
+    redis: &Arc<Redis>,
+    campaign: &Campaign,
+    requests: &[(AttemptId, UserId)],
+) -> Result<Vec<Answer>, RedisError> {
+    let id = campaign.id();
+    let keys = redis.keys().of(&id);
+    let mut args = campaign.known.args();
+    for (attempt, user) in requests {
+        args.extend([Value::from(attempt.as_str()), Value::from(user.as_str())]);
+    }
+    let keys = [keys.campaign(), keys.holders(), keys.claims(), keys.outbox()];
+    let reply = Reply::parse(redis.call(&ISSUE, &id, keys, args).await?)?;
+    match reply.code.as_str() {
+        "ok" => {}
+        "lost" => return Ok(vec![Answer::Lost; requests.len()]),
+        "unarmed" => return Ok(vec![Answer::NotArmed; requests.len()]),
+        _ => return Err(reply.unknown_code()),
+    }
+    let head = reply.head()?;
+    if reply.rest.len() != requests.len() {
+        return Err(RedisError::Unexpected(format!("{} answers to {} requests", reply.rest.len(), requests.len())));
+    }
+    let answers = reply
+        .rest
+        .into_iter()
+        .zip(requests)
+        .map(|(value, (_, user))| answer(value, head, user))
+        .collect::<Result<Vec<_>, _>>()?;
+    campaign.saw(redis, head, answers.iter().any(|answer| matches!(answer, Answer::Issued(_))));
+    Ok(answers)
+}
+
+fn answer(value: Value, head: Head, user: &UserId) -> Result<Answer, RedisError> {
+    match value {
+        Value::Integer(code) => match code {
+            0 => Ok(Answer::SoldOut),
+            -1 => Ok(Answer::NotOpenYet { now: head.now }),
+            -2 => Ok(Answer::Paused),
+            -3 => Ok(Answer::Closed),
+            -4 => Ok(Answer::ClaimsExhausted),
+            -5 => Ok(Answer::OutboxFull),
+            number => Ok(Answer::Issued(Claim {
+                number: u64::try_from(number)
+                    .map_err(|_| RedisError::Unexpected(format!("{number} as the answer to a claim")))?,
+                generation: head.generation,
+                user: user.as_str().to_owned(),
+                claimed_at: head.now,
+                state: ClaimState::Live,
+            })),
+        },
+        other => {
+            let text = other.into_string().unwrap_or_default();
+            let mut parts = text.split(RECORD_SEPARATOR);
+            match (parts.next(), parts) {
+                (Some("r"), mut claims) => {
+                    let record = claims.next().unwrap_or_default();
+                    Claim::parse_numbered(record).map(Answer::Replayed)
+                }
+                (Some("h"), claims) => {
+                    claims.map(Claim::parse_numbered).collect::<Result<_, _>>().map(Answer::LimitReached)
+                }
+                _ => Err(RedisError::Unexpected(format!("{text:?} as the answer to a claim"))),
+            }
+        }
+    }
+}

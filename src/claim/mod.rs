@@ -1,0 +1,109 @@
+//! May this user have one? From the request to Redis' decision, and what may follow it.
+//!
+//! - Redis decides, in one script, for all requests of a campaign that wait at the moment.
+//! - An outcome that is unknown is said to be unknown. The attempt's id makes it safe to ask again.
+//! - Nothing here touches the database or Kafka.
+
+mod after;
+mod coalescer;
+mod coupon;
+mod issue;
+mod read;
+mod record;
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::campaign::Campaign;
+use crate::config;
+use crate::ids::{AttemptId, ClaimId, UserId};
+use crate::redis::{Redis, RedisError};
+pub use after::{GiveBack, Redeem};
+use coalescer::Coalescer;
+pub use coupon::{Coupon, Coupons};
+pub use issue::Answer;
+pub use record::{Claim, ClaimState};
+
+/// Why there is no answer. Clients hear `unavailable` and may repeat; the same attempt never takes two units.
+#[derive(Debug, Error)]
+pub enum ClaimError {
+    /// It may have happened.
+    #[error("the outcome is unknown: {0}")]
+    Unknown(String),
+    /// It did not happen: too much is under way already.
+    #[error("too many claims in flight")]
+    TooManyInFlight,
+    /// It did not happen: its turn did not come in time.
+    #[error("waited too long for its turn")]
+    WaitedTooLong,
+    /// It did not happen: the campaign was lost in Redis and has to be rebuilt.
+    #[error("the campaign was lost in Redis and has to be rebuilt")]
+    Lost,
+    /// It did not happen: facts wait for Kafka, and there is no room for more.
+    #[error("too many facts of the campaign wait for Kafka")]
+    OutboxFull,
+}
+
+impl From<RedisError> for ClaimError {
+    fn from(error: RedisError) -> Self {
+        Self::Unknown(error.to_string())
+    }
+}
+
+/// The public face of the room.
+pub struct Claims {
+    redis: Arc<Redis>,
+    coalescer: Coalescer,
+}
+
+impl Claims {
+    /// Nothing is under way yet.
+    #[must_use]
+    pub fn new(redis: Arc<Redis>, limits: config::Claim) -> Self {
+        let coalescer = Coalescer::new(Arc::clone(&redis), limits);
+        Self { redis, coalescer }
+    }
+
+    /// Asks for one unit. The call itself takes the place in the queue; awaiting it only hears the answer.
+    pub fn claim(
+        &self,
+        campaign: &Arc<Campaign>,
+        attempt: AttemptId,
+        user: UserId,
+    ) -> impl Future<Output = Result<Answer, ClaimError>> + use<> {
+        self.coalescer.submit(campaign, attempt, user)
+    }
+
+    /// Puts a claim's unit back into stock; with an owner, only if the claim is theirs.
+    pub async fn give_back(
+        &self,
+        campaign: &Campaign,
+        claim: &ClaimId,
+        owner: Option<&UserId>,
+    ) -> Result<GiveBack, ClaimError> {
+        let outcome = after::give_back(&self.redis, campaign, claim, owner).await;
+        campaign.forget_counters().await;
+        outcome
+    }
+
+    /// Uses a claim's coupon, once.
+    pub async fn redeem(&self, campaign: &Campaign, claim: &ClaimId) -> Result<Redeem, ClaimError> {
+        after::redeem(&self.redis, campaign, claim).await
+    }
+
+    /// One claim; `None` if there is none.
+    pub async fn find(&self, claim: &ClaimId) -> Result<Option<Claim>, ClaimError> {
+        read::one(&self.redis, claim).await
+    }
+
+    /// Every claim that a user ever made of a campaign, by number.
+    pub async fn of_user(&self, campaign: &Campaign, user: &UserId) -> Result<Vec<Claim>, ClaimError> {
+        read::of_user(&self.redis, campaign, user).await
+    }
+
+    /// The claims of a campaign after this number, by number, at most so many.
+    pub async fn page(&self, campaign: &Campaign, after: u64, count_max: usize) -> Result<Vec<Claim>, ClaimError> {
+        read::page(&self.redis, campaign, after, count_max).await
+    }
+}
