@@ -32,8 +32,7 @@ impl Millis {
     /// RFC 3339 in UTC with milliseconds: `2026-12-01T01:00:00.000Z`.
     #[must_use]
     pub fn to_rfc3339(self) -> String {
-        let layout =
-            format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+        let layout = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
             .ok()
             .and_then(|moment| moment.to_offset(UtcOffset::UTC).format(&layout).ok())

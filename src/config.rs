@@ -159,9 +159,10 @@ impl Config {
             "coupon.key_hex must be 64 hexadecimal digits",
         );
         wrong.unless(
-            self.auth.operator_token_sha256.iter().all(|hash| {
-                hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-            }),
+            self.auth
+                .operator_token_sha256
+                .iter()
+                .all(|hash| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))),
             "auth.operator_token_sha256 must be a list of 64 lower-case hexadecimal digits each",
         );
         wrong.verdict()

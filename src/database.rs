@@ -26,6 +26,11 @@ pub fn open(config: &config::Postgres) -> Result<Database, sqlx::Error> {
         .connect_lazy_with(options))
 }
 
+/// Whether the database answers now.
+pub async fn answers(database: &Database) -> bool {
+    database.execute("SELECT 1").await.is_ok()
+}
+
 /// Creates the schema and brings it up to date. Several nodes may do so at once.
 pub async fn migrate(database: &Database, config: &config::Postgres) -> Result<(), MigrateError> {
     // The schema's name was checked at boot to be lower-case letters, digits and `_`.

@@ -228,7 +228,8 @@ mod tests {
         let id: ClaimId = "v1.2.3.4".parse().unwrap();
         assert_eq!((id.campaign.as_str(), id.generation, id.number), ("v1.2", 3, 4));
         assert_eq!(id.to_string(), "v1.2.3.4");
-        for bad in ["", "a", "a.1", "a.0.1", "a.1.0", "a.01.1", "a.1.+1", "a.1.-1", ".1.1", "a.1.99999999999999999999"] {
+        for bad in ["", "a", "a.1", "a.0.1", "a.1.0", "a.01.1", "a.1.+1", "a.1.-1", ".1.1", "a.1.99999999999999999999"]
+        {
             assert!(bad.parse::<ClaimId>().is_err(), "{bad}");
         }
     }

@@ -1,10 +1,22 @@
 //! Onrush: a burst engine for first-come coupons and tickets. The rooms, in reading order.
 
-pub mod campaign;
-pub mod claim;
+// What everything speaks of.
 pub mod clock;
 pub mod config;
-pub mod database;
 pub mod facts;
 pub mod ids;
+pub mod telemetry;
+
+// The doors to the stores.
+pub mod database;
 pub mod redis;
+
+// The rooms, along a claim's way.
+pub mod campaign;
+pub mod claim;
+pub mod kafka;
+pub mod ledger;
+
+// The outside, and the wiring.
+pub mod app;
+pub mod http;

@@ -11,12 +11,21 @@ pub(crate) struct Known(AtomicU64);
 
 const FACT_BITS: u32 = 48;
 
+fn pack(generation: u32, fact_no: u64) -> u64 {
+    (u64::from(generation) << FACT_BITS) | fact_no
+}
+
 impl Known {
     /// Remembers what a reply said.
     pub(crate) fn raise(&self, generation: u32, fact_no: u64) {
         // Relaxed: nothing else is read by the order of this word; a call that misses the newest value is only a little
         // less suspicious than it could be.
-        self.0.fetch_max((u64::from(generation) << FACT_BITS) | fact_no, Ordering::Relaxed);
+        self.0.fetch_max(pack(generation, fact_no), Ordering::Relaxed);
+    }
+
+    /// Whether this is all that was seen.
+    pub(crate) fn is(&self, generation: u32, fact_no: u64) -> bool {
+        self.0.load(Ordering::Relaxed) == pack(generation, fact_no)
     }
 
     /// What each script of a campaign gets first: no time of its own, the generation, the fact.

@@ -25,7 +25,7 @@ use crate::redis::{Redis, RedisError};
 pub use catalog::{Campaign, Catalog};
 pub use definition::{Definition, Draft, Durability, State};
 pub use follow::{Follower, Publisher};
-pub use lifecycle::{Change, Created, Switch};
+pub use lifecycle::{Change, Created, Refused, Switch};
 pub use view::View;
 
 /// Why something could not be done with a campaign.

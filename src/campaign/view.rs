@@ -1,4 +1,5 @@
-//! The public view of a campaign: its definition and its counters, at most `counters_age_ms_max` old.
+//! The public view of a campaign: its definition and its counters, at most `counters_age_ms_max` old, and never older
+//! than what this node has decided itself.
 
 use std::time::{Duration, Instant};
 
@@ -6,8 +7,8 @@ use serde::Serialize;
 
 use super::put::{Peek, peek};
 use super::{Campaign, CampaignError, Campaigns, State};
-use crate::clock::Millis;
 use crate::campaign::Durability;
+use crate::clock::Millis;
 
 /// A campaign as everybody may see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -81,13 +82,17 @@ impl Campaigns {
         })
     }
 
+    /// A peek that was asked for after this call began, or one that nothing has changed since, as far as this node
+    /// knows, and that is young enough. Calls that wait together share one question.
     async fn recent_peek(&self, campaign: &Campaign) -> Result<Peek, CampaignError> {
+        let began = Instant::now();
         let mut peeked = campaign.lock_peeked().await;
         let age_max = Duration::from_millis(self.limits.counters_age_ms_max);
-        if let Some((asked, peek)) = *peeked
-            && asked.elapsed() < age_max
-        {
-            return Ok(peek);
+        if let Some((asked, peek)) = *peeked {
+            let unchanged = asked.elapsed() < age_max && campaign.known.is(peek.head.generation, peek.head.fact_no);
+            if asked >= began || unchanged {
+                return Ok(peek);
+            }
         }
         let asked = Instant::now();
         let fresh = peek(&self.redis, campaign).await?.ok_or(CampaignError::Lost)?;

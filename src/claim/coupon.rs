@@ -53,9 +53,8 @@ impl Coupons {
             | fits(coupon.number, NUMBER_BITS)?;
         let mac = self.derive(b"coupon mac", payload, MAC_BITS);
         let masked = payload ^ self.derive(b"coupon mask", mac, PAYLOAD_BITS);
-        let word = u128::from(self.key_id) << (MAC_BITS + PAYLOAD_BITS)
-            | u128::from(mac) << PAYLOAD_BITS
-            | u128::from(masked);
+        let word =
+            u128::from(self.key_id) << (MAC_BITS + PAYLOAD_BITS) | u128::from(mac) << PAYLOAD_BITS | u128::from(masked);
         let mut code = String::with_capacity(CHARACTERS + 4);
         for position in 0..CHARACTERS {
             if position > 0 && position % 4 == 0 {

@@ -188,11 +188,8 @@ impl Redis {
     /// The campaigns that changed after this sequence, with the sequence of each, in its order.
     pub async fn changed_since(&self, sequence: u64) -> Result<Vec<(CampaignId, u64)>, RedisError> {
         let above = format!("({sequence}");
-        let found: Vec<(String, f64)> = self
-            .pool
-            .next()
-            .zrangebyscore(self.keys.directory(), above, "+inf", true, None)
-            .await?;
+        let found: Vec<(String, f64)> =
+            self.pool.next().zrangebyscore(self.keys.directory(), above, "+inf", true, None).await?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts changes, from 1")]
         let pairs = found.into_iter().filter_map(|(id, sequence)| Some((id.parse().ok()?, sequence as u64)));
         Ok(pairs.collect())
@@ -200,8 +197,7 @@ impl Redis {
 
     /// The sequence of the last change of any campaign.
     pub async fn last_change(&self) -> Result<u64, RedisError> {
-        let last: Vec<(String, f64)> =
-            self.pool.next().zrevrange(self.keys.directory(), 0, 0, true).await?;
+        let last: Vec<(String, f64)> = self.pool.next().zrevrange(self.keys.directory(), 0, 0, true).await?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts changes, from 1")]
         let sequence = last.first().map_or(0, |(_, sequence)| *sequence as u64);
         Ok(sequence)

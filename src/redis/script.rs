@@ -66,9 +66,6 @@ macro_rules! script {
         )
     };
     ($path:literal) => {
-        $crate::redis::Script::new(
-            $path,
-            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/", $path, ".lua")),
-        )
+        $crate::redis::Script::new($path, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/", $path, ".lua")))
     };
 }

@@ -1,0 +1,39 @@
+# Thin names for what is below. `make run` and `make test` are all the set-up there is.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check burst audit down prerequisites services
+
+USERS ?= 10000
+STOCK ?= 100
+CAMPAIGN ?=
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/' | expand -t 14
+
+run: prerequisites services ## build, start everything, rush it once, and serve at http://127.0.0.1:8080 until Ctrl-C
+	cargo build --release --workspace
+	dev/run
+
+test: prerequisites services ## all tests, against the real stores
+	cargo test --workspace
+
+check: prerequisites ## formatting, lints, house rules, documentation
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo test --test tidy
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+burst: ## another rush against what `make run` started: make burst USERS=20000 STOCK=500
+	USERS=$(USERS) STOCK=$(STOCK) dev/burst
+
+audit: ## compare Redis, Kafka and the database: make audit CAMPAIGN=WELCOME_001, or all
+	target/release/onrush audit $(CAMPAIGN) --wait 30s
+
+down: ## stop the services
+	dev/services down
+
+prerequisites:
+	@dev/prerequisites
+
+services:
+	@dev/services up

@@ -1,0 +1,35 @@
+//! Can the server serve? Asked until it says so or the time is over.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::HOST;
+use hyper::{Request, StatusCode};
+
+use crate::http_client;
+use crate::target::Target;
+
+const EVERY: Duration = Duration::from_millis(100);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Returns when `GET /readyz` is answered 200. If that does not happen in time, the error says what was answered.
+pub(crate) async fn wait(target: &Target, timeout: Duration) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    loop {
+        let request = Request::get("/readyz").header(HOST, target.host()).body(Full::<Bytes>::default());
+        let left = timeout.saturating_sub(begun.elapsed());
+        let answer =
+            http_client::once(target, request.context("cannot ask for /readyz")?, left.min(REQUEST_TIMEOUT)).await;
+        let said = match answer {
+            Ok(answer) if answer.status == StatusCode::OK => return Ok(()),
+            Ok(answer) => format!("{} {}", answer.status.as_u16(), String::from_utf8_lossy(&answer.body)),
+            Err(why) => why.label().to_owned(),
+        };
+        if begun.elapsed() + EVERY >= timeout {
+            bail!("{} is not ready after {} s: {said}", target.url(), timeout.as_secs());
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}

@@ -1,0 +1,159 @@
+//! How do the rooms come together? The only wiring: builds them, starts the loops, drains them in a written order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::campaign::{Campaigns, Follower, Publisher};
+use crate::claim::{Claims, Coupons};
+use crate::config::Config;
+use crate::database;
+use crate::http;
+use crate::kafka;
+use crate::ledger::{Auditor, Relay, Writer};
+use crate::redis::Redis;
+use crate::telemetry;
+
+/// What a node does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Answers users and operators.
+    Serve,
+    /// Moves facts to Kafka and from there to the database.
+    Work,
+    /// Both.
+    All,
+}
+
+impl Role {
+    fn serves(self) -> bool {
+        matches!(self, Self::Serve | Self::All)
+    }
+
+    fn works(self) -> bool {
+        matches!(self, Self::Work | Self::All)
+    }
+}
+
+/// A running node.
+pub struct Node {
+    address: SocketAddr,
+    redis: Arc<Redis>,
+    stops: Stops,
+    server: JoinHandle<()>,
+    followers: Vec<JoinHandle<()>>,
+    relay: Option<JoinHandle<()>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+/// One signal for each step of the drain.
+#[derive(Default)]
+struct Stops {
+    server: CancellationToken,
+    followers: CancellationToken,
+    relay: CancellationToken,
+    writer: CancellationToken,
+}
+
+impl Node {
+    /// Connects to the stores and starts to do what the role says. Redis must be there; Kafka and the database may be
+    /// away, and are waited for.
+    pub async fn start(config: Config, role: Role) -> anyhow::Result<Self> {
+        config.check_secrets()?;
+        let metrics = telemetry::metrics();
+        let redis = Arc::new(Redis::connect(&config.redis).await.context("connecting to Redis")?);
+        redis.check_fitness().await?;
+        let database = database::open(&config.postgres).context("reading postgres.url")?;
+        let campaigns = Arc::new(Campaigns::new(Arc::clone(&redis), database.clone(), config.campaign.clone()));
+        let stops = Stops::default();
+
+        let follower = Follower::start(Arc::clone(&campaigns)).await;
+        let publisher = Publisher::new(Arc::clone(&campaigns));
+        let (stop, stop_too) = (stops.followers.clone(), stops.followers.clone());
+        let followers = vec![
+            tokio::spawn(async move {
+                if let Err(error) = follower.run(stop).await {
+                    tracing::error!(%error, "this node hears of changes no more");
+                }
+            }),
+            tokio::spawn(publisher.run(stop_too)),
+        ];
+
+        let (mut relay, mut writer) = (None, None);
+        if role.works() {
+            let producer = Arc::new(kafka::Producer::new(&config.kafka).context("preparing the Kafka producer")?);
+            let relaying = Relay::new(Arc::clone(&redis), producer, &config);
+            let writing = Writer::new(database.clone(), &config).context("preparing the ledger's writer")?;
+            relay = Some(tokio::spawn(relaying.run(stops.relay.clone())));
+            writer = Some(tokio::spawn(writing.run(stops.writer.clone())));
+        }
+
+        let auditor = Arc::new(Auditor::new(Arc::clone(&redis), database.clone(), &config)?);
+        let listener = http::bind(&config.http).with_context(|| format!("listening on {}", config.http.listen))?;
+        let address = listener.local_addr()?;
+        let rooms = http::Rooms {
+            config: config.http.clone(),
+            auth: config.auth.clone(),
+            claims: Arc::new(Claims::new(Arc::clone(&redis), config.claim.clone())),
+            campaigns,
+            coupons: coupons(&config)?,
+            auditor,
+            rows_per_second_max: config.ledger.rows_per_second_max,
+            database,
+            redis: Arc::clone(&redis),
+            metrics,
+            stop: stops.server.clone(),
+        };
+        let routes = if role.serves() { http::router(rooms) } else { http::worker_router(rooms) };
+        let server = tokio::spawn(http::serve(listener, routes, Arc::new(config.http), stops.server.clone()));
+        tracing::info!(%address, ?role, "ready");
+        Ok(Self { address, redis, stops, server, followers, relay, writer })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Finishes what was accepted, each step after the one that feeds it: requests, then the loops that follow
+    /// campaigns, then the relay (its last publish and delete), then the writer (its last transaction and offsets).
+    /// What is not relayed or written by then waits in its store for another node.
+    pub async fn stop(self) {
+        self.stops.server.cancel();
+        ended("server", self.server).await;
+        self.stops.followers.cancel();
+        for follower in self.followers {
+            ended("follower", follower).await;
+        }
+        self.stops.relay.cancel();
+        if let Some(relay) = self.relay {
+            ended("relay", relay).await;
+        }
+        self.stops.writer.cancel();
+        if let Some(writer) = self.writer {
+            ended("writer", writer).await;
+        }
+        self.redis.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+async fn ended(name: &'static str, task: JoinHandle<()>) {
+    if let Err(error) = task.await {
+        tracing::error!(name, %error, "a loop had ended badly");
+    }
+}
+
+/// Coupon codes with the configured key.
+fn coupons(config: &Config) -> anyhow::Result<Coupons> {
+    let hex = &config.coupon.key_hex;
+    let mut key = [0; 32];
+    for (byte, start) in key.iter_mut().zip((0..hex.len()).step_by(2)) {
+        *byte = u8::from_str_radix(&hex[start..start + 2], 16).context("coupon.key_hex")?;
+    }
+    Ok(Coupons::new(config.coupon.key_id, &key))
+}

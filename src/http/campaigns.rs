@@ -1,0 +1,302 @@
+//! Routes of campaigns.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use futures::future::try_join_all;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::App;
+use super::auth::Operator;
+use super::input::{self, Input};
+use super::problem::{Code, Problem, ProblemView};
+use crate::campaign::{Campaign, Change, Created, Draft, Durability, Refused, Switch, View};
+use crate::ids::CampaignId;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(create, list))
+        .routes(routes!(read, change))
+        .routes(routes!(pause))
+        .routes(routes!(resume))
+        .routes(routes!(close))
+}
+
+const STOCK_MAX: u64 = 100_000_000;
+const LIMIT_MAX: u64 = 100;
+const NAME_CHARACTERS_MAX: usize = 200;
+
+/// What a POST of a campaign may say.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body in the OpenAPI document; `draft` reads it")]
+struct NewCampaign {
+    #[schema(example = "WELCOME_001", pattern = "^[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}$")]
+    id: String,
+    #[schema(example = "Welcome coupon", min_length = 1, max_length = 200)]
+    name: String,
+    #[schema(example = 100, minimum = 1, maximum = 100_000_000)]
+    stock: u64,
+    /// 1 if absent.
+    #[schema(minimum = 1, maximum = 100)]
+    per_user_limit: Option<u32>,
+    /// Absent or null: open at once.
+    #[schema(format = DateTime)]
+    opens_at: Option<String>,
+    /// Absent or null: until closed.
+    #[schema(format = DateTime)]
+    closes_at: Option<String>,
+    /// memory if absent.
+    durability: Option<Durability>,
+    /// true if absent.
+    listed: Option<bool>,
+    /// Not built yet: null.
+    #[schema(value_type = Option<Object>)]
+    waiting: Option<()>,
+    /// Not built yet: null.
+    #[schema(value_type = Option<Object>)]
+    seats: Option<()>,
+}
+
+/// What a PATCH of a campaign may say. What is absent stays as it is.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body in the OpenAPI document; `read_change` reads it")]
+struct CampaignChange {
+    #[schema(min_length = 1, max_length = 200)]
+    name: Option<String>,
+    /// Lower only before the campaign opens.
+    #[schema(minimum = 1, maximum = 100_000_000)]
+    stock: Option<u64>,
+    /// Only higher.
+    #[schema(minimum = 1, maximum = 100)]
+    per_user_limit: Option<u32>,
+    /// Until it has opened; null: open at once.
+    #[schema(format = DateTime)]
+    opens_at: Option<String>,
+    /// null: until closed.
+    #[schema(format = DateTime)]
+    closes_at: Option<String>,
+    listed: Option<bool>,
+    /// Not built yet: null.
+    #[schema(value_type = Option<Object>)]
+    waiting: Option<()>,
+}
+
+/// A page of campaigns.
+#[derive(Serialize, ToSchema)]
+struct CampaignPage {
+    items: Vec<View>,
+    /// Send it as `after` for the next page; null at the end.
+    next: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes the query in the OpenAPI document; `Input` reads it")]
+pub(super) struct Paging {
+    /// 1 to 100, 20 if absent.
+    limit: Option<u8>,
+    /// `next` of the page before.
+    after: Option<String>,
+}
+
+/// Make a campaign.
+///
+/// The same content again is answered with 200 and the campaign as it is today.
+#[utoipa::path(post, path = "/v1/campaigns", tag = "campaigns", security(("operator" = [])), request_body = NewCampaign,
+    responses((status = 201, body = View, headers(("Location" = String))), (status = 200, body = View),
+        (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn create(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&[])?;
+    let draft = draft(&input).await?;
+    let (created, campaign) = app.campaigns.create(&draft).await?;
+    match (created, campaign) {
+        (Created::New, Some(campaign)) => {
+            let location = app.url(&format!("/v1/campaigns/{}", draft.id));
+            let view = app.campaigns.view(&campaign).await?;
+            Ok((StatusCode::CREATED, [(header::LOCATION, location)], private(view)).into_response())
+        }
+        (Created::Same, Some(campaign)) => Ok(private(app.campaigns.view(&campaign).await?)),
+        (Created::Other | Created::New | Created::Same, _) => {
+            Err(Problem::new(Code::AlreadyExists, format!("campaign {} exists, with other content", draft.id)))
+        }
+    }
+}
+
+/// The listed campaigns, by id.
+#[utoipa::path(get, path = "/v1/campaigns", tag = "campaigns", params(Paging),
+    responses((status = 200, body = CampaignPage), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn list(State(app): State<App>, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&["limit", "after"])?;
+    let (limit, after) = (input.limit()?, input.query::<Cursor>("after")?);
+    let after = after.map(|cursor| cursor.0.parse::<CampaignId>()).transpose();
+    let after = after.map_err(|_| Problem::flaw("query/after", "is no cursor of this list"))?;
+    // One more than asked for tells whether there is a next page.
+    let mut campaigns = app.campaigns.catalog().listed_after(after.as_ref(), limit + 1);
+    let next = (campaigns.len() > limit).then(|| Cursor(campaigns[limit - 1].id().to_string()).to_string());
+    campaigns.truncate(limit);
+    let items = try_join_all(campaigns.iter().map(|campaign| app.campaigns.view(campaign))).await?;
+    Ok(cacheable(&input, &CampaignPage { items, next }))
+}
+
+/// A campaign, with counters at most a second old.
+#[utoipa::path(get, path = "/v1/campaigns/{id}", tag = "campaigns", params(("id" = String, Path)),
+    responses((status = 200, body = View, headers(("ETag" = String))), (status = 304),
+        (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn read(State(app): State<App>, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&[])?;
+    let campaign = app.campaign(&input).await?;
+    Ok(cacheable(&input, &app.campaigns.view(&campaign).await?))
+}
+
+/// Change a campaign.
+#[utoipa::path(patch, path = "/v1/campaigns/{id}", tag = "campaigns", params(("id" = String, Path)),
+    security(("operator" = [])), request_body = CampaignChange,
+    responses((status = 200, body = View), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn change(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&[])?;
+    let id = input.path("id")?;
+    let change = read_change(&input).await?;
+    changed(&app, app.campaigns.change(&id, &change).await?).await
+}
+
+/// Stop claims for a while.
+#[utoipa::path(post, path = "/v1/campaigns/{id}/pause", tag = "campaigns", params(("id" = String, Path)),
+    security(("operator" = [])),
+    responses((status = 200, body = View), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn pause(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
+    switch(&app, &input, Switch::Pause).await
+}
+
+/// Take claims again.
+#[utoipa::path(post, path = "/v1/campaigns/{id}/resume", tag = "campaigns", params(("id" = String, Path)),
+    security(("operator" = [])),
+    responses((status = 200, body = View), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn resume(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
+    switch(&app, &input, Switch::Resume).await
+}
+
+/// Stop claims for good.
+#[utoipa::path(post, path = "/v1/campaigns/{id}/close", tag = "campaigns", params(("id" = String, Path)),
+    security(("operator" = [])),
+    responses((status = 200, body = View), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn close(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
+    switch(&app, &input, Switch::Close).await
+}
+
+async fn switch(app: &App, input: &Input, switch: Switch) -> Result<Response, Problem> {
+    input.allow_query(&[])?;
+    let id = input.path("id")?;
+    input.no_body().await?;
+    changed(app, app.campaigns.switch(&id, switch).await?).await
+}
+
+async fn changed(app: &App, outcome: Option<Result<Arc<Campaign>, Refused>>) -> Result<Response, Problem> {
+    match outcome {
+        None => Err(Problem::not_found("campaign")),
+        Some(Ok(campaign)) => Ok(private(app.campaigns.view(&campaign).await?)),
+        Some(Err(Refused::Closed)) => Err(Problem::new(Code::Closed, "the campaign is closed for good")),
+        Some(Err(Refused::StockCannotShrink)) => {
+            Err(Problem::new(Code::StockCannotShrink, "the stock of a campaign that has opened can only be raised"))
+        }
+        Some(Err(Refused::Member { name, why })) => Err(Problem::flaw(format!("/{name}"), why)),
+    }
+}
+
+async fn draft(input: &Input) -> Result<Draft, Problem> {
+    let mut members = input.members().await?;
+    let id = members.require("id", input::id::<CampaignId>);
+    let name = members.require("name", input::text(NAME_CHARACTERS_MAX));
+    let stock = members.require("stock", input::whole(1..=STOCK_MAX));
+    let per_user_limit = members.take("per_user_limit", input::whole(1..=LIMIT_MAX)).unwrap_or(1);
+    let opens_at = members.take("opens_at", input::time_or_null).flatten();
+    let closes_at = members.take("closes_at", input::time_or_null).flatten();
+    let durability = members.take("durability", durability).unwrap_or(Durability::Memory);
+    let listed = members.take("listed", input::flag).unwrap_or(true);
+    members.take("waiting", input::only_null);
+    members.take("seats", input::only_null);
+    if let (Some(opens_at), Some(closes_at)) = (opens_at, closes_at)
+        && closes_at <= opens_at
+    {
+        members.note("closes_at", "must be later than opens_at".into());
+    }
+    members.finish()?;
+    let (Some(id), Some(name), Some(stock)) = (id, name, stock) else {
+        return Err(Problem::flaw("", "lacks a member that is required"));
+    };
+    let per_user_limit = u32::try_from(per_user_limit).expect("at most 100");
+    Ok(Draft { id, name, stock, per_user_limit, opens_at, closes_at, durability, listed })
+}
+
+async fn read_change(input: &Input) -> Result<Change, Problem> {
+    let mut members = input.members().await?;
+    let change = Change {
+        name: members.take("name", input::text(NAME_CHARACTERS_MAX)),
+        stock: members.take("stock", input::whole(1..=STOCK_MAX)),
+        per_user_limit: members
+            .take("per_user_limit", input::whole(1..=LIMIT_MAX))
+            .map(|limit| u32::try_from(limit).expect("at most 100")),
+        opens_at: members.take("opens_at", input::time_or_null),
+        closes_at: members.take("closes_at", input::time_or_null),
+        listed: members.take("listed", input::flag),
+    };
+    members.take("waiting", input::only_null);
+    members.finish()?;
+    Ok(change)
+}
+
+fn durability(value: &serde_json::Value) -> Result<Durability, String> {
+    let words = || Durability::ALL.map(Durability::as_str).join(", ");
+    value.as_str().and_then(Durability::of).ok_or_else(|| format!("must be one of {}", words()))
+}
+
+/// Where a page ends, in a form that nobody is tempted to make up.
+pub(super) struct Cursor(pub String);
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&self.0))
+    }
+}
+
+impl std::str::FromStr for Cursor {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let wrong = "is no cursor of this list";
+        let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong)?;
+        String::from_utf8(bytes).map(Self).map_err(|_| wrong)
+    }
+}
+
+/// An answer that is only for who asked.
+pub(super) fn private(body: impl Serialize) -> Response {
+    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(body)).into_response()
+}
+
+/// A public answer: good for a second, and not sent again to who has it.
+fn cacheable(input: &Input, body: &impl Serialize) -> Response {
+    let body = serde_json::to_vec(body).expect("a view has no map with keys that are no strings");
+    let digest = Sha256::digest(&body);
+    let tag = format!("\"{}\"", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&digest[..12]));
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=1"));
+    headers.insert(header::ETAG, HeaderValue::from_str(&tag).expect("base64 between quotes"));
+    let asked = input.headers().get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let same = asked
+        .flat_map(|list| list.split(','))
+        .map(str::trim)
+        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag);
+    if same {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    (headers, body).into_response()
+}

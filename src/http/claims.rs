@@ -1,0 +1,291 @@
+//! Routes of claims and of the coupons that they are.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::App;
+use super::auth::{Caller, Operator, User};
+use super::campaigns::{Cursor, private};
+use super::input::Input;
+use super::problem::{Code, Problem, ProblemView};
+use crate::campaign::{Campaign, Durability};
+use crate::claim::{Answer, Claim, ClaimState, Coupon, GiveBack, Redeem};
+use crate::clock::Millis;
+use crate::ids::{AttemptId, ClaimId, IdempotencyKey, UserId};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(claim, page))
+        .routes(routes!(mine))
+        .routes(routes!(read))
+        .routes(routes!(give_back))
+        .routes(routes!(read_coupon))
+        .routes(routes!(redeem))
+}
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// Seconds after which a paused campaign may be asked again, before jitter.
+const PAUSED_RETRY_S: u64 = 5;
+
+/// A claim, as its user and operators see it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ClaimView {
+    /// `<campaign id>.<generation>.<number>`.
+    #[schema(example = "WELCOME_001.1.42")]
+    claim_id: String,
+    #[schema(example = "WELCOME_001")]
+    campaign_id: String,
+    #[schema(example = "alice")]
+    user_id: String,
+    /// From 1, in the order of decision.
+    #[schema(example = 42)]
+    number: u64,
+    /// What the user redeems.
+    #[schema(example = "7Q4M-WX2A-9KCD-RT5H-3NVE")]
+    coupon_code: String,
+    state: ClaimState,
+    #[schema(value_type = String, format = DateTime)]
+    claimed_at: Millis,
+    durability: Durability,
+}
+
+/// A page of claims.
+#[derive(Serialize, ToSchema)]
+struct ClaimPage {
+    items: Vec<ClaimView>,
+    /// Send it as `after` for the next page; null at the end.
+    next: Option<String>,
+}
+
+/// All of them.
+#[derive(Serialize, ToSchema)]
+struct ClaimList {
+    items: Vec<ClaimView>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes the query in the OpenAPI document; `Input` reads it")]
+struct ClaimPaging {
+    /// 1 to 100, 20 if absent.
+    limit: Option<u8>,
+    /// `next` of the page before.
+    after: Option<String>,
+    /// Only this user's.
+    user_id: Option<String>,
+}
+
+impl App {
+    fn claim_view(&self, campaign: &Campaign, claim: Claim) -> Result<ClaimView, Problem> {
+        let definition = campaign.definition();
+        let coupon = Coupon { serial: definition.serial, generation: claim.generation, number: claim.number };
+        let coupon_code = self
+            .coupons
+            .write(coupon)
+            .ok_or_else(|| Problem::new(Code::Unavailable, "a coupon code has no room for this claim"))?;
+        let campaign_id = definition.id().clone();
+        let claim_id = ClaimId { campaign: campaign_id.clone(), generation: claim.generation, number: claim.number };
+        Ok(ClaimView {
+            claim_id: claim_id.to_string(),
+            campaign_id: campaign_id.to_string(),
+            user_id: claim.user,
+            number: claim.number,
+            coupon_code,
+            state: claim.state,
+            claimed_at: claim.claimed_at,
+            // What is kept today is what Redis' memory keeps, whatever the campaign asks for: the answer says so.
+            durability: Durability::Memory,
+        })
+    }
+
+    fn claim_views(&self, campaign: &Campaign, claims: Vec<Claim>) -> Result<Vec<ClaimView>, Problem> {
+        claims.into_iter().map(|claim| self.claim_view(campaign, claim)).collect()
+    }
+
+    /// The claim that the path names, with its campaign.
+    async fn campaign_of(&self, claim: &ClaimId) -> Result<Arc<Campaign>, Problem> {
+        self.campaigns.find(&claim.campaign).await?.ok_or_else(|| Problem::not_found("claim"))
+    }
+
+    /// The claim that a coupon code belongs to, with its campaign.
+    fn coupon(&self, input: &Input) -> Result<(Arc<Campaign>, ClaimId), Problem> {
+        let none = || Problem::not_found("coupon");
+        let coupon = self.coupons.read(input.path_text("coupon_code")).ok_or_else(none)?;
+        let campaign = self.campaigns.catalog().by_serial(coupon.serial).ok_or_else(none)?;
+        let claim = ClaimId { campaign: campaign.id(), generation: coupon.generation, number: coupon.number };
+        Ok((campaign, claim))
+    }
+}
+
+/// Press the button.
+///
+/// The first answer to an `Idempotency-Key` is given again to the same key, with the claim's state of today.
+#[utoipa::path(post, path = "/v1/campaigns/{id}/claims", tag = "claims", security(("user" = [])),
+    params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
+    responses((status = 201, body = ClaimView, headers(("Location" = String), ("Idempotency-Replayed" = String))),
+        (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn claim(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&[])?;
+    let key = input.header::<IdempotencyKey>(&IDEMPOTENCY_KEY)?;
+    let id = input.path("id")?;
+    input.no_body().await?;
+    let campaign = app.find(&id).await?;
+    let attempt = key.as_ref().map_or_else(AttemptId::random, AttemptId::of_key);
+    let answer = app.claims.claim(&campaign, attempt, user).await?;
+    answered(&app, &campaign, answer, key.is_some())
+}
+
+/// Exhaustive: a new answer of the scripts needs its place here.
+fn answered(app: &App, campaign: &Campaign, answer: Answer, has_key: bool) -> Result<Response, Problem> {
+    let id = campaign.id();
+    Err(match answer {
+        Answer::Issued(claim) => return created(app, campaign, claim, false),
+        // Without a key, a replay is the client library's own resend: the user asked once and hears it once.
+        Answer::Replayed(claim) => return created(app, campaign, claim, has_key),
+        Answer::SoldOut => Problem::new(Code::SoldOut, format!("no unit of {id} is left")),
+        Answer::NotOpenYet { now } => {
+            let opens_at = campaign.definition().terms.opens_at.unwrap_or(now);
+            let wait_ms = u64::try_from(opens_at.0 - now.0).unwrap_or(0);
+            Problem::new(Code::NotOpenYet, format!("{id} opens at {}", opens_at.to_rfc3339()))
+                .retry_after(spread(wait_ms.div_ceil(1000).max(1)))
+        }
+        Answer::Paused => Problem::new(Code::Paused, format!("{id} is paused")).retry_after(spread(PAUSED_RETRY_S)),
+        Answer::Closed => Problem::new(Code::Closed, format!("{id} is closed")),
+        Answer::LimitReached(claims) => {
+            let limit = campaign.definition().terms.per_user_limit;
+            let claims = app.claim_views(campaign, claims)?;
+            Problem::new(Code::LimitReached, format!("a user may hold {limit} of {id}")).with("claims", json!(claims))
+        }
+        Answer::ClaimsExhausted => Problem::new(Code::ClaimsExhausted, format!("no more claims of {id} for this user")),
+        Answer::OutboxFull => Problem::new(Code::Unavailable, "too many facts of the campaign wait for Kafka"),
+        Answer::Lost => Problem::new(Code::Unavailable, format!("{id} was lost in Redis and has to be rebuilt")),
+        Answer::NotArmed => Problem::new(Code::Unavailable, format!("{id} is being made")),
+    })
+}
+
+fn created(app: &App, campaign: &Campaign, claim: Claim, replayed: bool) -> Result<Response, Problem> {
+    let view = app.claim_view(campaign, claim)?;
+    let location = app.url(&format!("/v1/claims/{}", view.claim_id));
+    let mut response = (StatusCode::CREATED, Json(view)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, location);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if replayed {
+        headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// Adds up to a tenth, at most 30 s, so that not everybody comes back in the same second.
+fn spread(seconds: u64) -> u64 {
+    seconds + rand::random_range(0..=(seconds / 10).min(30))
+}
+
+/// The claims of a campaign, by number.
+#[utoipa::path(get, path = "/v1/campaigns/{id}/claims", tag = "claims", security(("operator" = [])),
+    params(("id" = String, Path), ClaimPaging),
+    responses((status = 200, body = ClaimPage), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn page(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&["limit", "after", "user_id"])?;
+    let (limit, user) = (input.limit()?, input.query::<UserId>("user_id")?);
+    let after = match input.query::<Cursor>("after")? {
+        None => 0,
+        Some(cursor) => cursor.0.parse().map_err(|_| Problem::flaw("query/after", "is no cursor of this list"))?,
+    };
+    let campaign = app.campaign(&input).await?;
+    let mut claims = match user {
+        None => app.claims.page(&campaign, after, limit + 1).await?,
+        Some(user) => {
+            let all = app.claims.of_user(&campaign, &user).await?;
+            all.into_iter().filter(|claim| claim.number > after).take(limit + 1).collect()
+        }
+    };
+    let next = (claims.len() > limit).then(|| Cursor(claims[limit - 1].number.to_string()).to_string());
+    claims.truncate(limit);
+    Ok(private(ClaimPage { items: app.claim_views(&campaign, claims)?, next }))
+}
+
+/// The units that the caller holds, by number.
+#[utoipa::path(get, path = "/v1/campaigns/{id}/claims/mine", tag = "claims", security(("user" = [])),
+    params(("id" = String, Path)),
+    responses((status = 200, body = ClaimList), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn mine(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&[])?;
+    let campaign = app.campaign(&input).await?;
+    let all = app.claims.of_user(&campaign, &user).await?;
+    let held = all.into_iter().filter(|claim| claim.state != ClaimState::GivenBack).collect();
+    Ok(private(ClaimList { items: app.claim_views(&campaign, held)? }))
+}
+
+/// A claim.
+#[utoipa::path(get, path = "/v1/claims/{claim_id}", tag = "claims", security(("user" = []), ("operator" = [])),
+    params(("claim_id" = String, Path)),
+    responses((status = 200, body = ClaimView), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn read(State(app): State<App>, caller: Caller, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&[])?;
+    let id: ClaimId = input.path("claim_id")?;
+    let campaign = app.campaign_of(&id).await?;
+    let claim = app.claims.find(&id).await?.filter(|claim| match &caller {
+        Caller::Operator => true,
+        Caller::User(user) => user.as_str() == claim.user,
+    });
+    let claim = claim.ok_or_else(|| Problem::not_found("claim"))?;
+    Ok(private(app.claim_view(&campaign, claim)?))
+}
+
+/// Give a claim back. Again: nothing changes.
+#[utoipa::path(post, path = "/v1/claims/{claim_id}/give-back", tag = "claims",
+    security(("user" = []), ("operator" = [])), params(("claim_id" = String, Path)),
+    responses((status = 200, body = ClaimView), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn give_back(State(app): State<App>, caller: Caller, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&[])?;
+    let id: ClaimId = input.path("claim_id")?;
+    input.no_body().await?;
+    let campaign = app.campaign_of(&id).await?;
+    let owner = match &caller {
+        Caller::Operator => None,
+        Caller::User(user) => Some(user),
+    };
+    match app.claims.give_back(&campaign, &id, owner).await? {
+        GiveBack::Done(claim) => Ok(private(app.claim_view(&campaign, claim)?)),
+        GiveBack::NotFound => Err(Problem::not_found("claim")),
+        GiveBack::AlreadyRedeemed => Err(Problem::new(Code::AlreadyRedeemed, "a used coupon cannot be given back")),
+    }
+}
+
+/// The claim that a coupon code belongs to.
+#[utoipa::path(get, path = "/v1/coupons/{coupon_code}", tag = "coupons", security(("operator" = [])),
+    params(("coupon_code" = String, Path)),
+    responses((status = 200, body = ClaimView), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn read_coupon(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&[])?;
+    let (campaign, id) = app.coupon(&input)?;
+    let claim = app.claims.find(&id).await?.ok_or_else(|| Problem::not_found("coupon"))?;
+    Ok(private(app.claim_view(&campaign, claim)?))
+}
+
+/// Use a coupon, once.
+#[utoipa::path(post, path = "/v1/coupons/{coupon_code}/redeem", tag = "coupons", security(("operator" = [])),
+    params(("coupon_code" = String, Path)),
+    responses((status = 200, body = ClaimView), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn redeem(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&[])?;
+    input.no_body().await?;
+    let (campaign, id) = app.coupon(&input)?;
+    match app.claims.redeem(&campaign, &id).await? {
+        Redeem::Done(claim) => Ok(private(app.claim_view(&campaign, claim)?)),
+        Redeem::NotFound => Err(Problem::new(Code::NotFound, "there is no such coupon, or its claim was given back")),
+        Redeem::AlreadyRedeemed => Err(Problem::new(Code::AlreadyRedeemed, "this coupon was used before")),
+    }
+}

@@ -1,0 +1,345 @@
+//! What was sent? Path, query, headers and body, parsed once, with errors that name the member.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{FromRef, FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, header};
+use futures::StreamExt;
+use serde_json::{Map, Value};
+use tokio::sync::Mutex;
+
+use super::problem::{Code, Flaw, Problem};
+use crate::clock::Millis;
+use crate::config;
+
+/// The request's body. The edge keeps a hold of it: what nobody read is read off before the answer, so that a client
+/// that is still sending hears the answer instead of a reset connection.
+#[derive(Clone)]
+pub(super) struct SharedBody(pub Arc<Mutex<Body>>);
+
+/// A request, to be taken apart by its handler after the caller is known.
+pub(super) struct Input {
+    path: Vec<(String, String)>,
+    query: Vec<(String, String)>,
+    headers: HeaderMap,
+    body: Option<SharedBody>,
+    body_bytes_max: usize,
+}
+
+impl<S> FromRequestParts<S> for Input
+where
+    S: Send + Sync,
+    Arc<config::Http>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = RawPathParams::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::flaw("path", "must be UTF-8, percent-encoded"))?;
+        let query = parts.uri.query().unwrap_or_default();
+        Ok(Self {
+            path: path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            query: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
+            headers: parts.headers.clone(),
+            body: parts.extensions.get().cloned(),
+            body_bytes_max: Arc::<config::Http>::from_ref(state).body_bytes_max,
+        })
+    }
+}
+
+impl Input {
+    /// A part of the path, parsed.
+    pub(super) fn path<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<T, Problem> {
+        self.path_text(name).parse().map_err(|error: T::Err| Problem::flaw(format!("path/{name}"), error.to_string()))
+    }
+
+    /// A part of the path as it is.
+    pub(super) fn path_text(&self, name: &str) -> &str {
+        self.path.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// Refuses query parameters that the route does not know, and such that come twice.
+    pub(super) fn allow_query(&self, names: &[&str]) -> Result<(), Problem> {
+        let mut flaws = Vec::new();
+        for (position, (name, value)) in self.query.iter().enumerate() {
+            let pointer = || format!("query/{name}");
+            if !names.contains(&name.as_str()) {
+                flaws.push(Flaw { pointer: pointer(), detail: "is not known here".into() });
+            } else if self.query[..position].iter().any(|(earlier, _)| earlier == name) {
+                flaws.push(Flaw { pointer: pointer(), detail: "is given twice".into() });
+            } else if value.contains('\0') {
+                flaws.push(Flaw { pointer: pointer(), detail: "must not contain U+0000".into() });
+            }
+        }
+        if flaws.is_empty() { Ok(()) } else { Err(Problem::invalid(&flaws)) }
+    }
+
+    /// A query parameter, parsed.
+    pub(super) fn query<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<Option<T>, Problem> {
+        let value = self.query.iter().find(|(known, _)| known == name);
+        value
+            .map(|(_, value)| value.parse())
+            .transpose()
+            .map_err(|error: T::Err| Problem::flaw(format!("query/{name}"), error.to_string()))
+    }
+
+    /// How many items a page shall have: 1 to 100, 20 if it is not said.
+    pub(super) fn limit(&self) -> Result<usize, Problem> {
+        let wrong = || Problem::flaw("query/limit", "must be a whole number from 1 to 100");
+        match self.query.iter().find(|(known, _)| known == "limit") {
+            None => Ok(20),
+            Some((_, value)) => value.parse().ok().filter(|limit| (1..=100).contains(limit)).ok_or_else(wrong),
+        }
+    }
+
+    /// A header, parsed; one that comes twice is refused.
+    pub(super) fn header<T: FromStr<Err: std::fmt::Display>>(&self, name: &HeaderName) -> Result<Option<T>, Problem> {
+        let flaw = |detail: String| Problem::flaw(format!("header/{name}"), detail);
+        let mut sent = self.headers.get_all(name).iter();
+        match (sent.next(), sent.next()) {
+            (None, _) => Ok(None),
+            (Some(_), Some(_)) => Err(flaw("is given twice".into())),
+            (Some(value), None) => {
+                let text = value.to_str().map_err(|_| flaw("must be visible ASCII".into()))?;
+                text.parse().map(Some).map_err(|error: T::Err| flaw(error.to_string()))
+            }
+        }
+    }
+
+    /// All headers.
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// For routes that take no body: an empty one or `{}`, as many clients send.
+    pub(super) async fn no_body(&self) -> Result<(), Problem> {
+        let bytes = self.bytes().await?;
+        let text = bytes.trim_ascii();
+        if text.is_empty() {
+            return Ok(());
+        }
+        match parse_json(text)? {
+            Value::Object(members) if members.is_empty() => Ok(()),
+            Value::Object(members) => Members { members, base: String::new(), flaws: Vec::new() }.finish().map(drop),
+            _ => Err(Problem::flaw("", "this route takes no body")),
+        }
+    }
+
+    /// The body's members, to be asked for one by one.
+    pub(super) async fn members(&self) -> Result<Members, Problem> {
+        let is_json = self.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).is_some_and(|kind| {
+            let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+            essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+        });
+        if !is_json {
+            // Its size comes first: a body that is too large is too large in any format.
+            self.bytes().await?;
+            return Err(Problem::new(Code::UnsupportedMediaType, "send Content-Type: application/json"));
+        }
+        match parse_json(&self.bytes().await?)? {
+            Value::Object(members) => Ok(Members { members, base: String::new(), flaws: Vec::new() }),
+            _ => Err(Problem::flaw("", "must be a JSON object")),
+        }
+    }
+
+    async fn bytes(&self) -> Result<Vec<u8>, Problem> {
+        let too_large =
+            || Problem::new(Code::BodyTooLarge, format!("a body has at most {} bytes", self.body_bytes_max));
+        let declared = self.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        if declared.is_some_and(|length: u64| length > self.body_bytes_max as u64) {
+            return Err(too_large());
+        }
+        let Some(SharedBody(body)) = &self.body else { return Ok(Vec::new()) };
+        let mut body = body.lock().await;
+        let mut chunks = std::mem::take(&mut *body).into_data_stream();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|_| Problem::flaw("", "the body ended too early"))?;
+            if bytes.len() + chunk.len() > self.body_bytes_max {
+                *body = Body::from_stream(chunks);
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+}
+
+fn parse_json(bytes: &[u8]) -> Result<Value, Problem> {
+    let value: Value =
+        serde_json::from_slice(bytes).map_err(|error| Problem::flaw("", format!("is not JSON: {error}")))?;
+    let mut flaws = Vec::new();
+    find_nul(&value, "", &mut flaws);
+    if flaws.is_empty() { Ok(value) } else { Err(Problem::invalid(&flaws)) }
+}
+
+/// U+0000 is refused everywhere: the database cannot hold it.
+fn find_nul(value: &Value, pointer: &str, flaws: &mut Vec<Flaw>) {
+    let mut flaw = |pointer: &str| {
+        flaws.push(Flaw { pointer: pointer.to_owned(), detail: "must not contain U+0000".into() });
+    };
+    match value {
+        Value::String(text) if text.contains('\0') => flaw(pointer),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                find_nul(item, &format!("{pointer}/{index}"), flaws);
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members {
+                let below = format!("{pointer}/{}", escape(name));
+                if name.contains('\0') {
+                    flaws.push(Flaw {
+                        pointer: below.replace('\0', "\u{fffd}"),
+                        detail: "must not contain U+0000".into(),
+                    });
+                }
+                find_nul(member, &below, flaws);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn escape(member: &str) -> String {
+    member.replace('~', "~0").replace('/', "~1")
+}
+
+/// A JSON object's members. Collects all that is wrong, so that a client mends it in one go.
+pub(super) struct Members {
+    members: Map<String, Value>,
+    base: String,
+    flaws: Vec<Flaw>,
+}
+
+impl Members {
+    /// Takes a member out and parses it. Absent: `None`. What does not parse is noted, and `None` as well.
+    pub(super) fn take<T>(&mut self, name: &str, parse: impl FnOnce(&Value) -> Result<T, String>) -> Option<T> {
+        let value = self.members.remove(name)?;
+        match parse(&value) {
+            Ok(parsed) => Some(parsed),
+            Err(detail) => {
+                self.note(name, detail);
+                None
+            }
+        }
+    }
+
+    /// The same, of a member that must be there.
+    pub(super) fn require<T>(&mut self, name: &str, parse: impl FnOnce(&Value) -> Result<T, String>) -> Option<T> {
+        if !self.members.contains_key(name) {
+            self.note(name, "is required".into());
+        }
+        self.take(name, parse)
+    }
+
+    /// Notes that something is wrong with a member.
+    pub(super) fn note(&mut self, name: &str, detail: String) {
+        self.flaws.push(Flaw { pointer: format!("{}/{}", self.base, escape(name)), detail });
+    }
+
+    /// Refuses what nobody asked for, and all that was noted.
+    pub(super) fn finish(mut self) -> Result<(), Problem> {
+        for name in std::mem::take(&mut self.members).keys() {
+            self.note(name, "is not known here".into());
+        }
+        if self.flaws.is_empty() { Ok(()) } else { Err(Problem::invalid(&self.flaws)) }
+    }
+}
+
+/// A text that an id parses from.
+pub(super) fn id<T: FromStr<Err: std::fmt::Display>>(value: &Value) -> Result<T, String> {
+    value.as_str().ok_or("must be a string")?.parse().map_err(|error: T::Err| error.to_string())
+}
+
+/// A text of so many characters.
+pub(super) fn text(characters_max: usize) -> impl Fn(&Value) -> Result<String, String> {
+    move |value| {
+        let text = value.as_str().ok_or("must be a string")?;
+        if (1..=characters_max).contains(&text.chars().count()) {
+            Ok(text.to_owned())
+        } else {
+            Err(format!("must have 1 to {characters_max} characters"))
+        }
+    }
+}
+
+/// A whole number; `5.0` is one.
+pub(super) fn whole(range: std::ops::RangeInclusive<u64>) -> impl Fn(&Value) -> Result<u64, String> {
+    move |value| {
+        let wrong = || format!("must be a whole number from {} to {}", range.start(), range.end());
+        let number = value.as_u64().or_else(|| {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, and within 53 bits")]
+            value.as_f64().filter(|float| float.fract() == 0.0 && (0.0..9e15).contains(float)).map(|float| float as u64)
+        });
+        number.filter(|number| range.contains(number)).ok_or_else(wrong)
+    }
+}
+
+/// A time; null where that means something.
+pub(super) fn time_or_null(value: &Value) -> Result<Option<Millis>, String> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => match Millis::parse(text) {
+            Some(at) if (0..=YEAR_9999_MS).contains(&at.0) => Ok(Some(at)),
+            _ => Err("must be a time in RFC 3339, from 1970 to 9999".into()),
+        },
+        _ => Err("must be a time in RFC 3339, or null".into()),
+    }
+}
+
+/// The last millisecond whose year has four digits.
+const YEAR_9999_MS: i64 = 253_402_300_799_999;
+
+/// `true` or `false`.
+pub(super) fn flag(value: &Value) -> Result<bool, String> {
+    value.as_bool().ok_or_else(|| "must be true or false".into())
+}
+
+/// What is not built yet may only be null.
+pub(super) fn only_null(value: &Value) -> Result<(), String> {
+    if value.is_null() { Ok(()) } else { Err("can only be null: it is not built yet".into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn whole_numbers_may_be_written_with_a_point_and_nothing_else_passes() {
+        let stock = whole(1..=100_000_000);
+        assert_eq!(stock(&json!(5)), Ok(5));
+        assert_eq!(stock(&json!(5.0)), Ok(5));
+        for bad in
+            [json!(0), json!(-1), json!(1.5), json!("5"), json!(null), json!(1e300), json!(100_000_001), json!([5])]
+        {
+            assert!(stock(&bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_flaw_of_a_body_is_named_at_once() {
+        let Value::Object(members) = json!({"id": ".", "a/b": 1}) else { unreachable!() };
+        let mut members = Members { members, base: String::new(), flaws: Vec::new() };
+        assert_eq!(members.require("id", id::<crate::ids::CampaignId>), None);
+        assert_eq!(members.require("stock", whole(1..=9)), None);
+        let problem = members.finish().unwrap_err();
+        let rendered = format!("{problem:?}");
+        for pointer in ["/id", "/stock", "/a~1b"] {
+            assert!(rendered.contains(pointer), "{rendered}");
+        }
+    }
+
+    #[test]
+    fn a_nul_is_found_however_deep_it_is() {
+        assert!(parse_json(br#"{"a":[{"b":"x\u0000"}]}"#).is_err());
+        assert!(parse_json(br#"{"a\u0000":1}"#).is_err());
+        assert!(parse_json(br#"{"a":"b"}"#).is_ok());
+    }
+}

@@ -1,0 +1,170 @@
+//! What can be asked from outside? Routes, errors, documents; knows the rooms, and no room knows it.
+//!
+//! - Every error is a problem of the closed list in `problem`, also those of the framework.
+//! - Checks come in one order: route and method, who calls, what was sent, what exists, the state of things.
+
+mod auth;
+mod campaigns;
+mod claims;
+mod docs;
+mod edge;
+mod health;
+mod input;
+mod ops;
+mod problem;
+mod server;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::FromRef;
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::campaign::{Campaign, Campaigns};
+use crate::claim::{Claims, Coupons};
+use crate::config;
+use crate::database::Database;
+use crate::ids::CampaignId;
+use crate::ledger::Auditor;
+use crate::redis::Redis;
+use auth::Auth;
+pub use auth::{TokenError, user_token};
+use input::Input;
+use problem::{Code, Problem};
+pub use server::{bind, serve};
+
+/// What handlers work with.
+pub struct Rooms {
+    /// The server's settings.
+    pub config: config::Http,
+    /// Who may call.
+    pub auth: config::Auth,
+    /// What is on offer.
+    pub campaigns: Arc<Campaigns>,
+    /// Who may have one.
+    pub claims: Arc<Claims>,
+    /// Writes and reads coupon codes.
+    pub coupons: Coupons,
+    /// Compares the stores.
+    pub auditor: Arc<Auditor>,
+    /// The throttle's setting until an operator sets another, in facts a second.
+    pub rows_per_second_max: u64,
+    /// For readiness and the throttle's setting.
+    pub database: Database,
+    /// For readiness.
+    pub redis: Arc<Redis>,
+    /// What /metrics shows.
+    pub metrics: PrometheusHandle,
+    /// Once cancelled, this node is not ready any more.
+    pub stop: CancellationToken,
+}
+
+/// The state of all handlers: cheap to clone.
+#[derive(Clone)]
+struct App {
+    rooms: Arc<Rooms>,
+    auth: Arc<Auth>,
+    config: Arc<config::Http>,
+}
+
+impl std::ops::Deref for App {
+    type Target = Rooms;
+
+    fn deref(&self) -> &Rooms {
+        &self.rooms
+    }
+}
+
+impl FromRef<App> for Arc<Auth> {
+    fn from_ref(app: &App) -> Self {
+        Arc::clone(&app.auth)
+    }
+}
+
+impl FromRef<App> for Arc<config::Http> {
+    fn from_ref(app: &App) -> Self {
+        Arc::clone(&app.config)
+    }
+}
+
+impl App {
+    /// An address on this server, for a header.
+    fn url(&self, path: &str) -> HeaderValue {
+        HeaderValue::from_str(&format!("{}{path}", self.rooms.config.public_url))
+            .expect("ids and the checked public_url have no control characters")
+    }
+
+    /// The campaign that the path names as `id`.
+    async fn campaign(&self, input: &Input) -> Result<Arc<Campaign>, Problem> {
+        self.find(&input.path("id")?).await
+    }
+
+    async fn find(&self, id: &CampaignId) -> Result<Arc<Campaign>, Problem> {
+        self.campaigns.find(id).await?.ok_or_else(|| Problem::not_found("campaign"))
+    }
+}
+
+/// All routes of a node that serves users.
+pub fn router(rooms: Rooms) -> Router {
+    let routes = OpenApiRouter::with_openapi(docs::Document::openapi())
+        .merge(campaigns::routes())
+        .merge(claims::routes())
+        .merge(ops::routes())
+        .merge(docs::routes())
+        .merge(health::routes());
+    let (routes, document) = routes.split_for_parts();
+    let pages = SwaggerUi::new("/docs").url("/openapi.json", document);
+    finish(routes.merge(pages), rooms)
+}
+
+/// The routes of a node that only works: alive, ready, metrics.
+pub fn worker_router(rooms: Rooms) -> Router {
+    let (routes, _document) = health::routes().split_for_parts();
+    finish(routes, rooms)
+}
+
+fn finish(routes: Router<App>, rooms: Rooms) -> Router {
+    let config = Arc::new(rooms.config.clone());
+    let cors = cors(&config.cors_origins);
+    let app = App { auth: Arc::new(Auth::new(&rooms.auth)), config, rooms: Arc::new(rooms) };
+    routes
+        .fallback(async || Problem::new(Code::NotFound, "there is no such route"))
+        .method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed, "this route has other methods"))
+        .layer(axum::middleware::from_fn_with_state(app.clone(), edge::edge))
+        .layer(cors)
+        .with_state(app)
+}
+
+fn cors(origins: &[String]) -> CorsLayer {
+    let allowed = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
+    };
+    CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::PUT, Method::DELETE])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::IF_NONE_MATCH,
+            HeaderName::from_static("idempotency-key"),
+            HeaderName::from_static("onrush-pass"),
+            edge::X_REQUEST_ID,
+        ])
+        .expose_headers([
+            header::LOCATION,
+            header::ETAG,
+            header::RETRY_AFTER,
+            header::LINK,
+            claims::IDEMPOTENCY_REPLAYED,
+            edge::X_REQUEST_ID,
+        ])
+        .max_age(std::time::Duration::from_secs(600))
+}

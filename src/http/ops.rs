@@ -1,0 +1,77 @@
+//! Routes of operators: the audit and the throttle.
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::App;
+use super::auth::Operator;
+use super::campaigns::private;
+use super::input::{self, Input};
+use super::problem::{Problem, ProblemView};
+use crate::config::ROWS_PER_SECOND;
+use crate::ledger::{self, Audit, AuditError};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(audit)).routes(routes!(read_throttle, set_throttle))
+}
+
+/// How fast facts reach the database at most.
+#[derive(Serialize, ToSchema)]
+struct Throttle {
+    /// Facts that the database receives in any second, all workers together.
+    #[schema(example = 5000, minimum = 1, maximum = 10_000_000)]
+    rows_per_second_max: u64,
+}
+
+/// What Redis, Kafka and the database say of a campaign, and whether it agrees.
+#[utoipa::path(get, path = "/v1/ops/audit/{campaign}", tag = "operations", security(("operator" = [])),
+    params(("campaign" = String, Path)),
+    responses((status = 200, body = Audit), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn audit(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&[])?;
+    let id = input.path("campaign")?;
+    match app.auditor.audit(&id).await {
+        Ok(Some(audit)) => Ok(private(audit)),
+        Ok(None) => Err(Problem::not_found("campaign")),
+        Err(error @ AuditError::Redis(_)) => Err(Problem::away("Redis", &error)),
+        Err(error @ AuditError::Kafka(_)) => Err(Problem::away("Kafka", &error)),
+        Err(error @ AuditError::Database(_)) => Err(Problem::away("the database", &error)),
+    }
+}
+
+/// How fast facts reach the database at most.
+#[utoipa::path(get, path = "/v1/ops/throttle", tag = "operations", security(("operator" = [])),
+    responses((status = 200, body = Throttle), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn read_throttle(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&[])?;
+    let rows_per_second_max = ledger::read_rows_per_second_max(&app.database)
+        .await
+        .map_err(|error| Problem::away("the database", &error))?
+        .unwrap_or(app.rows_per_second_max);
+    Ok(private(Throttle { rows_per_second_max }))
+}
+
+/// Change it, on every worker, within a second.
+#[utoipa::path(patch, path = "/v1/ops/throttle", tag = "operations", security(("operator" = [])),
+    request_body = Throttle,
+    responses((status = 200, body = Throttle), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn set_throttle(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&[])?;
+    let mut members = input.members().await?;
+    let rows = members.take("rows_per_second_max", input::whole(ROWS_PER_SECOND));
+    members.finish()?;
+    if let Some(rows) = rows {
+        ledger::set_rows_per_second_max(&app.database, rows)
+            .await
+            .map_err(|error| Problem::away("the database", &error))?;
+    }
+    let rows_per_second_max = ledger::read_rows_per_second_max(&app.database)
+        .await
+        .map_err(|error| Problem::away("the database", &error))?
+        .unwrap_or(app.rows_per_second_max);
+    Ok(private(Throttle { rows_per_second_max }))
+}

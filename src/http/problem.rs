@@ -1,0 +1,269 @@
+//! Every error of every route: RFC 9457, from one closed list.
+
+use std::fmt::Write;
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::claims::ClaimView;
+use crate::campaign::CampaignError;
+use crate::claim::ClaimError;
+use crate::redis::RedisError;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $code:ident = $word:literal, $status:ident, $title:literal;)+) => {
+        /// What clients switch on.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+        pub(super) enum Code { $($(#[$doc])* #[serde(rename = $word)] $code),+ }
+
+        impl Code {
+            pub(super) const ALL: &'static [Self] = &[$(Self::$code),+];
+
+            pub(super) fn word(self) -> &'static str {
+                match self { $(Self::$code => $word),+ }
+            }
+
+            pub(super) fn status(self) -> StatusCode {
+                match self { $(Self::$code => StatusCode::$status),+ }
+            }
+
+            fn title(self) -> &'static str {
+                match self { $(Self::$code => $title),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A body, id, header or parameter that does not parse.
+    InvalidRequest = "invalid_request", BAD_REQUEST, "The request is not valid";
+    /// No credentials, or none that hold.
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, "Who are you?";
+    /// Credentials of the wrong kind.
+    Forbidden = "forbidden", FORBIDDEN, "Not with these credentials";
+    /// No such route or thing.
+    NotFound = "not_found", NOT_FOUND, "There is no such thing";
+    /// The route exists, for other methods.
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "Not with this method";
+    /// The body is beyond its limit.
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
+    /// The body is not JSON by its own word.
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Only JSON is understood";
+    /// The id is taken.
+    AlreadyExists = "already_exists", CONFLICT, "The id is taken by something else";
+    /// Before `opens_at`.
+    NotOpenYet = "not_open_yet", CONFLICT, "The campaign is not open yet";
+    /// Paused by an operator.
+    Paused = "paused", CONFLICT, "The campaign is paused";
+    /// No unit left.
+    SoldOut = "sold_out", CONFLICT, "No unit is left";
+    /// After `closes_at`, or closed by an operator.
+    Closed = "closed", GONE, "The campaign is closed";
+    /// The user holds as many units as one may.
+    LimitReached = "limit_reached", CONFLICT, "You hold as many units as one may";
+    /// The stock of a campaign that has opened only grows.
+    StockCannotShrink = "stock_cannot_shrink", CONFLICT, "The stock cannot shrink";
+    /// The coupon was used.
+    AlreadyRedeemed = "already_redeemed", CONFLICT, "The coupon was used already";
+    /// Claimed and given back without end.
+    ClaimsExhausted = "claims_exhausted", CONFLICT, "You have claimed and given back too often";
+    /// A store is away, a campaign has to be rebuilt, or too much is in flight.
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Not at the moment";
+}
+
+impl Code {
+    /// The code of this word, for its page.
+    pub(super) fn of(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.word() == word)
+    }
+
+    /// The page that the `type` of a problem leads to.
+    pub(super) fn page(self) -> String {
+        let (word, title, status) = (self.word(), self.title(), self.status());
+        let mut page = String::from("<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">");
+        let _infallible = write!(
+            page,
+            "<title>{word}</title><h1>{title}</h1><p>Code <code>{word}</code>, answered with status {status}.</p>\
+             <p>{}</p><p>All routes and their errors: <a href=\"/docs\">/docs</a></p></html>",
+            self.advice()
+        );
+        page
+    }
+
+    fn advice(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "Each entry of <code>errors</code> points at what to mend. Nothing was changed.",
+            Self::Unauthenticated => "Send <code>Authorization: Bearer</code> with a token that has not expired.",
+            Self::Forbidden => "Operators' routes want an operator's token, users' routes a user's.",
+            Self::NotFound => "It does not exist, or it is another user's.",
+            Self::MethodNotAllowed => "The header <code>Allow</code> lists the methods of this route.",
+            Self::BodyTooLarge => "Bodies are at most 128 KiB unless this server was set otherwise.",
+            Self::UnsupportedMediaType => "Send <code>Content-Type: application/json</code>.",
+            Self::AlreadyExists => "The same content again would have been answered with 200.",
+            Self::NotOpenYet => "<code>Retry-After</code> says how many seconds remain.",
+            Self::Paused => "Come back after <code>Retry-After</code>.",
+            Self::SoldOut => "That may change when units are given back or added.",
+            Self::Closed => "It will not open again by itself.",
+            Self::LimitReached => "<code>claims</code> lists the units that you hold.",
+            Self::StockCannotShrink => "Units may be on their way to users. Close the campaign to sell no more.",
+            Self::AlreadyRedeemed => "A coupon is used once, and a used one is not given back.",
+            Self::ClaimsExhausted => "One may give back and claim again, but not without end.",
+            Self::Unavailable => {
+                "What was asked for may have happened. Repeat it after <code>Retry-After</code>; a claim with the same \
+                 <code>Idempotency-Key</code> never takes a second unit."
+            }
+        }
+    }
+}
+
+/// One thing to mend in a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub(super) struct Flaw {
+    /// A JSON pointer into the body, or `path/name`, `query/name`, `header/name`.
+    #[schema(example = "/stock")]
+    pub pointer: String,
+    /// What is wrong there.
+    #[schema(example = "must be a whole number from 1 to 100000000")]
+    pub detail: String,
+}
+
+/// An error on its way to a client. The edge adds the request's id and renders it.
+#[derive(Debug, Clone)]
+pub(super) struct Problem {
+    pub code: Code,
+    detail: String,
+    retry_after_s: Option<u64>,
+    members: Map<String, Value>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// How an error looks to a client.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct ProblemView {
+    /// A page about the code.
+    #[schema(example = "/problems/sold_out")]
+    r#type: String,
+    #[schema(example = "No unit is left")]
+    title: String,
+    #[schema(example = 409)]
+    status: u16,
+    detail: String,
+    code: Code,
+    request_id: String,
+    /// With `invalid_request`.
+    errors: Option<Vec<Flaw>>,
+    /// With `limit_reached`.
+    claims: Option<Vec<ClaimView>>,
+}
+
+/// Seconds after which a client may ask a busy or lamed server again.
+const UNAVAILABLE_RETRY_S: u64 = 1;
+
+impl Problem {
+    pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
+        let retry_after_s = (code == Code::Unavailable).then_some(UNAVAILABLE_RETRY_S);
+        Self { code, detail: detail.into(), retry_after_s, members: Map::new(), headers: Vec::new() }
+    }
+
+    pub(super) fn invalid(flaws: &[Flaw]) -> Self {
+        let detail = flaws.iter().map(|flaw| format!("{}: {}", flaw.pointer, flaw.detail)).collect::<Vec<_>>();
+        Self::new(Code::InvalidRequest, detail.join("; ")).with("errors", json!(flaws))
+    }
+
+    pub(super) fn flaw(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::invalid(&[Flaw { pointer: pointer.into(), detail: detail.into() }])
+    }
+
+    pub(super) fn not_found(what: &str) -> Self {
+        Self::new(Code::NotFound, format!("there is no such {what}"))
+    }
+
+    pub(super) fn with(mut self, member: &str, value: Value) -> Self {
+        self.members.insert(member.to_owned(), value);
+        self
+    }
+
+    pub(super) fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The whole answer, with the request's id in it.
+    pub(super) fn render(&self, request_id: &str) -> Response {
+        let mut body = self.members.clone();
+        let status = self.code.status();
+        body.insert("type".into(), format!("/problems/{}", self.code.word()).into());
+        body.insert("title".into(), self.code.title().into());
+        body.insert("status".into(), status.as_u16().into());
+        body.insert("detail".into(), self.detail.as_str().into());
+        body.insert("code".into(), self.code.word().into());
+        body.insert("request_id".into(), request_id.into());
+        let mut response = (status, Value::Object(body).to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        for (name, value) in &self.headers {
+            headers.insert(name, value.clone());
+        }
+        response
+    }
+}
+
+impl IntoResponse for Problem {
+    /// Carries the problem to the edge, which knows the request's id.
+    fn into_response(self) -> Response {
+        let mut response = self.code.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<ClaimError> for Problem {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Unknown(_)
+            | ClaimError::TooManyInFlight
+            | ClaimError::WaitedTooLong
+            | ClaimError::Lost
+            | ClaimError::OutboxFull => Self::new(Code::Unavailable, error.to_string()),
+        }
+    }
+}
+
+impl From<CampaignError> for Problem {
+    fn from(error: CampaignError) -> Self {
+        match error {
+            // What the stores say goes into the log, not to clients.
+            CampaignError::Redis(ref cause) => Self::away("Redis", cause),
+            CampaignError::Database(ref cause) => Self::away("the database", cause),
+            CampaignError::Lost | CampaignError::OutboxFull | CampaignError::Contended | CampaignError::TooMany(_) => {
+                Self::new(Code::Unavailable, error.to_string())
+            }
+        }
+    }
+}
+
+impl From<RedisError> for Problem {
+    fn from(error: RedisError) -> Self {
+        Self::away("Redis", &error)
+    }
+}
+
+impl Problem {
+    /// A store that is needed did not answer.
+    pub(super) fn away(store: &'static str, cause: &dyn std::error::Error) -> Self {
+        metrics::counter!("onrush_store_failures_total", "store" => store).increment(1);
+        tracing::warn!(store, %cause, "a request failed because a store did");
+        Self::new(Code::Unavailable, format!("{store} did not answer"))
+    }
+}

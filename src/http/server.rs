@@ -1,0 +1,87 @@
+//! Connections: accepted up to a limit, each with its time limits, and let go in order at the end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::config;
+
+/// Binds the address with a backlog that a burst fits in. A port of 0 takes a free one.
+pub fn bind(config: &config::Http) -> std::io::Result<TcpListener> {
+    let socket = match config.listen {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(config.listen)?;
+    socket.listen(config.backlog_max)
+}
+
+/// Serves until told to stop; then takes no more connections, and finishes the requests that were accepted.
+pub async fn serve(listener: TcpListener, routes: Router, config: Arc<config::Http>, stop: CancellationToken) {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(config.header_timeout_ms))
+        .max_buf_size(config.header_bytes_max)
+        .pipeline_flush(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX));
+    let connections = Arc::new(Semaphore::new(config.connections_max));
+    let draining = GracefulShutdown::new();
+    while let Some(permit) = stop.run_until_cancelled(Arc::clone(&connections).acquire_owned()).await {
+        let permit = permit.expect("nobody closes this semaphore");
+        let accepted = match stop.run_until_cancelled(listener.accept()).await {
+            None => break,
+            Some(Ok((stream, _))) => stream,
+            Some(Err(error)) => {
+                // Out of file descriptors, or a client that went away in the meantime.
+                metrics::counter!("onrush_http_accept_failures_total").increment(1);
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                continue;
+            }
+        };
+        spawn(&builder, &draining, accepted, routes.clone(), permit);
+    }
+    drop(listener);
+    let limit = Duration::from_millis(config.drain_timeout_ms);
+    if tokio::time::timeout(limit, draining.shutdown()).await.is_err() {
+        tracing::warn!(?limit, "connections were still busy at the end of the drain");
+    }
+}
+
+fn spawn(
+    builder: &Builder<TokioExecutor>,
+    draining: &GracefulShutdown,
+    stream: TcpStream,
+    routes: Router,
+    permit: OwnedSemaphorePermit,
+) {
+    // Answers are small and must not wait for more to come.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection was gone before it was served");
+    }
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes)).into_owned();
+    let connection = draining.watch(connection);
+    tokio::spawn(async move {
+        metrics::gauge!("onrush_http_connections").increment(1.0);
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection ended badly");
+        }
+        metrics::gauge!("onrush_http_connections").decrement(1.0);
+        drop(permit);
+    });
+}

@@ -1,0 +1,45 @@
+//! What can be seen from outside? Log lines, spans and metrics, set up once a process.
+
+use std::sync::OnceLock;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{LogFormat, Telemetry};
+
+/// Bounds of all histograms of seconds: a quarter of a millisecond to ten seconds.
+const SECONDS: [f64; 15] =
+    [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Bounds of histograms that count what travels together.
+const COUNTS: [f64; 12] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0];
+
+/// Starts to write log lines to standard error. A filter that does not parse is an error; a second call does nothing.
+pub fn start_log(config: &Telemetry) -> Result<(), tracing_subscriber::filter::ParseError> {
+    let filter = EnvFilter::try_new(&config.log)?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match config.log_format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+    if let Err(error) = started {
+        tracing::debug!(%error, "the log had been started before");
+    }
+    Ok(())
+}
+
+/// The one collection of this process' metrics; several nodes of one process share it.
+#[must_use]
+pub fn metrics() -> PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE
+        .get_or_init(|| {
+            PrometheusBuilder::new()
+                .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)
+                .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_requests".into()), &COUNTS))
+                .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_facts".into()), &COUNTS))
+                .and_then(PrometheusBuilder::install_recorder)
+                .expect("the bounds are not empty, and nothing else in this process records metrics")
+        })
+        .clone()
+}

@@ -1,0 +1,225 @@
+//! A claim's life over HTTP: keys, windows, give-backs, coupons, who may see what.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use onrush::app::Role;
+use onrush::clock::Millis;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::installation::{Answer, Installation, TestNode};
+
+fn in_ms(ms: i64) -> String {
+    Millis(Millis::now().0 + ms).to_rfc3339()
+}
+
+async fn switch(node: &TestNode, campaign: &str, verb: &str) -> Answer {
+    node.as_operator(Method::POST, &format!("/v1/campaigns/{campaign}/{verb}")).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_key_ten_times_at_once_is_one_claim() {
+    let installation = Installation::new().await;
+    let nodes = [installation.node(Role::All).await, installation.node(Role::Serve).await];
+    let campaign = nodes[0].campaign(5, json!({"per_user_limit": 3})).await;
+    let tries = (0..10).map(|index| nodes[index % 2].claim_with_key(&campaign, "alice", "order-1"));
+    let answers = join_all(tries).await;
+    assert!(answers.iter().all(|answer| answer.status == 201), "{answers:?}");
+    assert!(answers.iter().all(|answer| answer.body == answers[0].body), "{answers:?}");
+    let first = answers.iter().filter(|answer| answer.header("idempotency-replayed").is_none()).count();
+    assert_eq!(first, 1, "all but the first are replays");
+    assert_eq!(nodes[0].view(&campaign).await.number("left"), 4);
+
+    // Another user's key of the same name, and another key of the same user, are other attempts.
+    assert_eq!(nodes[0].claim_with_key(&campaign, "bob", "order-1").await.number("number"), 2);
+    assert_eq!(nodes[0].claim_with_key(&campaign, "alice", "\"order-2\"").await.number("number"), 3);
+    assert_eq!(nodes[0].claim_with_key(&campaign, "alice", "order-2").await.number("number"), 3);
+    nodes[0].audit_ok(&campaign).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_has_the_same_answer_after_sold_out_and_pause_and_close_and_give_back() {
+    let installation = Installation::new().await;
+    let node = installation.node(Role::All).await;
+    let campaign = node.campaign(1, json!({})).await;
+    let first = node.claim_with_key(&campaign, "alice", "k").await;
+    assert_eq!(first.outcome(), "201");
+    let replayed = async |state: &str| {
+        let again = node.claim_with_key(&campaign, "alice", "k").await;
+        let mut expected = first.body.clone();
+        expected["state"] = state.into();
+        assert_eq!((again.status, &again.body), (201, &expected));
+        assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    };
+    assert_eq!(node.claim(&campaign, "bob").await.outcome(), "409 sold_out");
+    replayed("live").await;
+    assert_eq!(node.claim_with_key(&campaign, "alice", "other").await.outcome(), "409 limit_reached");
+    assert_eq!(node.claim(&campaign, "alice").await.outcome(), "409 limit_reached");
+    switch(&node, &campaign, "pause").await;
+    replayed("live").await;
+    assert_eq!(node.give_back(&first).await.outcome(), "200");
+    replayed("given_back").await;
+    switch(&node, &campaign, "close").await;
+    replayed("given_back").await;
+    assert_eq!(node.claim_with_key(&campaign, "bob", "k").await.outcome(), "410 closed");
+    node.audit_ok(&campaign).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn give_back_twice_changes_the_stock_once_and_the_unit_gets_a_new_number() {
+    let installation = Installation::new().await;
+    let node = installation.node(Role::All).await;
+    let campaign = node.campaign(1, json!({})).await;
+    let claim = node.claim(&campaign, "alice").await;
+    let path = format!("/v1/claims/{}/give-back", claim.text("claim_id"));
+    assert_eq!(node.as_user("bob", Method::POST, &path).await.outcome(), "404 not_found");
+    let answers = join_all((0..5).map(|_| node.give_back(&claim))).await;
+    assert!(answers.iter().all(|answer| answer.status == 200 && answer.text("state") == "given_back"), "{answers:?}");
+    assert_eq!(node.as_operator(Method::POST, &path).await.outcome(), "200");
+    let view = node.view(&campaign).await;
+    assert_eq!((view.number("left"), view.number("claimed"), view.number("given_back")), (1, 0, 1));
+    let next = node.claim(&campaign, "alice").await;
+    assert_eq!((next.number("number"), next.text("claim_id")), (2, format!("{campaign}.1.2").as_str()));
+    assert_ne!(next.text("coupon_code"), claim.text("coupon_code"));
+    let audit = node.audit_ok(&campaign).await;
+    assert_eq!((audit.number("rows"), audit.number("given_back"), audit.number("gaps")), (1, 1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claims_are_refused_before_the_window_while_paused_and_after_the_end() {
+    let installation = Installation::new().await;
+    let node = installation.node(Role::Serve).await;
+    let campaign = node.campaign(5, json!({"opens_at": in_ms(1_500), "closes_at": in_ms(4_000)})).await;
+    let early = node.claim(&campaign, "alice").await;
+    assert_eq!(early.outcome(), "409 not_open_yet");
+    let wait: u64 = early.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=3).contains(&wait), "{wait}");
+    assert_eq!(node.view(&campaign).await.text("state"), "scheduled");
+
+    // Opens by itself: whoever waited as long as they were told gets one.
+    tokio::time::sleep(Duration::from_secs(wait)).await;
+    assert_eq!(node.claim(&campaign, "alice").await.outcome(), "201");
+    assert_eq!(switch(&node, &campaign, "pause").await.text("state"), "paused");
+    assert_eq!(switch(&node, &campaign, "pause").await.outcome(), "200");
+    let paused = node.claim(&campaign, "bob").await;
+    assert_eq!(paused.outcome(), "409 paused");
+    assert!(paused.header("retry-after").is_some());
+    assert_eq!(switch(&node, &campaign, "resume").await.text("state"), "open");
+    assert_eq!(node.claim(&campaign, "bob").await.outcome(), "201");
+
+    tokio::time::sleep(Duration::from_millis(4_000)).await;
+    assert_eq!(node.claim(&campaign, "carol").await.outcome(), "410 closed");
+    assert_eq!(node.view(&campaign).await.text("state"), "closed");
+    assert_eq!(node.view(&campaign).await.number("left"), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_campaign_stays_closed_but_its_claims_live_on() {
+    let installation = Installation::new().await;
+    let node = installation.node(Role::Serve).await;
+    let campaign = node.campaign(5, json!({})).await;
+    let (back, used) = (node.claim(&campaign, "alice").await, node.claim(&campaign, "bob").await);
+    assert_eq!(switch(&node, &campaign, "close").await.text("state"), "closed");
+    assert_eq!(switch(&node, &campaign, "close").await.outcome(), "200");
+    assert_eq!(switch(&node, &campaign, "pause").await.outcome(), "410 closed");
+    assert_eq!(switch(&node, &campaign, "resume").await.outcome(), "410 closed");
+    assert_eq!(node.claim(&campaign, "carol").await.outcome(), "410 closed");
+    assert_eq!(node.give_back(&back).await.outcome(), "200");
+    let redeem = format!("/v1/coupons/{}/redeem", used.text("coupon_code"));
+    assert_eq!(node.as_operator(Method::POST, &redeem).await.text("state"), "redeemed");
+    assert_eq!(switch(&node, "nothing", "close").await.outcome(), "404 not_found");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_coupon_is_redeemed_once_and_then_not_given_back() {
+    let installation = Installation::new().await;
+    let node = installation.node(Role::All).await;
+    let campaign = node.campaign(5, json!({})).await;
+    let claim = node.claim(&campaign, "alice").await;
+    let code = claim.text("coupon_code");
+    let coupon = format!("/v1/coupons/{code}");
+    assert_eq!(node.as_operator(Method::GET, &coupon).await.body, claim.body);
+    let sloppy = format!("/v1/coupons/{}", code.to_lowercase().replace('-', ""));
+    assert_eq!(node.as_operator(Method::GET, &sloppy).await.body, claim.body);
+    let redeem = format!("{coupon}/redeem");
+    let uses = join_all((0..5).map(|_| node.as_operator(Method::POST, &redeem))).await;
+    assert_eq!(uses.iter().filter(|answer| answer.status == 200).count(), 1);
+    assert_eq!(uses.iter().filter(|answer| answer.outcome() == "409 already_redeemed").count(), 4);
+    assert_eq!(node.give_back(&claim).await.outcome(), "409 already_redeemed");
+    // A redeemed unit is held: the limit counts it.
+    assert_eq!(node.claim(&campaign, "alice").await.outcome(), "409 limit_reached");
+
+    let other = node.claim(&campaign, "bob").await;
+    node.give_back(&other).await;
+    let gone = format!("/v1/coupons/{}/redeem", other.text("coupon_code"));
+    assert_eq!(node.as_operator(Method::POST, &gone).await.outcome(), "404 not_found");
+    for wrong in ["7Q4M-WX2A-9KCD-RT5H-3NVE", "x", &"0".repeat(20)] {
+        assert_eq!(node.as_operator(Method::GET, &format!("/v1/coupons/{wrong}")).await.outcome(), "404 not_found");
+    }
+    node.audit_ok(&campaign).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_is_read_at_once_on_any_node_by_its_user_and_by_operators_only() {
+    let installation = Installation::new().await;
+    let nodes = [installation.node(Role::Serve).await, installation.node(Role::Serve).await];
+    let campaign = nodes[0].campaign(5, json!({"per_user_limit": 2})).await;
+    let claim = nodes[0].claim(&campaign, "alice").await;
+    assert_eq!(claim.header("location"), Some(format!("/v1/claims/{campaign}.1.1").as_str()));
+    let path = format!("/v1/claims/{}", claim.text("claim_id"));
+    assert_eq!(nodes[1].as_user("alice", Method::GET, &path).await.body, claim.body);
+    assert_eq!(nodes[1].as_operator(Method::GET, &path).await.body, claim.body);
+    assert_eq!(nodes[1].as_user("bob", Method::GET, &path).await.outcome(), "404 not_found");
+    for none in [format!("/v1/claims/{campaign}.1.2"), format!("/v1/claims/{campaign}.2.1"), "/v1/claims/no.1.1".into()]
+    {
+        assert_eq!(nodes[1].as_operator(Method::GET, &none).await.outcome(), "404 not_found", "{none}");
+    }
+    for bad in [format!("/v1/claims/{campaign}.1.01"), "/v1/claims/x".into()] {
+        assert_eq!(nodes[1].as_operator(Method::GET, &bad).await.outcome(), "400 invalid_request", "{bad}");
+    }
+    let second = nodes[1].claim(&campaign, "alice").await;
+    nodes[1].give_back(&second).await;
+    let mine = nodes[0].as_user("alice", Method::GET, &format!("/v1/campaigns/{campaign}/claims/mine")).await;
+    assert_eq!(mine.body, json!({"items": [claim.body]}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operators_page_through_all_claims_by_number() {
+    let installation = Installation::new().await;
+    let node = installation.node(Role::Serve).await;
+    let campaign = node.campaign(60, json!({"per_user_limit": 3})).await;
+    for turn in 0..45 {
+        node.claim(&campaign, &format!("user-{}", turn / 3)).await;
+    }
+    let path = format!("/v1/campaigns/{campaign}/claims");
+    let (mut seen, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = node.as_operator(Method::GET, &format!("{path}?limit=20{after}")).await;
+        seen.extend(page.body["items"].as_array().unwrap().iter().map(|claim| claim["number"].as_u64().unwrap()));
+        match page.body["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, (1..=45).collect::<Vec<_>>());
+    let one = node.as_operator(Method::GET, &format!("{path}?user_id=user-2&limit=2")).await;
+    assert_eq!(one.body["items"].as_array().unwrap().len(), 2);
+    let rest = format!("{path}?user_id=user-2&limit=2&after={}", one.text("next"));
+    let rest = node.as_operator(Method::GET, &rest).await;
+    assert_eq!((rest.body["items"][0]["number"].as_u64(), &rest.body["next"]), (Some(9), &json!(null)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_claims_and_gives_back_without_end_is_stopped() {
+    let installation = Installation::with(|config| config.campaign.claims_per_user_factor = 3).await;
+    let node = installation.node(Role::All).await;
+    let campaign = node.campaign(5, json!({})).await;
+    for _ in 0..3 {
+        let claim = node.claim(&campaign, "alice").await;
+        assert_eq!(node.give_back(&claim).await.outcome(), "200");
+    }
+    assert_eq!(node.claim(&campaign, "alice").await.outcome(), "409 claims_exhausted");
+    assert_eq!(node.claim(&campaign, "bob").await.outcome(), "201");
+    node.audit_ok(&campaign).await;
+}

@@ -1,0 +1,432 @@
+//! The Lua scripts against a plain model in Rust: random claims, give-backs, redemptions, raises, pauses, time that
+//! passes and calls that are repeated. After each call the answers agree; at the end all that Redis holds does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use onrush::facts::{Fact, Kind};
+use onrush::ids::CampaignId;
+use onrush::redis::{Redis, Reply, Script, Value, read_outbox};
+use onrush::script;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+
+use crate::support::stores;
+
+static PUT: Script<2> = script!(prelude + "campaign/put");
+static ISSUE: Script<4> = script!(prelude + "claim/issue");
+static GIVE_BACK: Script<4> = script!(prelude + "claim/give_back");
+static REDEEM: Script<4> = script!(prelude + "claim/redeem");
+
+const OPENS_AT: i64 = 1_000_000;
+const CLOSES_AT: i64 = 2_000_000;
+const USER_MAX_FACTOR: usize = 3;
+const OUTBOX_MAX: usize = 12;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Claim(Vec<(u8, u8)>),
+    GiveBack {
+        number: u8,
+        as_user: Option<u8>,
+    },
+    Redeem {
+        number: u8,
+    },
+    Put(Edit),
+    /// The call before, once more, as a client library resends it.
+    Again,
+    Wait(i64),
+    /// The clock of the store's machine is set back: time in the store stands still instead.
+    SetBack(i64),
+    Drain,
+}
+
+#[derive(Debug, Clone)]
+enum Edit {
+    Raise(u8),
+    Lower(u8),
+    Limit(u8),
+    Pause,
+    Resume,
+    Close,
+    /// A version that was put before.
+    Old,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let edit = prop_oneof![
+        4 => (1..6_u8).prop_map(Edit::Raise),
+        1 => (1..6_u8).prop_map(Edit::Lower),
+        1 => (1..4_u8).prop_map(Edit::Limit),
+        1 => Just(Edit::Pause),
+        2 => Just(Edit::Resume),
+        1 => Just(Edit::Old),
+    ];
+    prop_oneof![
+        // Few users and few attempts, so that they meet; within a batch too.
+        12 => prop::collection::vec((0..6_u8, 0..12_u8), 1..9).prop_map(Step::Claim),
+        5 => (1..20_u8, prop::option::of(0..6_u8)).prop_map(|(number, as_user)| Step::GiveBack { number, as_user }),
+        2 => (1..20_u8).prop_map(|number| Step::Redeem { number }),
+        4 => edit.prop_map(Step::Put),
+        3 => Just(Step::Again),
+        2 => (1..400_000_i64).prop_map(Step::Wait),
+        1 => (1..400_000_i64).prop_map(Step::SetBack),
+        2 => Just(Step::Drain),
+        1 => Just(Step::Put(Edit::Close)),
+    ]
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct ModelClaim {
+    user: String,
+    attempt: String,
+    at: i64,
+    state: char,
+}
+
+/// What the scripts are meant to do, in the plainest words.
+#[derive(Debug, Clone)]
+struct Model {
+    stock: i64,
+    limit: usize,
+    paused: bool,
+    closed: bool,
+    version: i64,
+    claims: BTreeMap<u64, ModelClaim>,
+    facts: Vec<(Kind, i64, Option<u64>)>,
+    outbox: usize,
+    /// The time of the last decision; no later decision is earlier.
+    last_now: i64,
+}
+
+impl Model {
+    fn left(&self) -> i64 {
+        self.stock - i64::try_from(self.claims.values().filter(|claim| claim.state != 'g').count()).unwrap()
+    }
+
+    fn fact(&mut self, kind: Kind, change: i64, number: Option<u64>, now: i64) {
+        self.facts.push((kind, change, number));
+        self.outbox += 1;
+        self.last_now = now;
+    }
+
+    fn shown(&self, number: u64) -> String {
+        let claim = &self.claims[&number];
+        format!("{number}\u{1f}{}\u{1f}{}\u{1f}{}\u{1f}{}\u{1f}1", claim.user, claim.at, claim.attempt, claim.state)
+    }
+
+    fn claim(&mut self, requests: &[(String, String)], now: i64) -> Vec<String> {
+        let now = now.max(self.last_now);
+        requests.iter().map(|(user, attempt)| self.claim_one(user, attempt, now)).collect()
+    }
+
+    fn claim_one(&mut self, user: &str, attempt: &str, now: i64) -> String {
+        let mine = || self.claims.iter().filter(|(_, claim)| claim.user == user);
+        if let Some((number, _)) = mine().find(|(_, claim)| claim.attempt == attempt) {
+            return format!("r\u{1e}{}", self.shown(*number));
+        }
+        if self.closed || now >= CLOSES_AT {
+            return "-3".into();
+        }
+        if self.paused {
+            return "-2".into();
+        }
+        if now < OPENS_AT {
+            return "-1".into();
+        }
+        let live: Vec<String> =
+            mine().filter(|(_, claim)| claim.state != 'g').map(|(number, _)| self.shown(*number)).collect();
+        if live.len() >= self.limit {
+            return format!("h\u{1e}{}", live.join("\u{1e}"));
+        }
+        if mine().count() >= self.limit * USER_MAX_FACTOR {
+            return "-4".into();
+        }
+        if self.left() <= 0 {
+            return "0".into();
+        }
+        if self.outbox >= OUTBOX_MAX {
+            return "-5".into();
+        }
+        let number = self.claims.len() as u64 + 1;
+        let claim = ModelClaim { user: user.into(), attempt: attempt.into(), at: now, state: 'l' };
+        self.claims.insert(number, claim);
+        self.fact(Kind::Claimed, -1, Some(number), now);
+        number.to_string()
+    }
+
+    fn give_back(&mut self, number: u64, as_user: Option<&str>, now: i64) -> &'static str {
+        let Some(claim) = self.claims.get_mut(&number) else { return "not_found" };
+        if as_user.is_some_and(|user| user != claim.user) {
+            return "not_found";
+        }
+        match claim.state {
+            'r' => "already_redeemed",
+            'g' => "unchanged",
+            _ if self.outbox >= OUTBOX_MAX => "outbox_full",
+            _ => {
+                claim.state = 'g';
+                self.fact(Kind::GivenBack, 1, Some(number), now.max(self.last_now));
+                "ok"
+            }
+        }
+    }
+
+    fn redeem(&mut self, number: u64, now: i64) -> &'static str {
+        let Some(claim) = self.claims.get_mut(&number) else { return "not_found" };
+        match claim.state {
+            'r' => "already_redeemed",
+            'g' => "given_back",
+            _ if self.outbox >= OUTBOX_MAX => "outbox_full",
+            _ => {
+                claim.state = 'r';
+                self.fact(Kind::Redeemed, 0, Some(number), now.max(self.last_now));
+                "ok"
+            }
+        }
+    }
+
+    fn put(&mut self, row: &Row, now: i64) -> &'static str {
+        if row.version <= self.version {
+            return "unchanged";
+        }
+        let change = row.stock - self.stock;
+        if change < 0 && (now.max(self.last_now) >= OPENS_AT || self.left() + change < 0) {
+            return "stock_cannot_shrink";
+        }
+        if change != 0 && self.outbox >= OUTBOX_MAX {
+            return "outbox_full";
+        }
+        (self.stock, self.limit, self.paused, self.closed, self.version) =
+            (row.stock, row.limit, row.paused, row.closed, row.version);
+        if change != 0 {
+            let kind = if change > 0 { Kind::StockRaised } else { Kind::StockLowered };
+            self.fact(kind, change, None, now.max(self.last_now));
+        }
+        "ok"
+    }
+}
+
+/// The campaign's row, as the database would have it.
+#[derive(Debug, Clone)]
+struct Row {
+    version: i64,
+    stock: i64,
+    limit: usize,
+    paused: bool,
+    closed: bool,
+}
+
+/// One call, as it can be repeated.
+#[derive(Debug, Clone)]
+enum Call {
+    Claim(Vec<(String, String)>),
+    GiveBack(u64, Option<String>),
+    Redeem(u64),
+    Put(Row),
+}
+
+struct Store {
+    redis: Arc<Redis>,
+    campaign: CampaignId,
+    facts: Vec<Fact>,
+}
+
+impl Store {
+    fn head(now: i64) -> Vec<Value> {
+        vec![now.to_string().into(), "1".into(), "0".into()]
+    }
+
+    async fn put(&self, row: &Row, now: i64, put_before: bool) -> String {
+        let keys = self.redis.keys().of(&self.campaign);
+        let mut args = if put_before { Self::head(now) } else { vec![now.to_string().into(), "0".into(), "0".into()] };
+        let user_max = row.limit * USER_MAX_FACTOR;
+        args.extend(
+            [
+                i64::from(put_before),
+                row.version,
+                row.stock,
+                i64::try_from(row.limit).unwrap(),
+                i64::try_from(user_max).unwrap(),
+                OPENS_AT,
+                CLOSES_AT,
+                i64::from(row.paused),
+                i64::from(row.closed),
+                i64::try_from(OUTBOX_MAX).unwrap(),
+            ]
+            .map(|number| Value::from(number.to_string())),
+        );
+        args.push("{}".into());
+        let keys = [keys.campaign(), keys.outbox()];
+        Reply::parse(self.redis.call(&PUT, &self.campaign, keys, args).await.unwrap()).unwrap().code
+    }
+
+    async fn run(&self, call: &Call, now: i64) -> Vec<String> {
+        let keys = self.redis.keys().of(&self.campaign);
+        let keys = [keys.campaign(), keys.holders(), keys.claims(), keys.outbox()];
+        let mut args = Self::head(now);
+        let script = match call {
+            Call::Put(row) => return vec![self.put(row, now, true).await],
+            Call::Claim(requests) => {
+                for (user, attempt) in requests {
+                    args.extend([Value::from(attempt.as_str()), Value::from(user.as_str())]);
+                }
+                &ISSUE
+            }
+            Call::GiveBack(number, owner) => {
+                args.extend([number.to_string().into(), "1".into(), owner.clone().unwrap_or_default().into()]);
+                &GIVE_BACK
+            }
+            Call::Redeem(number) => {
+                args.extend([number.to_string().into(), "1".into()]);
+                &REDEEM
+            }
+        };
+        let reply = Reply::parse(self.redis.call(script, &self.campaign, keys, args).await.unwrap()).unwrap();
+        match call {
+            Call::Claim(_) => reply.rest.into_iter().map(|answer| answer.into_string().unwrap()).collect(),
+            _ => vec![reply.code],
+        }
+    }
+
+    /// What a relay does: takes the facts, and makes room.
+    async fn drain(&mut self) {
+        let keys = self.redis.keys().of(&self.campaign);
+        let entries = read_outbox(&self.redis, &self.campaign, None, 10_000).await.unwrap();
+        static TAKE: Script<2> = script!("relay/take");
+        static DELETE: Script<3> = script!("relay/delete");
+        let lease = vec!["model".into(), "60000".into()];
+        let token = self.redis.call(&TAKE, &self.campaign, [keys.relay(), keys.fence()], lease).await.unwrap();
+        let mut args = vec!["model".into(), token.as_u64().unwrap().to_string().into()];
+        for entry in &entries {
+            args.extend([Value::from(entry.id.as_str()), entry.facts.len().to_string().into()]);
+        }
+        let keys = [keys.relay(), keys.campaign(), keys.outbox()];
+        let removed = self.redis.call(&DELETE, &self.campaign, keys, args).await.unwrap();
+        let facts: Vec<Fact> = entries.into_iter().flat_map(|entry| entry.facts).collect();
+        assert_eq!(removed.as_u64(), Some(facts.len() as u64));
+        self.facts.extend(facts);
+    }
+}
+
+fn name(prefix: &str, index: u8) -> String {
+    format!("{prefix}{index}")
+}
+
+async fn agree(redis: Arc<Redis>, steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let campaign = stores::unique("model").parse().unwrap();
+    let mut store = Store { redis, campaign, facts: Vec::new() };
+    let mut now = OPENS_AT - 300_000;
+    let mut row = Row { version: 1, stock: 8, limit: 1, paused: false, closed: false };
+    prop_assert_eq!(store.put(&row, now, false).await, "created");
+    prop_assert_eq!(store.put(&row, now, true).await, "unchanged");
+    let mut model = Model {
+        stock: row.stock,
+        limit: row.limit,
+        paused: false,
+        closed: false,
+        version: 1,
+        claims: BTreeMap::new(),
+        facts: vec![(Kind::Created, row.stock, None)],
+        outbox: 1,
+        last_now: now,
+    };
+    let mut last = None;
+    for step in steps {
+        let call = match step {
+            Step::Wait(ms) => {
+                now += ms;
+                continue;
+            }
+            Step::SetBack(ms) => {
+                now -= ms;
+                continue;
+            }
+            Step::Drain => {
+                store.drain().await;
+                model.outbox = 0;
+                continue;
+            }
+            Step::Again => match last.clone() {
+                Some(call) => call,
+                None => continue,
+            },
+            Step::Claim(pairs) => Call::Claim(
+                pairs.into_iter().map(|(user, attempt)| (name("u", user), name("attempt", attempt))).collect(),
+            ),
+            Step::GiveBack { number, as_user } => {
+                Call::GiveBack(u64::from(number), as_user.map(|user| name("u", user)))
+            }
+            Step::Redeem { number } => Call::Redeem(u64::from(number)),
+            Step::Put(edit) => {
+                // A refused edit leaves the row as it was: the next one starts from what Redis has.
+                row = Row {
+                    version: row.version,
+                    stock: model.stock,
+                    limit: model.limit,
+                    paused: model.paused,
+                    closed: model.closed,
+                };
+                row.version += i64::from(!matches!(edit, Edit::Old));
+                match edit {
+                    Edit::Raise(by) => row.stock += i64::from(by),
+                    Edit::Lower(by) => row.stock = (row.stock - i64::from(by)).max(1),
+                    Edit::Limit(limit) => row.limit = row.limit.max(usize::from(limit)),
+                    Edit::Pause => row.paused = true,
+                    Edit::Resume => row.paused = false,
+                    Edit::Close => row.closed = true,
+                    Edit::Old => row.stock += 1_000,
+                }
+                Call::Put(row.clone())
+            }
+        };
+        let expected = match &call {
+            Call::Claim(requests) => model.claim(requests, now),
+            Call::GiveBack(number, owner) => vec![model.give_back(*number, owner.as_deref(), now).to_owned()],
+            Call::Redeem(number) => vec![model.redeem(*number, now).to_owned()],
+            Call::Put(row) => vec![model.put(row, now).to_owned()],
+        };
+        prop_assert_eq!(store.run(&call, now).await, expected, "{:?} at {}", call, now);
+        last = Some(call);
+    }
+    store.drain().await;
+    compare(&store, &model).await
+}
+
+async fn compare(store: &Store, model: &Model) -> Result<(), TestCaseError> {
+    let keys = store.redis.keys().of(&store.campaign);
+    let fields = ["stock", "left", "next", "fact_no", "outbox_facts"].map(String::from).to_vec();
+    let counters = store.redis.fields(&store.campaign, &keys.campaign(), fields).await.unwrap();
+    let counters: Vec<i64> = counters.into_iter().map(|field| field.unwrap().parse().unwrap()).collect();
+    let facts = i64::try_from(model.facts.len()).unwrap();
+    let numbers = i64::try_from(model.claims.len()).unwrap();
+    prop_assert_eq!(counters, vec![model.stock, model.left(), numbers, facts, 0]);
+    prop_assert!(model.left() >= 0, "oversold");
+
+    for number in model.claims.keys() {
+        let record = store.redis.fields(&store.campaign, &keys.claims(), vec![number.to_string()]).await.unwrap();
+        prop_assert_eq!(format!("{number}\u{1f}{}", record[0].as_deref().unwrap_or("nothing")), model.shown(*number));
+    }
+    let told: Vec<_> = store
+        .facts
+        .iter()
+        .map(|fact| (fact.kind, fact.change, fact.claim.as_ref().map(|claim| claim.number)))
+        .collect();
+    prop_assert_eq!(&told, &model.facts);
+    for (index, fact) in store.facts.iter().enumerate() {
+        prop_assert_eq!(fact.fact_no, index as u64 + 1);
+    }
+    prop_assert_eq!(told.iter().map(|(_, change, _)| change).sum::<i64>(), model.left());
+    Ok(())
+}
+
+#[test]
+fn the_scripts_do_what_the_model_does() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let redis = runtime.block_on(async { Arc::new(Redis::connect(&stores::config().redis).await.unwrap()) });
+    let mut runner = TestRunner::new(Config { cases: 200, failure_persistence: None, ..Config::default() });
+    runner
+        .run(&prop::collection::vec(step(), 1..60), |steps| runtime.block_on(agree(Arc::clone(&redis), steps)))
+        .unwrap_or_else(|failure| panic!("{failure}"));
+}

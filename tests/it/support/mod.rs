@@ -1,0 +1,5 @@
+//! What the tests share.
+
+pub(crate) mod installation;
+pub(crate) mod process;
+pub(crate) mod stores;
