@@ -238,6 +238,7 @@ pub const ROWS_PER_SECOND: RangeInclusive<u64> = 1..=10_000_000;
 struct Limits(Vec<String>);
 
 impl Limits {
+    #[expect(clippy::needless_pass_by_value, reason = "a range literal reads better at every call than a borrowed one")]
     fn within<N: PartialOrd + std::fmt::Display>(&mut self, name: &str, value: N, limits: RangeInclusive<N>) {
         let text = format!("{name} is {value}, must be {} to {}", limits.start(), limits.end());
         self.unless(limits.contains(&value), &text);

@@ -44,7 +44,8 @@ struct Waiting {
     request: (AttemptId, UserId),
     since: Instant,
     answer: oneshot::Sender<Result<Answer, ClaimError>>,
-    _permits: (OwnedSemaphorePermit, OwnedSemaphorePermit),
+    /// Given back with the answer.
+    permits: (OwnedSemaphorePermit, OwnedSemaphorePermit),
 }
 
 impl Coalescer {
@@ -79,7 +80,7 @@ impl Coalescer {
         let permit = |of: &Arc<Semaphore>| Arc::clone(of).try_acquire_owned().map_err(|_| ClaimError::TooManyInFlight);
         let permits = (permit(&self.in_flight)?, permit(&lane.in_flight)?);
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { request: (attempt, user), since: Instant::now(), answer, _permits: permits };
+        let waiting = Waiting { request: (attempt, user), since: Instant::now(), answer, permits };
         let mut queue = lane.queue();
         queue.waiting.push_back(waiting);
         if !queue.draining {
@@ -148,7 +149,7 @@ impl Lane {
         #[expect(clippy::cast_precision_loss, reason = "a batch has at most a thousand requests")]
         metrics::histogram!("onrush_claim_batch_requests").record(batch.len() as f64);
         let (requests, answers): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|waiting| (waiting.request, (waiting.answer, waiting._permits))).unzip();
+            batch.into_iter().map(|waiting| (waiting.request, (waiting.answer, waiting.permits))).unzip();
         let asked = Instant::now();
         let outcome = issue(redis, &self.campaign, &requests).await;
         metrics::histogram!("onrush_claim_call_seconds").record(asked.elapsed().as_secs_f64());

@@ -124,7 +124,7 @@ impl Input {
         }
         match parse_json(text)? {
             Value::Object(members) if members.is_empty() => Ok(()),
-            Value::Object(members) => Members { members, base: String::new(), flaws: Vec::new() }.finish().map(drop),
+            Value::Object(members) => Members { left: members, flaws: Vec::new() }.finish().map(drop),
             _ => Err(Problem::flaw("", "this route takes no body")),
         }
     }
@@ -141,7 +141,7 @@ impl Input {
             return Err(Problem::new(Code::UnsupportedMediaType, "send Content-Type: application/json"));
         }
         match parse_json(&self.bytes().await?)? {
-            Value::Object(members) => Ok(Members { members, base: String::new(), flaws: Vec::new() }),
+            Value::Object(members) => Ok(Members { left: members, flaws: Vec::new() }),
             _ => Err(Problem::flaw("", "must be a JSON object")),
         }
     }
@@ -211,15 +211,14 @@ fn escape(member: &str) -> String {
 
 /// A JSON object's members. Collects all that is wrong, so that a client mends it in one go.
 pub(super) struct Members {
-    members: Map<String, Value>,
-    base: String,
+    left: Map<String, Value>,
     flaws: Vec<Flaw>,
 }
 
 impl Members {
     /// Takes a member out and parses it. Absent: `None`. What does not parse is noted, and `None` as well.
     pub(super) fn take<T>(&mut self, name: &str, parse: impl FnOnce(&Value) -> Result<T, String>) -> Option<T> {
-        let value = self.members.remove(name)?;
+        let value = self.left.remove(name)?;
         match parse(&value) {
             Ok(parsed) => Some(parsed),
             Err(detail) => {
@@ -231,7 +230,7 @@ impl Members {
 
     /// The same, of a member that must be there.
     pub(super) fn require<T>(&mut self, name: &str, parse: impl FnOnce(&Value) -> Result<T, String>) -> Option<T> {
-        if !self.members.contains_key(name) {
+        if !self.left.contains_key(name) {
             self.note(name, "is required".into());
         }
         self.take(name, parse)
@@ -239,12 +238,12 @@ impl Members {
 
     /// Notes that something is wrong with a member.
     pub(super) fn note(&mut self, name: &str, detail: String) {
-        self.flaws.push(Flaw { pointer: format!("{}/{}", self.base, escape(name)), detail });
+        self.flaws.push(Flaw { pointer: format!("/{}", escape(name)), detail });
     }
 
     /// Refuses what nobody asked for, and all that was noted.
     pub(super) fn finish(mut self) -> Result<(), Problem> {
-        for name in std::mem::take(&mut self.members).keys() {
+        for name in std::mem::take(&mut self.left).keys() {
             self.note(name, "is not known here".into());
         }
         if self.flaws.is_empty() { Ok(()) } else { Err(Problem::invalid(&self.flaws)) }
@@ -326,7 +325,7 @@ mod tests {
     #[test]
     fn every_flaw_of_a_body_is_named_at_once() {
         let Value::Object(members) = json!({"id": ".", "a/b": 1}) else { unreachable!() };
-        let mut members = Members { members, base: String::new(), flaws: Vec::new() };
+        let mut members = Members { left: members, flaws: Vec::new() };
         assert_eq!(members.require("id", id::<crate::ids::CampaignId>), None);
         assert_eq!(members.require("stock", whole(1..=9)), None);
         let problem = members.finish().unwrap_err();

@@ -166,5 +166,5 @@ fn cors(origins: &[String]) -> CorsLayer {
             claims::IDEMPOTENCY_REPLAYED,
             edge::X_REQUEST_ID,
         ])
-        .max_age(std::time::Duration::from_secs(600))
+        .max_age(std::time::Duration::from_mins(10))
 }

@@ -37,7 +37,7 @@ impl Reply {
         let unexpected = || RedisError::Unexpected("a reply that is no list with a code first".into());
         let Value::Array(parts) = value else { return Err(unexpected()) };
         let mut parts = parts.into_iter();
-        let code = parts.next().and_then(|code| code.into_string()).ok_or_else(unexpected)?;
+        let code = parts.next().and_then(Value::into_string).ok_or_else(unexpected)?;
         let mut rest: Vec<Value> = parts.collect();
         let numbers: Vec<u64> = rest.iter().take(6).map_while(Value::as_u64).collect();
         let [now, generation, epoch, fact_no, left, outbox_facts_before] = numbers[..] else {

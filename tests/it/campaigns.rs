@@ -91,18 +91,18 @@ async fn stock_shrinks_only_before_the_opening_and_what_cannot_change_says_so() 
     let scheduled =
         node.campaign(10, json!({"opens_at": "2099-01-01T00:00:00Z", "closes_at": "2099-01-02T00:00:00Z"})).await;
     let path = format!("/v1/campaigns/{scheduled}");
-    let patch = async |path: &str, body| node.operator_sends(Method::PATCH, path, &body).await;
-    let lowered = patch(&path, json!({"stock": 4})).await;
+    let change = async |path: &str, body| node.operator_sends(Method::PATCH, path, &body).await;
+    let lowered = change(&path, json!({"stock": 4})).await;
     assert_eq!((lowered.outcome().as_str(), lowered.number("left")), ("200", 4));
-    assert_eq!(patch(&path, json!({"opens_at": "2099-01-03T00:00:00Z"})).await.outcome(), "400 invalid_request");
-    assert_eq!(patch(&path, json!({"opens_at": null, "closes_at": null})).await.text("state"), "open");
+    assert_eq!(change(&path, json!({"opens_at": "2099-01-03T00:00:00Z"})).await.outcome(), "400 invalid_request");
+    assert_eq!(change(&path, json!({"opens_at": null, "closes_at": null})).await.text("state"), "open");
 
-    assert_eq!(patch(&path, json!({"stock": 3})).await.outcome(), "409 stock_cannot_shrink");
-    assert_eq!(patch(&path, json!({"opens_at": "2099-01-01T00:00:00Z"})).await.outcome(), "400 invalid_request");
-    assert_eq!(patch(&path, json!({"per_user_limit": 2})).await.outcome(), "200");
-    assert_eq!(patch(&path, json!({"per_user_limit": 1})).await.outcome(), "400 invalid_request");
-    assert_eq!(patch(&path, json!({})).await.number("stock"), 4);
-    assert_eq!(patch("/v1/campaigns/nothing", json!({"stock": 3})).await.outcome(), "404 not_found");
+    assert_eq!(change(&path, json!({"stock": 3})).await.outcome(), "409 stock_cannot_shrink");
+    assert_eq!(change(&path, json!({"opens_at": "2099-01-01T00:00:00Z"})).await.outcome(), "400 invalid_request");
+    assert_eq!(change(&path, json!({"per_user_limit": 2})).await.outcome(), "200");
+    assert_eq!(change(&path, json!({"per_user_limit": 1})).await.outcome(), "400 invalid_request");
+    assert_eq!(change(&path, json!({})).await.number("stock"), 4);
+    assert_eq!(change("/v1/campaigns/nothing", json!({"stock": 3})).await.outcome(), "404 not_found");
     let view = node.view(&scheduled).await;
     assert_eq!((view.number("stock"), view.number("left"), view.number("per_user_limit")), (4, 4, 2));
 }
