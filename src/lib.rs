@@ -5,4 +5,5 @@ pub mod config;
 pub mod database;
 pub mod facts;
 pub mod ids;
+pub mod kafka;
 pub mod redis;
