@@ -6,4 +6,5 @@ pub mod database;
 pub mod facts;
 pub mod ids;
 pub mod kafka;
+pub mod ledger;
 pub mod redis;
