@@ -86,7 +86,7 @@ impl Node {
         if role.works() {
             let producer = Arc::new(kafka::Producer::new(&config.kafka).context("preparing the Kafka producer")?);
             let relaying = Relay::new(Arc::clone(&redis), producer, &config);
-            let writing = Writer::new(database.clone(), &config).context("preparing the ledger's writer")?;
+            let writing = Writer::new(database.clone(), &config);
             relay = Some(tokio::spawn(relaying.run(stops.relay.clone())));
             writer = Some(tokio::spawn(writing.run(stops.writer.clone())));
         }

@@ -90,11 +90,15 @@ section!(
     Kafka {
         brokers: String, facts_topic: String, ledger_group: String, partitions: i32, replication: i32,
         min_insync_replicas: i32, retention_h: u64, delivery_timeout_ms: u64, request_timeout_ms: u64,
+        session_timeout_ms: u64,
     }
 );
 section!(
     /// From the outbox to Kafka.
-    Relay { lease_ms: u64, entries_max: u64, sweep_ms: u64, retry_ms: u64, campaigns_at_once_max: usize }
+    Relay {
+        lease_ms: u64, entries_max: u64, sweep_ms: u64, sweep_campaigns_max: usize, retry_ms: u64,
+        campaigns_at_once_max: usize,
+    }
 );
 section!(
     /// From Kafka to the database.
@@ -214,9 +218,11 @@ impl Config {
         is.within("kafka.retention_h", kafka.retention_h, 1..=87_600);
         is.within("kafka.delivery_timeout_ms", kafka.delivery_timeout_ms, 1_000..=600_000);
         is.within("kafka.request_timeout_ms", kafka.request_timeout_ms, 1_000..=60_000);
+        is.within("kafka.session_timeout_ms", kafka.session_timeout_ms, 6_000..=300_000);
         is.within("relay.lease_ms", relay.lease_ms, 500..=600_000);
         is.within("relay.entries_max", relay.entries_max, 1..=1_000);
         is.within("relay.sweep_ms", relay.sweep_ms, 50..=60_000);
+        is.within("relay.sweep_campaigns_max", relay.sweep_campaigns_max, 1..=1_000_000);
         is.within("relay.retry_ms", relay.retry_ms, 10..=60_000);
         is.within("relay.campaigns_at_once_max", relay.campaigns_at_once_max, 1..=1_000);
         is.within("ledger.batch_every_ms", ledger.batch_every_ms, 10..=10_000);

@@ -45,6 +45,15 @@ impl Kind {
         }
     }
 
+    /// Whether a fact of this kind is about a claim; the others are about the stock as a whole.
+    #[must_use]
+    pub fn is_about_a_claim(self) -> bool {
+        match self {
+            Self::Claimed | Self::GivenBack | Self::Redeemed => true,
+            Self::Created | Self::StockRaised | Self::StockLowered => false,
+        }
+    }
+
     fn of(word: &str) -> Option<Self> {
         [Self::Created, Self::Claimed, Self::GivenBack, Self::Redeemed, Self::StockRaised, Self::StockLowered]
             .into_iter()
@@ -124,9 +133,15 @@ impl Fact {
             return Err(NotAFact::Version(v));
         }
         let fact: Self = serde_json::from_slice(bytes).map_err(form)?;
-        let well_formed = fact.campaign.parse::<CampaignId>().is_ok()
+        let ids_are_well_formed = fact.campaign.parse::<CampaignId>().is_ok()
             && fact.claim.as_ref().is_none_or(|claim| claim.user.parse::<UserId>().is_ok());
-        if well_formed { Ok(fact) } else { Err(NotAFact::Form("an id that is none".into())) }
+        if !ids_are_well_formed {
+            return Err(NotAFact::Form("an id that is none".into()));
+        }
+        if fact.claim.is_some() != fact.kind.is_about_a_claim() {
+            return Err(NotAFact::Form(format!("{} with or without a claim", fact.kind.as_str())));
+        }
+        Ok(fact)
     }
 }
 
@@ -197,6 +212,8 @@ mod tests {
         assert_eq!(Fact::from_json(br#"{"v":2}"#), Err(NotAFact::Version(2)));
         assert!(matches!(Fact::from_json(b"{}"), Err(NotAFact::Form(_))));
         assert!(matches!(Fact::from_json(b"\xff"), Err(NotAFact::Form(_))));
+        let claimless = br#"{"v":1,"campaign":"c","generation":1,"fact_no":1,"kind":"claimed","change":-1,"at":0}"#;
+        assert!(matches!(Fact::from_json(claimless), Err(NotAFact::Form(_))));
         let head = EntryHead { v: 1, generation: 1, at: 0 };
         assert!(read_entry(&"c".parse().unwrap(), head, "1\u{1f}claimed").is_err());
     }

@@ -9,12 +9,12 @@ pub mod telemetry;
 
 // The doors to the stores.
 pub mod database;
+pub mod kafka;
 pub mod redis;
 
 // The rooms, along a claim's way.
 pub mod campaign;
 pub mod claim;
-pub mod kafka;
 pub mod ledger;
 
 // The outside, and the wiring.

@@ -1,1 +1,128 @@
-fn main() {}
+//! The program: reads what it is to do, does it, and waits for a signal.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use onrush::app::{Node, Role};
+use onrush::config::Config;
+use onrush::ids::{CampaignId, UserId};
+use onrush::ledger::{Auditor, Verdict};
+use onrush::redis::Redis;
+use onrush::{database, http, telemetry};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A burst engine for first-come coupons and tickets.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// A file of settings; they are explained in config/default.toml.
+    #[arg(long, global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Answer users and operators.
+    Serve,
+    /// Move facts from Redis to Kafka and from there to the database.
+    Work,
+    /// Serve and work in one process.
+    All,
+    /// Bring the database's tables up to date.
+    Migrate,
+    /// Compare Redis, Kafka and the database. Exit status: 0 all agree, 1 something is broken, 2 it could not be told,
+    /// 3 facts are still on their way.
+    Audit {
+        /// Only this campaign; without it, all.
+        campaign: Option<CampaignId>,
+        /// How long facts on their way are waited for.
+        #[arg(long, value_parser = humantime::parse_duration, default_value = "0s")]
+        wait: Duration,
+    },
+    /// Print a user's token.
+    Token {
+        /// Whose.
+        #[arg(long)]
+        user: UserId,
+        /// How long it is good.
+        #[arg(long, value_parser = humantime::parse_duration, default_value = "1h")]
+        expires_in: Duration,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("onrush: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let config = Config::load(arguments.config.as_deref())?;
+    telemetry::start_log(&config.telemetry).context("telemetry.log")?;
+    match arguments.command {
+        Command::Serve => serve(config, Role::Serve).await,
+        Command::Work => serve(config, Role::Work).await,
+        Command::All => serve(config, Role::All).await,
+        Command::Migrate => migrate(&config).await,
+        Command::Audit { campaign, wait } => audit(&config, campaign, wait).await,
+        Command::Token { user, expires_in } => {
+            let seconds = i64::try_from(expires_in.as_secs()).context("--expires-in")?;
+            println!("{}", http::user_token(&config.auth, &user, seconds)?);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn serve(config: Config, role: Role) -> anyhow::Result<ExitCode> {
+    let node = Node::start(config, role).await?;
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    tracing::info!("stopping: finishing what was accepted");
+    node.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn migrate(config: &Config) -> anyhow::Result<ExitCode> {
+    let database = database::open(&config.postgres)?;
+    database::migrate(&database, &config.postgres).await.context("migrating the database")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn audit(config: &Config, campaign: Option<CampaignId>, wait: Duration) -> anyhow::Result<ExitCode> {
+    let redis = Arc::new(Redis::connect(&config.redis).await.context("connecting to Redis")?);
+    let database = database::open(&config.postgres)?;
+    let auditor = Auditor::new(Arc::clone(&redis), database, config)?;
+    let campaigns = match campaign {
+        Some(campaign) => vec![campaign],
+        None => redis.changed_since(0).await?.into_iter().map(|(campaign, _)| campaign).collect(),
+    };
+    let mut worst = Verdict::Ok;
+    for campaign in campaigns {
+        let Some(audit) = auditor.audit_settled(&campaign, wait).await? else {
+            anyhow::bail!("there is no campaign {campaign}");
+        };
+        println!("{audit}");
+        worst = worst.max(audit.verdict);
+    }
+    Ok(match worst {
+        Verdict::Ok => ExitCode::SUCCESS,
+        Verdict::Settling => ExitCode::from(3),
+        Verdict::Broken => ExitCode::from(1),
+    })
+}

@@ -13,7 +13,7 @@ use super::campaigns::private;
 use super::input::{self, Input};
 use super::problem::{Problem, ProblemView};
 use crate::config::ROWS_PER_SECOND;
-use crate::ledger::{self, Audit, AuditError};
+use crate::ledger::{self, Audit};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(audit)).routes(routes!(read_throttle, set_throttle))
@@ -34,13 +34,8 @@ struct Throttle {
 async fn audit(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let id = input.path("campaign")?;
-    match app.auditor.audit(&id).await {
-        Ok(Some(audit)) => Ok(private(audit)),
-        Ok(None) => Err(Problem::not_found("campaign")),
-        Err(error @ AuditError::Redis(_)) => Err(Problem::away("Redis", &error)),
-        Err(error @ AuditError::Kafka(_)) => Err(Problem::away("Kafka", &error)),
-        Err(error @ AuditError::Database(_)) => Err(Problem::away("the database", &error)),
-    }
+    let audit = app.auditor.audit(&id).await?.ok_or_else(|| Problem::not_found("campaign"))?;
+    Ok(private(audit))
 }
 
 /// How fast facts reach the database at most.
@@ -49,8 +44,7 @@ async fn audit(State(app): State<App>, _: Operator, input: Input) -> Result<Resp
 async fn read_throttle(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let rows_per_second_max = ledger::read_rows_per_second_max(&app.database)
-        .await
-        .map_err(|error| Problem::away("the database", &error))?
+        .await?
         .unwrap_or(app.rows_per_second_max);
     Ok(private(Throttle { rows_per_second_max }))
 }
@@ -65,13 +59,10 @@ async fn set_throttle(State(app): State<App>, _: Operator, input: Input) -> Resu
     let rows = members.take("rows_per_second_max", input::whole(ROWS_PER_SECOND));
     members.finish()?;
     if let Some(rows) = rows {
-        ledger::set_rows_per_second_max(&app.database, rows)
-            .await
-            .map_err(|error| Problem::away("the database", &error))?;
+        ledger::set_rows_per_second_max(&app.database, rows).await?;
     }
     let rows_per_second_max = ledger::read_rows_per_second_max(&app.database)
-        .await
-        .map_err(|error| Problem::away("the database", &error))?
+        .await?
         .unwrap_or(app.rows_per_second_max);
     Ok(private(Throttle { rows_per_second_max }))
 }

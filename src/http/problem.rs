@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::claims::ClaimView;
 use crate::campaign::CampaignError;
 use crate::claim::ClaimError;
+use crate::ledger::LedgerError;
 use crate::redis::RedisError;
 
 macro_rules! codes {
@@ -249,6 +250,17 @@ impl From<CampaignError> for Problem {
             CampaignError::Lost | CampaignError::OutboxFull | CampaignError::Contended | CampaignError::TooMany(_) => {
                 Self::new(Code::Unavailable, error.to_string())
             }
+        }
+    }
+}
+
+impl From<LedgerError> for Problem {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Redis(ref cause) => Self::away("Redis", cause),
+            LedgerError::Kafka(ref cause) => Self::away("Kafka", cause),
+            LedgerError::Database(ref cause) => Self::away("the database", cause),
+            LedgerError::OutOfLimits(_) => Self::flaw("/rows_per_second_max", error.to_string()),
         }
     }
 }

@@ -7,13 +7,13 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::support::installation::Installation;
-use crate::support::stores;
+use crate::support::{names, stores};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_content_again_is_the_same_campaign_whatever_was_patched_since() {
     let installation = Installation::new().await;
     let node = installation.node(Role::Serve).await;
-    let id = stores::unique("c");
+    let id = names::unique("c");
     let content = json!({"id": id, "name": "Welcome coupon", "stock": 100, "opens_at": "2020-01-01T09:00:00+09:00"});
     let made = node.operator_sends(Method::POST, "/v1/campaigns", &content).await;
     assert_eq!(made.outcome(), "201");

@@ -4,6 +4,7 @@ mod campaigns;
 mod claims;
 mod contract;
 mod crash;
+mod ledger;
 mod limits;
 mod order;
 mod rush;

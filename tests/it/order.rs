@@ -10,7 +10,7 @@ use onrush::ids::AttemptId;
 use onrush::redis::Redis;
 
 use crate::support::installation::Installation;
-use crate::support::stores;
+use crate::support::names;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn numbers_go_in_the_order_of_arrival() {
@@ -19,7 +19,7 @@ async fn numbers_go_in_the_order_of_arrival() {
     let tables = database::open(&config.postgres).unwrap();
     let campaigns = Campaigns::new(Arc::clone(&redis), tables, config.campaign.clone());
     let draft = Draft {
-        id: stores::unique("order").parse().unwrap(),
+        id: names::unique("order").parse().unwrap(),
         name: "In order".into(),
         stock: 1_000,
         per_user_limit: 1,

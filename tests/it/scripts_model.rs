@@ -11,7 +11,7 @@ use onrush::script;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
-use crate::support::stores;
+use crate::support::names;
 
 static PUT: Script<2> = script!(prelude + "campaign/put");
 static ISSUE: Script<4> = script!(prelude + "claim/issue");
@@ -315,7 +315,7 @@ fn name(prefix: &str, index: u8) -> String {
 }
 
 async fn agree(redis: Arc<Redis>, steps: Vec<Step>) -> Result<(), TestCaseError> {
-    let campaign = stores::unique("model").parse().unwrap();
+    let campaign = names::unique("model").parse().unwrap();
     let mut store = Store { redis, campaign, facts: Vec::new() };
     let mut now = OPENS_AT - 300_000;
     let mut row = Row { version: 1, stock: 8, limit: 1, paused: false, closed: false };
@@ -424,7 +424,7 @@ async fn compare(store: &Store, model: &Model) -> Result<(), TestCaseError> {
 #[test]
 fn the_scripts_do_what_the_model_does() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let redis = runtime.block_on(async { Arc::new(Redis::connect(&stores::config().redis).await.unwrap()) });
+    let redis = runtime.block_on(async { Arc::new(Redis::connect(&names::config().redis).await.unwrap()) });
     let mut runner = TestRunner::new(Config { cases: 200, failure_persistence: None, ..Config::default() });
     runner
         .run(&prop::collection::vec(step(), 1..60), |steps| runtime.block_on(agree(Arc::clone(&redis), steps)))

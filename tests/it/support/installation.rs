@@ -9,7 +9,7 @@ use onrush::{database, http};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use super::stores;
+use super::names;
 
 /// The operator's token of all tests; its hash is in their configuration.
 pub(crate) const OPERATOR: &str = "operator-of-the-tests";
@@ -72,10 +72,10 @@ impl Installation {
 
     /// With settings of its own.
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = stores::config();
+        let mut config = names::config();
         config.http.listen = "127.0.0.1:0".parse().unwrap();
         config.auth.hs256_secret = "a secret that only the tests have, 32 bytes or more".into();
-        config.auth.operator_token_sha256 = vec![stores::sha256_hex(OPERATOR)];
+        config.auth.operator_token_sha256 = vec![names::sha256_hex(OPERATOR)];
         config.coupon.key_hex = "07".repeat(32);
         change(&mut config);
         let tables = database::open(&config.postgres).unwrap();
@@ -153,7 +153,7 @@ impl Client {
 
     /// Makes a campaign of this stock, with whatever else is said, and answers its id.
     pub(crate) async fn campaign(&self, stock: u64, more: Value) -> String {
-        let id = stores::unique("c");
+        let id = names::unique("c");
         let mut body = json!({"id": id, "name": "A campaign", "stock": stock});
         body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
         let answer = self.operator_sends(Method::POST, "/v1/campaigns", &body).await;

@@ -1,31 +1,159 @@
-//! Real stores, with names of its own for each test: key prefix, topic, consumer group, schema.
+//! Stores of a test's own: a prefix in Redis, a topic and a group in Kafka, a schema in PostgreSQL.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use fred::prelude::{ClientLike, KeysInterface};
 use onrush::config::Config;
-use onrush::database;
-use onrush::redis::Keys;
-use sha2::{Digest, Sha256};
+use onrush::database::{self, Database};
+use onrush::facts::{Fact, FactClaim, Kind, SCHEMA_VERSION};
+use onrush::ids::{AttemptId, CampaignId};
+use onrush::kafka::{Producer, ensure_topic};
+use onrush::ledger::{Auditor, Relay, Writer};
+use onrush::redis::{Keys, Redis, Reply, Script, Value};
+use onrush::script;
 use sqlx::Row;
 
-/// A name that nothing else has, fit for a key, a topic, a schema and a campaign.
-pub(crate) fn unique(name: &str) -> String {
-    format!("{name}_{:016x}", rand::random::<u64>())
+use super::names;
+
+static PUT: Script<2> = script!(prelude + "campaign/put");
+static ISSUE: Script<4> = script!(prelude + "claim/issue");
+static GIVE_BACK: Script<4> = script!(prelude + "claim/give_back");
+static ANNOUNCE: Script<1> = script!("campaign/announce");
+
+/// How long anything may take that a test waits for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Stores {
+    pub(crate) config: Config,
+    pub(crate) redis: Arc<Redis>,
+    pub(crate) database: Database,
+    pub(crate) producer: Arc<Producer>,
 }
 
-/// The stores that are configured, with names of this test's own.
-pub(crate) fn config() -> Config {
-    let mut config = Config::load(None).unwrap();
-    let name = unique("test");
-    config.redis.key_prefix = format!("{name}:");
-    config.postgres.schema.clone_from(&name);
-    config.postgres.connections_max = 4;
-    config.kafka.facts_topic = format!("{name}.facts");
-    config.kafka.ledger_group = name;
-    config
+impl Stores {
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With other settings than the defaults.
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = names::config();
+        change(&mut config);
+        let database = database::open(&config.postgres).unwrap();
+        database::migrate(&database, &config.postgres).await.unwrap();
+        ensure_topic(&config.kafka).await.unwrap();
+        let redis = Arc::new(Redis::connect(&config.redis).await.unwrap());
+        let producer = Arc::new(Producer::new(&config.kafka).unwrap());
+        Self { config, redis, database, producer }
+    }
+
+    pub(crate) fn relay(&self) -> Relay {
+        Relay::new(self.redis.clone(), self.producer.clone(), &self.config)
+    }
+
+    pub(crate) fn writer(&self) -> Writer {
+        Writer::new(self.database.clone(), &self.config)
+    }
+
+    pub(crate) fn auditor(&self) -> Auditor {
+        Auditor::new(self.redis.clone(), self.database.clone(), &self.config).unwrap()
+    }
+
+    /// Arms a campaign that is open at once.
+    pub(crate) async fn put(&self, id: &str, stock: u64) -> CampaignId {
+        let campaign: CampaignId = id.parse().unwrap();
+        let keys = self.redis.keys().of(&campaign);
+        for (put_before, code) in [("0", "created"), ("1", "unchanged")] {
+            let stock = stock.to_string();
+            let args = ["", "0", "0", put_before, "1", &stock, "1", "20", "0", "0", "0", "0", "1000000", "{}"];
+            let reply = self.redis.call(&PUT, &campaign, [keys.campaign(), keys.outbox()], values(&args)).await;
+            assert_eq!(Reply::parse(reply.unwrap()).unwrap().code, code);
+        }
+        let keys = [self.redis.keys().directory()];
+        self.redis.call(&ANNOUNCE, &campaign, keys, values(&[id, "nobody"])).await.unwrap();
+        campaign
+    }
+
+    /// Claims for these users, one script call.
+    pub(crate) async fn issue(&self, campaign: &CampaignId, users: &[String]) {
+        let keys = self.redis.keys().of(campaign);
+        let mut args = values(&["", "0", "0"]);
+        for user in users {
+            args.extend(values(&[AttemptId::random().as_str(), user]));
+        }
+        let keys = [keys.campaign(), keys.holders(), keys.claims(), keys.outbox()];
+        let reply = Reply::parse(self.redis.call(&ISSUE, campaign, keys, args).await.unwrap()).unwrap();
+        assert_eq!((reply.code.as_str(), reply.rest.len()), ("ok", users.len()));
+    }
+
+    pub(crate) async fn give_back(&self, campaign: &CampaignId, number: u64) {
+        let keys = self.redis.keys().of(campaign);
+        let keys = [keys.campaign(), keys.holders(), keys.claims(), keys.outbox()];
+        let args = values(&["", "0", "0", &number.to_string(), "1", ""]);
+        let reply = Reply::parse(self.redis.call(&GIVE_BACK, campaign, keys, args).await.unwrap()).unwrap();
+        assert_eq!(reply.code, "ok");
+    }
+
+    /// A field of the campaign's hash.
+    pub(crate) async fn field(&self, campaign: &CampaignId, name: &str) -> String {
+        let key = self.redis.keys().of(campaign).campaign();
+        self.redis.fields(campaign, &key, vec![name.into()]).await.unwrap()[0].clone().unwrap_or_default()
+    }
+
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.database).await.unwrap()
+    }
+
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        assert_eq!(sqlx::query(sql).execute(&self.database).await.unwrap().rows_affected(), 1);
+    }
+
+    /// Publishes facts in this order, without a relay.
+    pub(crate) async fn publish(&self, facts: &[Fact]) {
+        let published = self.producer.publish(facts).await;
+        assert_eq!(published.acknowledged, facts.len(), "{:?}", published.failure);
+    }
 }
 
-pub(crate) fn sha256_hex(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+fn values(texts: &[&str]) -> Vec<Value> {
+    texts.iter().map(|text| Value::from(*text)).collect()
+}
+
+pub(crate) fn users(from: u64, to: u64) -> Vec<String> {
+    (from..=to).map(|user| format!("user-{user}")).collect()
+}
+
+/// A fact about a claim.
+pub(crate) fn fact(campaign: &str, fact_no: u64, kind: Kind, number: u64) -> Fact {
+    Fact {
+        v: SCHEMA_VERSION,
+        campaign: campaign.into(),
+        generation: 1,
+        fact_no,
+        kind,
+        change: match kind {
+            Kind::Claimed => -1,
+            Kind::GivenBack => 1,
+            _ => 0,
+        },
+        at: 1_700_000_000_123 + i64::try_from(fact_no).unwrap(),
+        claim: Some(FactClaim {
+            number,
+            generation: 1,
+            user: format!("user-{number}"),
+            attempt: format!("attempt-{number}"),
+        }),
+    }
+}
+
+/// Looks again and again until it is so.
+pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let begin = std::time::Instant::now();
+    while !is_so().await {
+        assert!(begin.elapsed() < PATIENCE, "still not so: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// Takes a campaign's keys away, as a Redis that was emptied would.

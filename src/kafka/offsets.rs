@@ -1,0 +1,116 @@
+//! How far are the ledger's writers? Asked from outside, without joining their group.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::{KafkaError, client};
+use crate::config;
+
+/// Asks for the offsets of the topic of facts.
+pub struct Offsets {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    consumer: BaseConsumer,
+    topic: String,
+    timeout: Duration,
+}
+
+/// Where each partition ended at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ends {
+    partitions: Vec<Partition>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Partition {
+    number: i32,
+    // The oldest record that is kept: where a group that has committed nothing stands.
+    low: i64,
+    end: i64,
+}
+
+impl Offsets {
+    /// Prepares connections without waiting for one.
+    pub fn new(config: &config::Kafka) -> Result<Self, KafkaError> {
+        let consumer =
+            client(config).set("group.id", &config.ledger_group).set("enable.auto.commit", "false").create()?;
+        let timeout = Duration::from_millis(config.request_timeout_ms);
+        Ok(Self { inner: Arc::new(Inner { consumer, topic: config.facts_topic.clone(), timeout }) })
+    }
+
+    /// Where the partitions end now.
+    pub async fn ends(&self) -> Result<Ends, KafkaError> {
+        self.blocking(Inner::ends).await
+    }
+
+    /// How many records of those before the ends the ledger's writers have not written yet.
+    pub async fn lag(&self, ends: &Ends) -> Result<u64, KafkaError> {
+        let ends = ends.clone();
+        self.blocking(move |inner| inner.lag(&ends)).await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Inner) -> Result<T, KafkaError> + Send + 'static,
+    ) -> Result<T, KafkaError> {
+        let inner = Arc::clone(&self.inner);
+        tokio::task::spawn_blocking(move || ask(&inner))
+            .await
+            .unwrap_or(Err(KafkaError::Client(rdkafka::error::KafkaError::Canceled)))
+    }
+}
+
+impl Inner {
+    fn ends(&self) -> Result<Ends, KafkaError> {
+        let partitions = partition_numbers(&self.consumer, &self.topic, self.timeout)?
+            .into_iter()
+            .map(|number| {
+                let (low, end) = self.consumer.fetch_watermarks(&self.topic, number, self.timeout)?;
+                Ok(Partition { number, low, end })
+            })
+            .collect::<Result<_, rdkafka::error::KafkaError>>()?;
+        Ok(Ends { partitions })
+    }
+
+    fn lag(&self, ends: &Ends) -> Result<u64, KafkaError> {
+        let mut asked = TopicPartitionList::with_capacity(ends.partitions.len());
+        for partition in &ends.partitions {
+            asked.add_partition(&self.topic, partition.number);
+        }
+        let committed = self.consumer.committed_offsets(asked, self.timeout)?;
+        let mut lag = 0;
+        for partition in &ends.partitions {
+            let found = committed.find_partition(&self.topic, partition.number);
+            let at = match found.map(|element| element.error().map(|()| element.offset())).transpose()? {
+                Some(Offset::Offset(offset)) => offset.max(partition.low),
+                _ => partition.low,
+            };
+            lag += u64::try_from(partition.end - at).unwrap_or(0);
+        }
+        Ok(lag)
+    }
+}
+
+/// The partitions that a topic has now.
+pub(super) fn partition_numbers<C: rdkafka::consumer::ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    timeout: Duration,
+) -> Result<Vec<i32>, KafkaError> {
+    let wrong = |reason: String| KafkaError::Topic { topic: topic.to_owned(), reason };
+    let metadata = consumer.fetch_metadata(Some(topic), timeout)?;
+    let found = metadata.topics().iter().find(|found| found.name() == topic);
+    let found = found.ok_or_else(|| wrong("the brokers do not know it".into()))?;
+    if let Some(error) = found.error() {
+        return Err(wrong(rdkafka::types::RDKafkaErrorCode::from(error).to_string()));
+    }
+    if found.partitions().is_empty() {
+        return Err(wrong("it has no partitions yet".into()));
+    }
+    Ok(found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect())
+}

@@ -1,0 +1,215 @@
+//! The thread that polls: it moves records into the buffer, pauses and resumes, commits, and answers rebalances.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
+use rdkafka::message::Message;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::KafkaError;
+use super::consumer::{Record, Shared, State};
+use super::offsets::partition_numbers;
+
+/// How long one poll waits for a record; what else the thread does is late by so much at most.
+const POLL: Duration = Duration::from_millis(20);
+/// Records that are taken over in one go.
+const BURST_RECORDS_MAX: usize = 500;
+/// A write ends long before, by its own limits. A revocation that waited for ever would stop the whole group.
+const REVOKE_WAIT_MAX: Duration = Duration::from_mins(1);
+/// Pause after a request about the topic or an offset failed.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// What the polling thread owns.
+pub(super) struct Poller {
+    consumer: BaseConsumer<Context>,
+    shared: Arc<Shared>,
+    timeout: Duration,
+    paused: bool,
+    retry_at: Instant,
+}
+
+impl Poller {
+    pub(super) fn new(consumer: BaseConsumer<Context>, shared: Arc<Shared>, timeout: Duration) -> Self {
+        Self { consumer, shared, timeout, paused: false, retry_at: Instant::now() }
+    }
+
+    /// Until the consumer is closed or dropped.
+    pub(super) fn run(mut self) {
+        while !self.shared.state().stopping {
+            let burst = self.poll();
+            self.take_over(burst);
+            self.flow();
+            if Instant::now() >= self.retry_at {
+                self.commit();
+                self.count_partitions();
+            }
+        }
+        // Leaving the group revokes all partitions: see `Context`.
+        drop(self.consumer);
+    }
+
+    fn poll(&self) -> Vec<Record> {
+        let mut burst = Vec::new();
+        let mut wait = POLL;
+        while burst.len() < BURST_RECORDS_MAX {
+            match self.consumer.poll(wait) {
+                None => break,
+                Some(Ok(message)) => burst.push(Record {
+                    partition: message.partition(),
+                    offset: message.offset(),
+                    key: message.key().unwrap_or_default().to_vec(),
+                    value: message.payload().unwrap_or_default().to_vec(),
+                }),
+                Some(Err(error)) => {
+                    metrics::counter!("onrush_ledger_poll_failures_total").increment(1);
+                    tracing::warn!(%error, "polling Kafka");
+                }
+            }
+            wait = Duration::ZERO;
+        }
+        burst
+    }
+
+    fn take_over(&self, burst: Vec<Record>) {
+        if burst.is_empty() {
+            return;
+        }
+        let mut state = self.shared.state();
+        // A partition that was taken away during this very burst is another's now.
+        let State { buffer, assigned, .. } = &mut *state;
+        buffer.extend(burst.into_iter().filter(|record| assigned.contains(&record.partition)));
+        drop(state);
+        self.shared.arrived.notify_one();
+    }
+
+    /// Pauses and resumes. Looked at after every poll, since newly assigned partitions are not paused.
+    fn flow(&mut self) {
+        let (buffered, unpaused) = {
+            let mut state = self.shared.state();
+            (state.buffer.len(), std::mem::take(&mut state.unpaused))
+        };
+        self.paused &= !unpaused;
+        let full = buffered >= self.shared.buffer_max;
+        if (full && !self.paused) || (buffered < self.shared.buffer_max / 2 && (self.paused || unpaused)) {
+            let outcome = self.consumer.assignment().and_then(|assigned| {
+                if full { self.consumer.pause(&assigned) } else { self.consumer.resume(&assigned) }
+            });
+            match outcome {
+                Ok(()) => self.paused = full,
+                Err(error) => tracing::warn!(%error, full, "pausing or resuming partitions"),
+            }
+        }
+    }
+
+    fn commit(&mut self) {
+        let offsets = self.shared.state().uncommitted.clone();
+        if let Err(error) = self.shared.commit(&self.consumer, &offsets) {
+            // They stay on record, and are tried again.
+            tracing::warn!(%error, "committing offsets");
+            self.retry_at = Instant::now() + RETRY;
+        }
+    }
+
+    /// The share of the throttle needs to know how many there are.
+    fn count_partitions(&mut self) {
+        if self.shared.state().all_partitions > 0 {
+            return;
+        }
+        match partition_numbers(&self.consumer, &self.shared.topic, self.timeout) {
+            Ok(numbers) => {
+                self.shared.state().all_partitions = numbers.len() as u64;
+                self.shared.arrived.notify_one();
+            }
+            Err(error) => {
+                tracing::warn!(%error, "counting partitions");
+                self.retry_at = Instant::now() + RETRY;
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Commits these, and strikes them off the list of what is to be committed.
+    fn commit(&self, consumer: &BaseConsumer<Context>, offsets: &BTreeMap<i32, i64>) -> Result<(), KafkaError> {
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        for (partition, offset) in offsets {
+            list.add_partition_offset(&self.topic, *partition, Offset::Offset(*offset))?;
+        }
+        consumer.commit(&list, CommitMode::Sync)?;
+        self.state().uncommitted.retain(|partition, offset| offsets.get(partition) != Some(offset));
+        Ok(())
+    }
+
+    fn assigned(&self, gained: &BTreeSet<i32>) {
+        let mut state = self.state();
+        state.assigned.extend(gained);
+        if !gained.is_empty() {
+            state.gained_at = Instant::now();
+            state.unpaused = true;
+        }
+        // The topic may have got more of them: the thread counts anew.
+        state.all_partitions = 0;
+    }
+
+    fn revoke(&self, consumer: &BaseConsumer<Context>, revoked: &BTreeSet<i32>) {
+        let waiting = self.state();
+        let (mut state, waited) = self
+            .idle
+            .wait_timeout_while(waiting, REVOKE_WAIT_MAX, |state| state.writing)
+            .unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            tracing::error!("partitions are taken away while a batch is still being written");
+        }
+        state.assigned.retain(|partition| !revoked.contains(partition));
+        state.buffer.retain(|record| !revoked.contains(&record.partition));
+        let (last, rest) =
+            std::mem::take(&mut state.uncommitted).into_iter().partition(|(number, _)| revoked.contains(number));
+        state.uncommitted = rest;
+        drop(state);
+        // Who lost the partitions without being asked may not commit for them any more.
+        if !consumer.assignment_lost()
+            && let Err(error) = self.commit(consumer, &last)
+        {
+            tracing::warn!(%error, "committing offsets of partitions that are taken away: they will be read twice");
+        }
+    }
+}
+
+/// What the library calls, always on the polling thread.
+pub(super) struct Context {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl ClientContext for Context {}
+
+impl ConsumerContext for Context {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Revoke(list) = rebalance {
+            let revoked = numbers(list);
+            tracing::info!(?revoked, "partitions taken away");
+            self.shared.revoke(consumer, &revoked);
+        }
+    }
+
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(list) => {
+                let gained = numbers(list);
+                tracing::info!(?gained, "partitions assigned");
+                self.shared.assigned(&gained);
+            }
+            Rebalance::Revoke(_) => {}
+            Rebalance::Error(error) => tracing::warn!(%error, "rebalancing"),
+        }
+    }
+}
+
+fn numbers(list: &TopicPartitionList) -> BTreeSet<i32> {
+    list.elements().iter().map(rdkafka::topic_partition_list::TopicPartitionListElem::partition).collect()
+}

@@ -1,0 +1,258 @@
+//! What does each store say of a campaign? Read for the auditor, who draws the conclusions.
+
+use sqlx::FromRow;
+
+use super::LedgerError;
+use crate::database::Database;
+use crate::facts::Kind;
+use crate::ids::CampaignId;
+use crate::redis::{Redis, RedisError, read_outbox};
+
+/// Outbox entries that are read at a time.
+const ENTRIES_PAGE: u64 = 200;
+/// Claims that are counted at a time.
+const CLAIMS_PAGE: u32 = 2_000;
+/// How often the live claims are counted anew because they have changed meanwhile.
+const RECOUNTS_MAX: u32 = 3;
+
+/// Redis' counters of a campaign, at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counters {
+    pub(super) generation: u32,
+    pub(super) fact_no: u64,
+    pub(super) stock: u64,
+    pub(super) left: u64,
+    pub(super) next: u64,
+    pub(super) given_back: u64,
+    pub(super) lost: bool,
+}
+
+impl Counters {
+    /// `None` if there is nothing of the campaign.
+    pub(super) async fn read(redis: &Redis, campaign: &CampaignId) -> Result<Option<Self>, RedisError> {
+        let key = redis.keys().of(campaign).campaign();
+        let names = ["generation", "fact_no", "stock", "left", "next", "given_back", "lost"];
+        let found = redis.fields(campaign, &key, names.map(str::to_owned).to_vec()).await?;
+        if found.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let number = |index: usize| found[index].as_ref().and_then(|text| text.parse::<u64>().ok());
+        let counters = || {
+            Some(Self {
+                generation: u32::try_from(number(0)?).ok()?,
+                fact_no: number(1)?,
+                stock: number(2)?,
+                left: number(3)?,
+                next: number(4)?,
+                given_back: number(5)?,
+                lost: found[6].is_some(),
+            })
+        };
+        // A script that missed the campaign leaves nothing but the mark.
+        Ok(Some(counters().unwrap_or(Self { lost: true, ..Self::default() })))
+    }
+
+    /// Claims that were not given back. (Generation 1 counts numbers from 1 and loses none of its counters; what a
+    /// rebuilt campaign begins with has to come in here.)
+    pub(super) fn live(&self) -> u64 {
+        self.next.saturating_sub(self.given_back)
+    }
+}
+
+/// The facts in the outbox, up to the counters' moment. They follow each other without a gap.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    pub(super) facts: u64,
+    pub(super) claimed: u64,
+    pub(super) given_back: u64,
+    pub(super) first: Option<u64>,
+    last: u64,
+}
+
+impl Outbox {
+    pub(super) async fn read(redis: &Redis, campaign: &CampaignId, counters: &Counters) -> Result<Self, RedisError> {
+        let (mut outbox, mut after) = (Self::default(), None);
+        loop {
+            let page = read_outbox(redis, campaign, after.as_deref(), ENTRIES_PAGE).await?;
+            let Some(last) = page.last() else { return Ok(outbox) };
+            after = Some(last.id.clone());
+            for fact in page.iter().flat_map(|entry| &entry.facts) {
+                if fact.generation != counters.generation {
+                    continue;
+                }
+                if fact.fact_no > counters.fact_no {
+                    return Ok(outbox);
+                }
+                outbox.facts += 1;
+                outbox.claimed += u64::from(fact.kind == Kind::Claimed);
+                outbox.given_back += u64::from(fact.kind == Kind::GivenBack);
+                outbox.first.get_or_insert(fact.fact_no);
+                outbox.last = fact.fact_no;
+            }
+        }
+    }
+}
+
+/// The database's word, in one snapshot.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    /// Facts up to the mark; of these in the outbox, too; by kind.
+    pub(super) facts: u64,
+    pub(super) in_outbox: u64,
+    pub(super) claimed: u64,
+    pub(super) claimed_in_outbox: u64,
+    pub(super) given_back: u64,
+    pub(super) given_back_in_outbox: u64,
+    /// The sum of what they changed in stock.
+    pub(super) change: i128,
+    pub(super) facts_ever: u64,
+    pub(super) generation: u32,
+    highest: u64,
+    /// Claims up to the mark's number, in any state.
+    pub(super) numbers: u64,
+    /// Claims that were live at the mark.
+    pub(super) live: u64,
+    pub(super) live_ever: u64,
+    pub(super) doubled: u64,
+    pub(super) contradictions: u64,
+    pub(super) dead_letters: u64,
+    pub(super) claims_differ_from_history: bool,
+}
+
+#[derive(FromRow)]
+struct RawRows {
+    facts: i64,
+    in_outbox: i64,
+    claimed: i64,
+    claimed_in_outbox: i64,
+    given_back: i64,
+    given_back_in_outbox: i64,
+    change: i64,
+    given_back_since: i64,
+    live_by_history: i64,
+    facts_ever: i64,
+    generation: i32,
+    highest: i64,
+    numbers: i64,
+    live: i64,
+    live_ever: i64,
+    live_by_claims: i64,
+    doubled: i64,
+    contradictions: i64,
+    dead_letters: i64,
+}
+
+impl Rows {
+    pub(super) async fn read(
+        database: &Database,
+        campaign: &CampaignId,
+        counters: &Counters,
+        outbox: &Outbox,
+    ) -> Result<Self, LedgerError> {
+        let bound = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let raw: RawRows = sqlx::query_as(include_str!("audit.sql"))
+            .bind(campaign.as_str())
+            .bind(i32::try_from(counters.generation).unwrap_or(i32::MAX))
+            .bind(bound(counters.fact_no))
+            .bind(bound(counters.next))
+            .bind(bound(outbox.first.unwrap_or(0)))
+            .bind(bound(outbox.last))
+            .fetch_one(database)
+            .await?;
+        let count = |number: i64| u64::try_from(number).unwrap_or(0);
+        Ok(Self {
+            facts: count(raw.facts),
+            in_outbox: count(raw.in_outbox),
+            claimed: count(raw.claimed),
+            claimed_in_outbox: count(raw.claimed_in_outbox),
+            given_back: count(raw.given_back),
+            given_back_in_outbox: count(raw.given_back_in_outbox),
+            change: raw.change.into(),
+            facts_ever: count(raw.facts_ever),
+            generation: u32::try_from(raw.generation).unwrap_or(0),
+            highest: count(raw.highest),
+            numbers: count(raw.numbers),
+            live: count(raw.live + raw.given_back_since),
+            live_ever: count(raw.live_ever),
+            doubled: count(raw.doubled),
+            contradictions: count(raw.contradictions),
+            dead_letters: count(raw.dead_letters),
+            claims_differ_from_history: raw.live_by_claims != raw.live_by_history,
+        })
+    }
+
+    /// The campaign's stock, and whether it was ever put into Redis, by its row.
+    pub(super) async fn definition(
+        database: &Database,
+        campaign: &CampaignId,
+    ) -> Result<Option<(u64, bool)>, LedgerError> {
+        let row: Option<(i64, bool)> = sqlx::query_as("SELECT stock, ever_put FROM campaigns WHERE id = $1")
+            .bind(campaign.as_str())
+            .fetch_optional(database)
+            .await?;
+        Ok(row.map(|(stock, ever_put)| (u64::try_from(stock).unwrap_or(0), ever_put)))
+    }
+
+    /// Whether the database knows facts that Redis, asked afterwards, does not: then Redis went back in time.
+    pub(super) fn is_ahead_of(&self, counters: &Counters) -> bool {
+        self.generation > counters.generation
+            || (self.generation == counters.generation && self.highest > counters.fact_no)
+    }
+}
+
+/// The live claims, counted one by one while nothing changed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Recount {
+    live: u64,
+    counters: Counters,
+}
+
+impl Recount {
+    /// `None` if they are too many, or keep changing.
+    pub(super) async fn make(
+        redis: &Redis,
+        campaign: &CampaignId,
+        recount_max: u64,
+    ) -> Result<Option<Self>, LedgerError> {
+        let mut before = Counters::read(redis, campaign).await?.unwrap_or_default();
+        for _ in 0..RECOUNTS_MAX {
+            if before.next > recount_max {
+                return Ok(None);
+            }
+            let live = count_live(redis, campaign, before.next).await?;
+            let after = Counters::read(redis, campaign).await?.unwrap_or_default();
+            if (after.generation, after.fact_no) == (before.generation, before.fact_no) {
+                return Ok(Some(Self { live, counters: after }));
+            }
+            before = after;
+        }
+        Ok(None)
+    }
+
+    pub(super) fn disagrees(self) -> bool {
+        self.live != self.counters.live()
+    }
+}
+
+async fn count_live(redis: &Redis, campaign: &CampaignId, highest: u64) -> Result<u64, LedgerError> {
+    let key = redis.keys().of(campaign).claims();
+    // A scan may answer a claim twice, so each number is ticked off.
+    let mut is_live = vec![false; usize::try_from(highest).unwrap_or(usize::MAX).saturating_add(1)];
+    let (mut cursor, mut beyond) = ("0".to_owned(), 0);
+    loop {
+        let (next, page) = redis.scan_page(campaign, &key, &cursor, CLAIMS_PAGE).await?;
+        for pair in page.chunks_exact(2) {
+            let state = pair[1].rsplit('\u{1f}').nth(1).unwrap_or_default();
+            let place = pair[0].parse::<usize>().ok().and_then(|number| is_live.get_mut(number));
+            match place {
+                Some(place) => *place = state != "g",
+                // A claim above the highest number is one too many.
+                None => beyond += 1,
+            }
+        }
+        if next == "0" {
+            return Ok(is_live.iter().filter(|live| **live).count() as u64 + beyond);
+        }
+        cursor = next;
+    }
+}

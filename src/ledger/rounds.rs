@@ -1,0 +1,228 @@
+//! Which campaign is relayed next? Those that a message tells of, and those that a look through all of them finds.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::relay::{Drained, Relay};
+use crate::ids::CampaignId;
+use crate::kafka::ensure_topic;
+use crate::redis::{Channel, Messages, RedisError};
+
+/// Rounds that a hot campaign has before it goes to the back of the queue.
+const ROUNDS_MAX: u32 = 16;
+/// Campaigns that the sweep asks Redis about at the same time.
+const SWEEP_AT_ONCE: usize = 64;
+
+/// Relays until `shutdown`, then waits for what is under way and gives the leases up.
+pub(super) async fn run(relay: Arc<Relay>, shutdown: CancellationToken) {
+    if !topic_is_there(&relay, &shutdown).await {
+        return;
+    }
+    let mut queue = Queue::new(relay.settings.campaigns_at_once_max);
+    let mut tasks: JoinSet<(CampaignId, bool)> = JoinSet::new();
+    let mut sweep = Sweep::default();
+    let mut listening = None;
+    let mut sweep_due = tokio::time::interval(Duration::from_millis(relay.settings.sweep_ms));
+    sweep_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        while let Some(campaign) = queue.start_next() {
+            let (relay, shutdown) = (Arc::clone(&relay), shutdown.clone());
+            tasks.spawn(async move {
+                let drained = tokio::spawn(drain(Arc::clone(&relay), campaign.clone(), shutdown)).await;
+                let has_more = drained.unwrap_or_else(|error| {
+                    // The sweep brings the campaign back, not at once.
+                    tracing::error!(%campaign, %error, "a relay task panicked");
+                    false
+                });
+                (campaign, has_more)
+            });
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some(Ok((campaign, has_more))) = tasks.join_next() => queue.ended(&campaign, has_more),
+            heard = next(&mut listening) => {
+                // Where messages were missed, the sweep comes soon enough.
+                if let Some(Ok(campaign)) = heard.map(|text| text.parse()) {
+                    queue.add(campaign);
+                }
+            },
+            _ = sweep_due.tick() => {
+                listen(&relay, &mut listening).await;
+                sweep.tick(&relay).await.into_iter().for_each(|campaign| queue.add(campaign));
+            }
+        }
+    }
+    while tasks.join_next().await.is_some() {}
+    relay.release().await;
+}
+
+/// Makes sure of it. `false`: it was told to stop.
+async fn topic_is_there(relay: &Relay, shutdown: &CancellationToken) -> bool {
+    loop {
+        let outcome = tokio::select! {
+            () = shutdown.cancelled() => return false,
+            outcome = ensure_topic(&relay.kafka) => outcome,
+        };
+        let Err(error) = outcome else { return true };
+        tracing::warn!(%error, "the topic of facts; facts wait in the outbox");
+        tokio::select! {
+            () = shutdown.cancelled() => return false,
+            () = tokio::time::sleep(Duration::from_millis(relay.settings.retry_ms)) => {}
+        }
+    }
+}
+
+async fn listen(relay: &Relay, listening: &mut Option<Messages>) {
+    if listening.is_none() {
+        match relay.redis.listen(Channel::Outbox).await {
+            Ok(messages) => *listening = Some(messages),
+            Err(error) => tracing::warn!(%error, "listening for filled outboxes; the sweep finds them"),
+        }
+    }
+}
+
+async fn next(listening: &mut Option<Messages>) -> Option<String> {
+    match listening {
+        Some(messages) => messages.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Drains one campaign for its turn. Answers whether to go on with it.
+async fn drain(relay: Arc<Relay>, campaign: CampaignId, shutdown: CancellationToken) -> bool {
+    for _ in 0..ROUNDS_MAX {
+        if shutdown.is_cancelled() {
+            return false;
+        }
+        match relay.drain_once(&campaign).await {
+            Drained::Facts(_) => {}
+            Drained::Empty | Drained::HeldByAnother | Drained::LeaseLost => return false,
+            Drained::Failed(_) => {
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    () = tokio::time::sleep(Duration::from_millis(relay.settings.retry_ms)) => {}
+                }
+                return true;
+            }
+        }
+    }
+    true
+}
+
+/// Campaigns that wait and those that are being drained, each once.
+struct Queue {
+    waiting: VecDeque<CampaignId>,
+    queued: HashSet<CampaignId>,
+    /// Being drained, and whether it was asked for again since.
+    running: HashMap<CampaignId, bool>,
+    running_max: usize,
+}
+
+impl Queue {
+    fn new(running_max: usize) -> Self {
+        Self { waiting: VecDeque::new(), queued: HashSet::new(), running: HashMap::new(), running_max }
+    }
+
+    fn add(&mut self, campaign: CampaignId) {
+        if let Some(again) = self.running.get_mut(&campaign) {
+            // It may just have found the outbox empty.
+            *again = true;
+        } else if self.queued.insert(campaign.clone()) {
+            self.waiting.push_back(campaign);
+        }
+    }
+
+    fn start_next(&mut self) -> Option<CampaignId> {
+        if self.running.len() >= self.running_max {
+            return None;
+        }
+        let campaign = self.waiting.pop_front()?;
+        self.queued.remove(&campaign);
+        self.running.insert(campaign.clone(), false);
+        Some(campaign)
+    }
+
+    fn ended(&mut self, campaign: &CampaignId, has_more: bool) {
+        let again = self.running.remove(campaign).unwrap_or(false);
+        if has_more || again {
+            self.add(campaign.clone());
+        }
+    }
+}
+
+/// Looks through all campaigns, some at a time.
+#[derive(Default)]
+struct Sweep {
+    known: Vec<CampaignId>,
+    /// Each campaign's place in `known`, and what waited in its outbox when it was last looked at.
+    places: HashMap<CampaignId, usize>,
+    outbox_facts: Vec<u64>,
+    sequence: u64,
+    next: usize,
+}
+
+impl Sweep {
+    /// Answers the campaigns whose outboxes are not empty.
+    async fn tick(&mut self, relay: &Relay) -> Vec<CampaignId> {
+        if let Err(error) = self.learn(relay).await {
+            tracing::warn!(%error, "reading the directory of campaigns");
+            return Vec::new();
+        }
+        let count = self.known.len().min(relay.settings.sweep_campaigns_max);
+        let places: Vec<usize> = (self.next..self.next + count).map(|place| place % self.known.len()).collect();
+        self.next = places.last().map_or(0, |last| last + 1);
+        let found: Vec<(usize, Option<u64>)> = futures::stream::iter(places)
+            .map(|place| {
+                let campaign = &self.known[place];
+                async move { (place, outbox_facts(relay, campaign).await) }
+            })
+            .buffer_unordered(SWEEP_AT_ONCE)
+            .collect()
+            .await;
+        let mut filled = Vec::new();
+        for (place, facts) in found {
+            let Some(facts) = facts else { continue };
+            self.outbox_facts[place] = facts;
+            if facts > 0 {
+                filled.push(self.known[place].clone());
+            }
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and exact up to 2^53")]
+        metrics::gauge!("onrush_relay_outbox_facts").set(self.outbox_facts.iter().sum::<u64>() as f64);
+        filled
+    }
+
+    async fn learn(&mut self, relay: &Relay) -> Result<(), RedisError> {
+        // A directory that went back in time is read from its beginning.
+        if relay.redis.last_change().await? < self.sequence {
+            self.sequence = 0;
+        }
+        for (campaign, sequence) in relay.redis.changed_since(self.sequence).await? {
+            self.sequence = self.sequence.max(sequence);
+            if !self.places.contains_key(&campaign) {
+                self.places.insert(campaign.clone(), self.known.len());
+                self.known.push(campaign);
+                self.outbox_facts.push(0);
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn outbox_facts(relay: &Relay, campaign: &CampaignId) -> Option<u64> {
+    let key = relay.redis.keys().of(campaign).campaign();
+    match relay.redis.fields(campaign, &key, vec!["outbox_facts".into()]).await {
+        // A campaign that was lost has nothing to relay; the auditor speaks of it.
+        Ok(fields) => Some(fields.first()?.as_ref()?.parse().unwrap_or(0)),
+        Err(error) => {
+            tracing::debug!(%campaign, %error, "looking at an outbox");
+            None
+        }
+    }
+}

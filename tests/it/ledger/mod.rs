@@ -1,0 +1,6 @@
+//! What happened, for good: relay, writer, throttle, auditor.
+
+mod auditor;
+mod relay;
+mod throttle;
+mod writer;
