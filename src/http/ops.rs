@@ -43,9 +43,7 @@ async fn audit(State(app): State<App>, _: Operator, input: Input) -> Result<Resp
     responses((status = 200, body = Throttle), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
 async fn read_throttle(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
-    let rows_per_second_max = ledger::read_rows_per_second_max(&app.database)
-        .await?
-        .unwrap_or(app.rows_per_second_max);
+    let rows_per_second_max = ledger::read_rows_per_second_max(&app.database).await?.unwrap_or(app.rows_per_second_max);
     Ok(private(Throttle { rows_per_second_max }))
 }
 
@@ -61,8 +59,6 @@ async fn set_throttle(State(app): State<App>, _: Operator, input: Input) -> Resu
     if let Some(rows) = rows {
         ledger::set_rows_per_second_max(&app.database, rows).await?;
     }
-    let rows_per_second_max = ledger::read_rows_per_second_max(&app.database)
-        .await?
-        .unwrap_or(app.rows_per_second_max);
+    let rows_per_second_max = ledger::read_rows_per_second_max(&app.database).await?.unwrap_or(app.rows_per_second_max);
     Ok(private(Throttle { rows_per_second_max }))
 }

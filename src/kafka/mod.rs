@@ -28,7 +28,10 @@ pub enum KafkaError {
     /// The client library's word.
     #[error("Kafka: {0}")]
     Client(#[from] rdkafka::error::KafkaError),
-    /// The topic is not as it must be, or is not there yet.
+    /// There is no such topic.
+    #[error("Kafka: there is no topic {0}")]
+    NoTopic(String),
+    /// The topic is not as it must be, or is being made.
     #[error("Kafka: topic {topic}: {reason}")]
     Topic {
         /// Its name.

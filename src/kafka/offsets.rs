@@ -4,10 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::{KafkaError, client};
 use crate::config;
+
+/// How often, and after which pause, a question is asked again that failed.
+const TRIES_MAX: u32 = 5;
+const TRY_AGAIN: Duration = Duration::from_millis(100);
 
 /// Asks for the offsets of the topic of facts.
 pub struct Offsets {
@@ -43,8 +48,16 @@ impl Offsets {
         Ok(Self { inner: Arc::new(Inner { consumer, topic: config.facts_topic.clone(), timeout }) })
     }
 
-    /// Where the partitions end now.
+    /// Where the partitions end now. A topic that is not there yet has none: nothing was ever published. While it is
+    /// being made, or its leaders change, brokers answer with errors that pass: those are asked again.
     pub async fn ends(&self) -> Result<Ends, KafkaError> {
+        for _ in 1..TRIES_MAX {
+            match self.blocking(Inner::ends).await {
+                Err(error) => tracing::debug!(%error, "asking for the topic's ends again"),
+                answered => return answered,
+            }
+            tokio::time::sleep(TRY_AGAIN).await;
+        }
         self.blocking(Inner::ends).await
     }
 
@@ -67,7 +80,11 @@ impl Offsets {
 
 impl Inner {
     fn ends(&self) -> Result<Ends, KafkaError> {
-        let partitions = partition_numbers(&self.consumer, &self.topic, self.timeout)?
+        let numbers = match partition_numbers(&self.consumer, &self.topic, self.timeout) {
+            Err(KafkaError::NoTopic(_)) => Vec::new(),
+            numbers => numbers?,
+        };
+        let partitions = numbers
             .into_iter()
             .map(|number| {
                 let (low, end) = self.consumer.fetch_watermarks(&self.topic, number, self.timeout)?;
@@ -107,7 +124,10 @@ pub(super) fn partition_numbers<C: rdkafka::consumer::ConsumerContext>(
     let found = metadata.topics().iter().find(|found| found.name() == topic);
     let found = found.ok_or_else(|| wrong("the brokers do not know it".into()))?;
     if let Some(error) = found.error() {
-        return Err(wrong(rdkafka::types::RDKafkaErrorCode::from(error).to_string()));
+        if RDKafkaErrorCode::from(error) == RDKafkaErrorCode::UnknownTopicOrPartition {
+            return Err(KafkaError::NoTopic(topic.to_owned()));
+        }
+        return Err(wrong(RDKafkaErrorCode::from(error).to_string()));
     }
     if found.partitions().is_empty() {
         return Err(wrong("it has no partitions yet".into()));
