@@ -239,3 +239,29 @@ async fn the_buffer_is_bounded_and_all_arrives_once() {
     seen.sort_unstable();
     assert_eq!(seen, (1..=3_000).collect::<Vec<_>>());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_changes_hands_after_its_batch_is_written_and_the_rest_goes_with_it() {
+    let stores = Stores::new().await;
+    let facts: Vec<Fact> = (1..=400).map(|number| fact("c", number, Kind::Claimed, number)).collect();
+    let old = Consumer::join(&stores.config.kafka, 1_000).unwrap();
+    // Two halves, so that the first one to be taken has records of every partition.
+    stores.publish(&facts[..200]).await;
+    eventually("the first half is there", async || old.buffered() == 200).await;
+    stores.publish(&facts[200..]).await;
+    eventually("all are there", async || old.buffered() == 400).await;
+    let offsets = Offsets::new(&stores.config.kafka).unwrap();
+    let ends = offsets.ends().await.unwrap();
+    let taken = old.take(200).unwrap();
+
+    let new = Consumer::join(&stores.config.kafka, 1_000).unwrap();
+    let early = eventually("the new one has partitions", async || new.assignment().mine > 0);
+    assert!(tokio::time::timeout(Duration::from_secs(2), early).await.is_err(), "taken away while being written");
+    taken.written();
+    eventually("the new one has its share", async || new.assignment().mine == 3).await;
+    eventually("the old one has dropped some", async || old.buffered() < 200).await;
+    eventually("what was not written is with one of them", async || old.buffered() + new.buffered() == 200).await;
+    eventually("what was written is committed", async || offsets.lag(&ends).await.unwrap() == 200).await;
+    old.close().await;
+    new.close().await;
+}
