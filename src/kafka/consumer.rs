@@ -20,6 +20,8 @@ use super::poller::{Context, Poller};
 use super::{KafkaError, client};
 use crate::config;
 
+/// Far below the shortest session that can be configured.
+const HEARTBEAT_MS: u64 = 500;
 /// What the library fetches ahead, beyond our buffer: records of all partitions, and KiB.
 const FETCHED_RECORDS_MAX: usize = 10_000;
 const FETCHED_KIB_MAX: usize = 16_384;
@@ -109,7 +111,8 @@ impl Consumer {
             // What is not moved goes on being written while the rest is.
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", config.session_timeout_ms.to_string())
-            .set("heartbeat.interval.ms", (config.session_timeout_ms / 4).to_string())
+            // A heartbeat's answer is what tells of a rebalance: it takes so long at least.
+            .set("heartbeat.interval.ms", HEARTBEAT_MS.to_string())
             .set("queued.min.messages", FETCHED_RECORDS_MAX.to_string())
             .set("queued.max.messages.kbytes", FETCHED_KIB_MAX.to_string())
             .set("fetch.wait.max.ms", "100")

@@ -54,7 +54,9 @@ impl Poller {
     fn poll(&self) -> Vec<Record> {
         let mut burst = Vec::new();
         let mut wait = POLL;
-        while burst.len() < BURST_RECORDS_MAX {
+        // A full buffer is polled, too, for what is not a record; its partitions are paused.
+        let room = self.shared.buffer_max.saturating_sub(self.shared.state().buffer.len());
+        while burst.len() < room.clamp(1, BURST_RECORDS_MAX) {
             match self.consumer.poll(wait) {
                 None => break,
                 Some(Ok(message)) => burst.push(Record {

@@ -179,7 +179,7 @@ mod tests {
         fn no_second_has_more_than_the_maximum(
             max in 6_u64..2_000,
             steps in prop::collection::vec(
-                (0_u64..400, 0_usize..2, 1_u64..3_000, 0_u64..50, 0_u64..50, prop::option::weighted(0.05, 0_u64..=6)),
+                (0_u64..400, 0_usize..2, 1_u64..3_000, 0_u64..5, 0_u64..5, prop::option::weighted(0.05, 0_u64..=6)),
                 1..200,
             ),
         ) {
@@ -194,6 +194,10 @@ mod tests {
                     for (worker, (mine, gained)) in workers.iter_mut().zip([of_first, 6 - of_first].into_iter().zip(gained)) {
                         worker.set_share(mine, 6, if gained { now } else { start.checked_sub(2 * SECOND).unwrap() });
                     }
+                }
+                if let (0, Allowance::Until(moment)) = (pause % 2, workers[who].allowance(wanted, 5, now)) {
+                    // Not a moment later than it may.
+                    now = moment;
                 }
                 if let Allowance::Now(count) = workers[who].allowance(wanted, 5, now) {
                     now += Duration::from_millis(before_commit);

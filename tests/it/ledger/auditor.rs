@@ -147,9 +147,16 @@ async fn counters_that_disagree_with_the_claims_are_broken() {
 async fn redis_that_went_back_in_time_or_lost_the_campaign_is_broken_and_an_unknown_campaign_is_none() {
     let stores = Stores::new().await;
     let campaign = settled_campaign(&stores).await;
-    let key = stores.redis.keys().of(&campaign).campaign();
-    tamper(&stores, &campaign, key.clone(), "--\n-- KEYS[1]\nreturn redis.call('HINCRBY', KEYS[1], 'fact_no', -1)")
-        .await;
+    // As it was before the last claim, and in itself as sound as then.
+    let (key, claims) = (stores.redis.keys().of(&campaign).campaign(), stores.redis.keys().of(&campaign).claims());
+    tamper(
+        &stores,
+        &campaign,
+        key.clone(),
+        "--\n-- KEYS[1]\nredis.call('HSET', KEYS[1], 'fact_no', 23, 'next', 20, 'left', 2)",
+    )
+    .await;
+    tamper(&stores, &campaign, claims, "--\n-- KEYS[1]\nreturn redis.call('HDEL', KEYS[1], '21')").await;
     assert_eq!(audit(&stores, &campaign).await.verdict, Verdict::Broken);
     tamper(&stores, &campaign, key, "--\n-- KEYS[1]\nreturn redis.call('DEL', KEYS[1])").await;
     let lost = audit(&stores, &campaign).await;

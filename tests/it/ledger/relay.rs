@@ -1,9 +1,11 @@
 //! From the outbox to Kafka.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use onrush::facts::Fact;
-use onrush::ledger::{Drained, Head};
+use onrush::kafka::Producer;
+use onrush::ledger::{Drained, Head, Relay};
 use tokio_util::sync::CancellationToken;
 
 use super::writer::write_all;
@@ -85,4 +87,23 @@ async fn outboxes_that_no_message_told_of_are_found_and_leases_are_given_up_at_t
     running.await.unwrap();
     stores.issue(&campaigns[0], &users(1, 1)).await;
     assert!(matches!(stores.relay().drain_once(&campaigns[0]).await, Drained::Facts(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_kafka_the_outbox_stays_and_another_relay_goes_on() {
+    let stores = Stores::with(|config| config.relay.lease_ms = 500).await;
+    let campaign = stores.put("waiting", 10).await;
+    stores.issue(&campaign, &users(1, 3)).await;
+    let mut nowhere = stores.config.clone();
+    nowhere.kafka.brokers = "127.0.0.1:1".into();
+    nowhere.kafka.delivery_timeout_ms = 1_000;
+    let producer = Arc::new(Producer::new(&nowhere.kafka).unwrap());
+    let cut_off = Relay::new(stores.redis.clone(), producer, &nowhere);
+    // Longer than the lease, which is kept meanwhile.
+    assert!(matches!(cut_off.drain_once(&campaign).await, Drained::Failed(_)));
+    assert_eq!(stores.field(&campaign, "outbox_facts").await, "4");
+    let relay = stores.relay();
+    assert!(matches!(relay.drain_once(&campaign).await, Drained::HeldByAnother));
+    eventually("the lease has ended", async || matches!(relay.drain_once(&campaign).await, Drained::Facts(4))).await;
+    assert_eq!(stores.field(&campaign, "outbox_facts").await, "0");
 }

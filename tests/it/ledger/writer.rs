@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use onrush::facts::{Fact, Kind};
-use onrush::kafka::Offsets;
+use onrush::kafka::{Consumer, Offsets};
 use onrush::ledger::{Step, Tick, Writer};
 use sqlx::Row;
 
@@ -173,15 +173,95 @@ async fn offsets_are_committed_after_the_database_and_a_writer_that_died_between
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_facts_than_the_buffer_holds_all_arrive_once() {
-    let stores = Stores::with(|config| {
-        config.ledger.batch_max = 50;
-        config.ledger.buffer_facts_max = 100;
-        config.ledger.rows_per_second_max = 100_000;
+async fn a_fact_that_another_worker_inserts_at_the_same_moment_is_still_compared() {
+    let stores = Stores::new().await;
+    stores.publish(&[fact("c", 1, Kind::Claimed, 1), fact("c", 2, Kind::Claimed, 2)]).await;
+    // Another worker has inserted the first fact, with other content, and has not committed yet.
+    let mut other = stores.database.begin().await.unwrap();
+    let insert = "INSERT INTO stock_history (campaign_id, generation, fact_no, kind, change, decided_at)
+        VALUES ('c', 1, 1, 'created', 5, now())";
+    sqlx::query(insert).execute(&mut *other).await.unwrap();
+    let (written, ()) = tokio::join!(write_all(&stores, 2), async {
+        eventually("the writer waits for the other one", async || {
+            let waiting = "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = 'stock_history'::regclass
+                JOIN pg_locks r ON r.pid = l.pid AND r.relation = c.oid WHERE NOT l.granted";
+            stores.count(waiting).await > 0
+        })
+        .await;
+        other.commit().await.unwrap();
+    });
+    assert_eq!(written, 2);
+    assert_eq!(stores.count("SELECT count(*) FROM contradictions WHERE fact_no = 1").await, 1);
+    assert_eq!(stores.count("SELECT count(*) FROM claims WHERE number = 2").await, 1);
+    assert_eq!(stores.count("SELECT count(*) FROM claims").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_waits_for_a_database_that_cannot_and_loses_nothing() {
+    let stores = Stores::with(|config| config.ledger.retry_ms = 50).await;
+    let facts: Vec<Fact> = (1..=20).map(|number| fact("c", number, Kind::Claimed, number)).collect();
+    sqlx::query("ALTER TABLE claims RENAME TO away").execute(&stores.database).await.unwrap();
+    stores.publish(&facts).await;
+    let mut writer = stores.writer();
+    let mut failures = 0;
+    eventually("three attempts have failed", async || {
+        failures += u32::from(writer.tick().await == Tick::Failed);
+        failures == 3
     })
     .await;
+    assert_eq!(stores.count("SELECT count(*) FROM stock_history").await, 0);
+    sqlx::query("ALTER TABLE away RENAME TO claims").execute(&stores.database).await.unwrap();
+    assert_eq!(tick_until(&mut writer, 20).await, 20);
+    writer.close().await;
+    assert_eq!(stores.count("SELECT count(*) FROM claims").await, 20);
+    assert_eq!(stores.count("SELECT count(*) FROM dead_letters").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_buffer_is_bounded_and_all_arrives_once() {
+    let stores = Stores::new().await;
     let facts: Vec<Fact> = (1..=3_000).map(|number| fact("c", number, Kind::Claimed, number)).collect();
     stores.publish(&facts).await;
-    assert_eq!(write_all(&stores, 3_000).await, 3_000);
-    assert_eq!(stores.count("SELECT count(*) FROM stock_history").await, 3_000);
+    let consumer = Consumer::join(&stores.config.kafka, 100).unwrap();
+    let mut seen = Vec::new();
+    eventually("all have arrived", async || {
+        assert!(consumer.buffered() <= 100, "{} in the buffer", consumer.buffered());
+        // Slower than Kafka, so that partitions are paused and resumed.
+        if consumer.buffered() >= 90 || seen.len() > 2_800 {
+            let Some(taken) = consumer.take(60) else { return false };
+            seen.extend(taken.records().iter().map(|record| Fact::from_json(&record.value).unwrap().fact_no));
+            taken.written();
+        }
+        seen.len() >= 3_000
+    })
+    .await;
+    consumer.close().await;
+    seen.sort_unstable();
+    assert_eq!(seen, (1..=3_000).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_changes_hands_after_its_batch_is_written_and_the_rest_goes_with_it() {
+    let stores = Stores::new().await;
+    let facts: Vec<Fact> = (1..=400).map(|number| fact("c", number, Kind::Claimed, number)).collect();
+    let old = Consumer::join(&stores.config.kafka, 1_000).unwrap();
+    // Two halves, so that the first one to be taken has records of every partition.
+    stores.publish(&facts[..200]).await;
+    eventually("the first half is there", async || old.buffered() == 200).await;
+    stores.publish(&facts[200..]).await;
+    eventually("all are there", async || old.buffered() == 400).await;
+    let offsets = Offsets::new(&stores.config.kafka).unwrap();
+    let ends = offsets.ends().await.unwrap();
+    let taken = old.take(200).unwrap();
+
+    let new = Consumer::join(&stores.config.kafka, 1_000).unwrap();
+    let early = eventually("the new one has partitions", async || new.assignment().mine > 0);
+    assert!(tokio::time::timeout(Duration::from_secs(2), early).await.is_err(), "taken away while being written");
+    taken.written();
+    eventually("the new one has its share", async || new.assignment().mine == 3).await;
+    eventually("the old one has dropped some", async || old.buffered() < 200).await;
+    eventually("what was not written is with one of them", async || old.buffered() + new.buffered() == 200).await;
+    eventually("what was written is committed", async || offsets.lag(&ends).await.unwrap() == 200).await;
+    old.close().await;
+    new.close().await;
 }
