@@ -108,7 +108,7 @@ async fn claims_are_refused_before_the_window_while_paused_and_after_the_end() {
     assert_eq!(switch(&node, &campaign, "resume").await.text("state"), "open");
     assert_eq!(node.claim(&campaign, "bob").await.outcome(), "201");
 
-    tokio::time::sleep(Duration::from_millis(4_000)).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(node.claim(&campaign, "carol").await.outcome(), "410 closed");
     assert_eq!(node.view(&campaign).await.text("state"), "closed");
     assert_eq!(node.view(&campaign).await.number("left"), 3);

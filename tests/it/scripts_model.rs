@@ -18,6 +18,9 @@ static ISSUE: Script<4> = script!(prelude + "claim/issue");
 static GIVE_BACK: Script<4> = script!(prelude + "claim/give_back");
 static REDEEM: Script<4> = script!(prelude + "claim/redeem");
 
+static TAKE: Script<2> = script!("relay/take");
+static DELETE: Script<3> = script!("relay/delete");
+
 const OPENS_AT: i64 = 1_000_000;
 const CLOSES_AT: i64 = 2_000_000;
 const USER_MAX_FACTOR: usize = 3;
@@ -294,8 +297,6 @@ impl Store {
     async fn drain(&mut self) {
         let keys = self.redis.keys().of(&self.campaign);
         let entries = read_outbox(&self.redis, &self.campaign, None, 10_000).await.unwrap();
-        static TAKE: Script<2> = script!("relay/take");
-        static DELETE: Script<3> = script!("relay/delete");
         let lease = vec!["model".into(), "60000".into()];
         let token = self.redis.call(&TAKE, &self.campaign, [keys.relay(), keys.fence()], lease).await.unwrap();
         let mut args = vec!["model".into(), token.as_u64().unwrap().to_string().into()];

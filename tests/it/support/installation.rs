@@ -9,7 +9,7 @@ use onrush::{database, http};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use super::names;
+use super::{leftovers, names};
 
 /// The operator's token of all tests; its hash is in their configuration.
 pub(crate) const OPERATOR: &str = "operator-of-the-tests";
@@ -47,7 +47,7 @@ impl Answer {
         self.body["code"].as_str().unwrap_or_default()
     }
 
-    /// Status and code in one, for comparisons: "201", "409 sold_out".
+    /// Status and code in one, for comparisons: `201`, `409 sold_out`.
     pub(crate) fn outcome(&self) -> String {
         format!("{} {}", self.status, self.code()).trim_end().to_owned()
     }
@@ -73,6 +73,7 @@ impl Installation {
     /// With settings of its own.
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = names::config();
+        leftovers::sweep(&config).await;
         config.http.listen = "127.0.0.1:0".parse().unwrap();
         config.auth.hs256_secret = "a secret that only the tests have, 32 bytes or more".into();
         config.auth.operator_token_sha256 = vec![names::sha256_hex(OPERATOR)];
@@ -190,7 +191,7 @@ impl Client {
 
     /// Waits until all facts of the campaign have arrived, and insists that the audit then is `ok`.
     pub(crate) async fn audit_ok(&self, campaign: &str) -> Answer {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
         loop {
             let audit = self.audit(campaign).await;
             match audit.text("verdict") {

@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub(crate) mod installation;
+pub(crate) mod leftovers;
 pub(crate) mod names;
 pub(crate) mod process;
 pub(crate) mod stores;

@@ -14,7 +14,7 @@ use onrush::redis::{Keys, Redis, Reply, Script, Value};
 use onrush::script;
 use sqlx::Row;
 
-use super::names;
+use super::{leftovers, names};
 
 static PUT: Script<2> = script!(prelude + "campaign/put");
 static ISSUE: Script<4> = script!(prelude + "claim/issue");
@@ -39,6 +39,7 @@ impl Stores {
     /// With other settings than the defaults.
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = names::config();
+        leftovers::sweep(&config).await;
         change(&mut config);
         let database = database::open(&config.postgres).unwrap();
         database::migrate(&database, &config.postgres).await.unwrap();
