@@ -15,7 +15,7 @@ run: prerequisites services ## build, start everything, rush it once, and serve 
 	dev/run
 
 test: prerequisites services ## all tests, against the real stores
-	cargo test --workspace
+	cargo test --workspace --all-targets
 
 check: prerequisites ## formatting, lints, house rules, documentation
 	cargo fmt --all --check

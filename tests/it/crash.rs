@@ -2,14 +2,66 @@
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
 use onrush::app::Role;
 use serde_json::json;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
-use crate::support::installation::Installation;
+use crate::support::installation::{Answer, Client, Installation};
 use crate::support::process::Process;
+use crate::support::stores;
+
+/// A rush without an end: on each client so many users at a time, each followed by the next, until the client's node is
+/// gone or `over` is set. So requests are under way whenever something happens to a node.
+struct Rush {
+    answered: Arc<AtomicUsize>,
+    over: CancellationToken,
+    streams: Vec<JoinHandle<Vec<(String, Option<Answer>)>>>,
+}
+
+impl Rush {
+    fn start(clients: &[Client], campaign: &str, streams_each: usize) -> Self {
+        let (answered, over) = (Arc::new(AtomicUsize::new(0)), CancellationToken::new());
+        let streams = (0..clients.len() * streams_each).map(|stream| {
+            let (client, campaign) = (clients[stream % clients.len()].clone(), campaign.to_owned());
+            let (answered, over) = (Arc::clone(&answered), over.clone());
+            tokio::spawn(async move {
+                let mut heard = Vec::new();
+                while !over.is_cancelled() {
+                    let user = format!("user-{stream}-{}", heard.len());
+                    let answer = client.try_send(client.claim_request(&campaign, &user)).await.ok();
+                    let gone = answer.is_none();
+                    heard.push((user, answer));
+                    if gone {
+                        break;
+                    }
+                    answered.fetch_add(1, Ordering::Relaxed);
+                }
+                heard
+            })
+        });
+        Self { streams: streams.collect(), answered, over }
+    }
+
+    async fn until_answered(&self, count: usize) {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        while self.answered.load(Ordering::Relaxed) < count {
+            assert!(tokio::time::Instant::now() < deadline, "the rush does not get going");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Every user who asked, and what they heard, if anything.
+    async fn end(self) -> Vec<(String, Option<Answer>)> {
+        self.over.cancel();
+        join_all(self.streams).await.into_iter().flat_map(Result::unwrap).collect()
+    }
+}
 
 /// A node killed with SIGKILL in mid-rush: every 201 that a client received is exactly one row.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -17,38 +69,27 @@ async fn a_killed_node_takes_no_promise_with_it() {
     let installation = Installation::new().await;
     let survivor = installation.node(Role::All).await;
     let mut victim = Process::start(&installation, "all").await;
-    let doomed = installation.client(&victim.url);
-    let campaign = survivor.campaign(3_000, json!({})).await;
-
-    let clients = [survivor.client.clone(), doomed];
-    let calls = (0..4_000).map(|user| {
-        let (client, campaign) = (clients[user % 2].clone(), campaign.clone());
-        tokio::spawn(async move {
-            let answer = client.try_send(client.claim_request(&campaign, &format!("user-{user}"))).await;
-            (format!("user-{user}"), answer.ok())
-        })
-    });
-    let calls: Vec<_> = calls.collect();
-    // In the middle: when a good part of the units is gone, and requests are under way.
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
-    while survivor.view(&campaign).await.number("claimed") < 600 {
-        assert!(tokio::time::Instant::now() < deadline, "the rush does not get going");
-    }
+    let campaign = survivor.campaign(100_000, json!({})).await;
+    let rush = Rush::start(&[survivor.client.clone(), installation.client(&victim.url)], &campaign, 32);
+    rush.until_answered(1_000).await;
     victim.kill().await;
+    let so_far = rush.answered.load(Ordering::Relaxed);
+    rush.until_answered(so_far + 500).await;
 
-    let answers: Vec<_> = join_all(calls).await.into_iter().map(Result::unwrap).collect();
-    let unanswered = answers.iter().filter(|(_, answer)| answer.is_none()).count();
-    assert!(unanswered > 0, "nobody was cut off: the node died too late to show anything");
+    let answers = rush.end().await;
+    let cut_off = answers.iter().filter(|(_, answer)| answer.is_none()).count();
+    assert_eq!(cut_off, 32, "each of the dead node's streams ends with a request that was not answered");
     let mut promised = BTreeSet::new();
     for (user, answer) in &answers {
         if let Some(answer) = answer.as_ref().filter(|answer| answer.status == 201) {
             assert!(promised.insert((answer.number("number"), user.clone())), "{answer:?} was promised twice");
         }
     }
+    assert!(promised.len() >= 1_500);
     let audit = survivor.audit_ok(&campaign).await;
     assert_eq!((audit.number("doubled"), audit.number("oversold"), audit.number("missing")), (0, 0, 0));
 
-    let rows = crate::support::stores::claim_rows(&installation.config, &campaign).await;
+    let rows = stores::claim_rows(&installation.config, &campaign).await;
     let in_database: BTreeSet<_> = rows.iter().cloned().collect();
     assert_eq!(in_database.len(), rows.len(), "a claim has two rows");
     let lost: Vec<_> = promised.difference(&in_database).collect();
@@ -63,26 +104,15 @@ async fn a_node_that_is_told_to_stop_finishes_what_it_accepted() {
     let installation = Installation::new().await;
     let survivor = installation.node(Role::All).await;
     let mut leaving = Process::start(&installation, "serve").await;
-    let client = installation.client(&leaving.url);
-    let campaign = survivor.campaign(5_000, json!({})).await;
-    let calls: Vec<_> = (0..2_000)
-        .map(|user| {
-            let (client, campaign) = (client.clone(), campaign.clone());
-            tokio::spawn(
-                async move { client.try_send(client.claim_request(&campaign, &format!("user-{user}"))).await.ok() },
-            )
-        })
-        .collect();
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
-    while survivor.view(&campaign).await.number("claimed") < 200 {
-        assert!(tokio::time::Instant::now() < deadline, "the rush does not get going");
-    }
+    let campaign = survivor.campaign(100_000, json!({})).await;
+    let rush = Rush::start(&[installation.client(&leaving.url)], &campaign, 64);
+    rush.until_answered(500).await;
     let status = leaving.terminate().await;
     assert!(status.success(), "{status}");
-    let answers: Vec<_> = join_all(calls).await.into_iter().map(Result::unwrap).collect();
-    let promised = answers.iter().flatten().filter(|answer| answer.status == 201).count() as u64;
+    let answers = rush.end().await;
+    let promised = answers.iter().filter(|(_, answer)| answer.as_ref().is_some_and(|it| it.status == 201)).count();
     let audit = survivor.audit_ok(&campaign).await;
-    assert_eq!(audit.number("live"), promised, "a unit was taken and its user did not hear so");
+    assert_eq!(audit.number("live"), promised as u64, "a unit was taken and its user did not hear so");
 }
 
 /// The program's own verdict, in one line and an exit status.
