@@ -59,10 +59,9 @@ fn finish(mut response: Response, request_id: &str) -> Response {
         Some(problem) => {
             metrics::counter!("onrush_http_problems_total", "code" => problem.code.word()).increment(1);
             let mut rendered = problem.render(request_id);
-            // axum says with 405 which methods there are.
-            if let Some(allow) = response.headers_mut().remove(header::ALLOW) {
-                rendered.headers_mut().insert(header::ALLOW, allow);
-            }
+            // What others said about the empty answer: which methods there are, which origins may read it.
+            response.headers_mut().remove(header::CONTENT_LENGTH);
+            rendered.headers_mut().extend(std::mem::take(response.headers_mut()));
             rendered
         }
     }

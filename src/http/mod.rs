@@ -136,8 +136,8 @@ fn finish(routes: Router<App>, rooms: Rooms) -> Router {
     routes
         .fallback(async || Problem::new(Code::NotFound, "there is no such route"))
         .method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed, "this route has other methods"))
-        .layer(axum::middleware::from_fn_with_state(app.clone(), edge::edge))
         .layer(cors)
+        .layer(axum::middleware::from_fn_with_state(app.clone(), edge::edge))
         .with_state(app)
 }
 

@@ -305,6 +305,11 @@ async fn the_server_explains_itself_without_the_internet() {
         .header("Access-Control-Request-Method", "POST");
     let preflight = node.send(preflight).await;
     assert_eq!(preflight.header("access-control-allow-origin"), Some("https://shop.example"));
+    assert!(preflight.header("x-request-id").is_some());
+    let refused =
+        node.send(node.request(Method::DELETE, "/v1/campaigns").header("Origin", "https://shop.example")).await;
+    assert_problem(&refused, "405 method_not_allowed", "from a page");
+    assert_eq!(refused.header("access-control-allow-origin"), Some("https://shop.example"));
     let plain = node.send(node.request(Method::GET, "/v1/campaigns").header("Origin", "https://shop.example")).await;
     assert!(plain.header("access-control-expose-headers").unwrap().contains("retry-after"));
     let named = node.send(node.request(Method::GET, "/v1/campaigns").header("X-Request-Id", "trace-7")).await;

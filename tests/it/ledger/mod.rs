@@ -2,5 +2,5 @@
 
 mod auditor;
 mod relay;
-mod throttle;
+pub(crate) mod throttle;
 mod writer;

