@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 /// Rooms of `src/`, uphill to downhill, and what each may use of the others.
 const IMPORTS: &[(&str, &[&str])] = &[
-    ("main", &["app", "config", "database", "http", "ids", "ledger", "redis", "telemetry"]),
+    ("main", &["app", "config", "database", "http", "ids", "ledger", "rebuild", "redis", "telemetry"]),
     ("app", &["campaign", "claim", "config", "database", "http", "kafka", "ledger", "redis", "telemetry"]),
     ("http", &["campaign", "claim", "clock", "config", "database", "ids", "ledger", "redis"]),
+    ("rebuild", &["campaign", "config", "database", "ids", "kafka", "redis", "script"]),
     ("claim", &["campaign", "clock", "config", "ids", "redis", "script"]),
     ("campaign", &["clock", "config", "database", "ids", "redis", "script"]),
     ("ledger", &["clock", "config", "database", "facts", "ids", "kafka", "redis", "script"]),
@@ -33,7 +34,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("utoipa_axum", &["src/http/"]),
     ("jsonwebtoken", &["src/http/"]),
     ("rdkafka", &["src/kafka"]),
-    ("sqlx", &["src/database.rs", "src/campaign/", "src/ledger/"]),
+    ("sqlx", &["src/database.rs", "src/campaign/", "src/ledger/", "src/rebuild/"]),
     ("hmac", &["src/claim/coupon.rs"]),
     ("figment", &["src/config.rs"]),
     ("clap", &["src/main.rs"]),

@@ -76,7 +76,7 @@ impl Campaigns {
             seats: None,
             state: definition.state(peek.head.now, peek.head.left),
             left: peek.head.left,
-            claimed: peek.next - peek.given_back,
+            claimed: peek.next.saturating_sub(peek.given_back + peek.lost_numbers),
             given_back: peek.given_back,
             created_at: definition.created_at,
         })
