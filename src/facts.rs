@@ -68,8 +68,8 @@ impl Kind {
             Self::StockLowered,
             Self::Rebuilt,
         ]
-            .into_iter()
-            .find(|kind| kind.as_str() == word)
+        .into_iter()
+        .find(|kind| kind.as_str() == word)
     }
 }
 

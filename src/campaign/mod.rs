@@ -53,10 +53,7 @@ pub enum CampaignError {
 }
 
 /// The campaign's definition by its row, for who works on it from outside; `None` if there is none.
-pub(crate) async fn find_definition(
-    database: &Database,
-    id: &CampaignId,
-) -> Result<Option<Definition>, sqlx::Error> {
+pub(crate) async fn find_definition(database: &Database, id: &CampaignId) -> Result<Option<Definition>, sqlx::Error> {
     Ok(table::find(database, id).await?.map(|stored| stored.definition))
 }
 

@@ -64,6 +64,9 @@ pub(super) async fn put(
     if let Some(head) = reply.head {
         campaign.saw(redis, head, reply.code != "unchanged");
     }
+    if reply.code == "lost" {
+        campaign.saw_lost();
+    }
     match reply.code.as_str() {
         "created" => Ok(Put::Created),
         "ok" => Ok(Put::Applied),
@@ -99,15 +102,16 @@ pub(crate) fn definition_args(definition: &Definition, limits: &config::Campaign
 }
 
 /// Asks how the campaign stands; `None` if it is lost.
-pub(super) async fn peek(redis: &Redis, campaign: &Campaign) -> Result<Option<Peek>, RedisError> {
+pub(super) async fn peek(redis: &Arc<Redis>, campaign: &Campaign) -> Result<Option<Peek>, RedisError> {
     let id = campaign.id();
     let keys = [redis.keys().of(&id).campaign()];
     let reply = Reply::parse(redis.call(&PEEK, &id, keys, campaign.known.args()).await?)?;
     if reply.code == "lost" {
+        campaign.saw_lost();
         return Ok(None);
     }
     let head = reply.head()?;
-    campaign.known.raise(head.generation, head.fact_no);
+    campaign.saw(redis, head, false);
     let numbers: Vec<u64> = reply.rest.iter().map_while(Value::as_u64).collect();
     let [next, given_back, lost_numbers] = numbers[..] else { return Err(reply.unknown_code()) };
     Ok(Some(Peek { head, next, given_back, lost_numbers }))

@@ -177,13 +177,8 @@ impl Rebuilder {
         recorded: &Recorded,
         definition: &Definition,
     ) -> Result<(), RebuildError> {
-        let numbers = [
-            u64::from(generation),
-            recorded.highest,
-            recorded.given_back,
-            recorded.lost_numbers(),
-            recorded.live,
-        ];
+        let numbers =
+            [u64::from(generation), recorded.highest, recorded.given_back, recorded.lost_numbers(), recorded.live];
         let mut args: Vec<Value> = vec![token.into()];
         args.extend(numbers.map(|number| number.to_string().into()));
         args.push(recorded.stock_change.to_string().into());

@@ -52,11 +52,12 @@ impl Recorded {
         .bind(id.as_str())
         .fetch_all(database)
         .await?;
-        let stock_change: i64 = query("SELECT coalesce(sum(change), 0)::bigint FROM stock_history WHERE campaign_id = $1")
-            .bind(id.as_str())
-            .fetch_one(database)
-            .await?
-            .try_get(0)?;
+        let stock_change: i64 =
+            query("SELECT coalesce(sum(change), 0)::bigint FROM stock_history WHERE campaign_id = $1")
+                .bind(id.as_str())
+                .fetch_one(database)
+                .await?
+                .try_get(0)?;
         let by_number: BTreeMap<i64, ClaimRow> = rows.into_iter().map(|row| (row.number, row)).collect();
         let mut recorded = Self { highest: highest_here, stock_change, ..Self::default() };
         let mut holders: HashMap<String, String> = HashMap::new();
@@ -69,11 +70,8 @@ impl Recorded {
                 recorded.live += 1;
             }
             let ClaimRow { generation, user_id, attempt, at_ms, state, .. } = row;
-            let held = holders.entry(user_id.clone()).or_default();
-            if !held.is_empty() {
-                held.push(',');
-            }
-            held.push_str(&format!("{number}:{attempt}:{state}"));
+            let entry = format!("{number}:{attempt}:{state}");
+            holders.entry(user_id.clone()).and_modify(|held| *held = format!("{held},{entry}")).or_insert(entry);
             let record = format!("{user_id}\u{1f}{at_ms}\u{1f}{attempt}\u{1f}{state}\u{1f}{generation}");
             recorded.claims.push((number, record));
         }
@@ -102,10 +100,11 @@ pub(super) async fn next_generation(
 ) -> Result<u32, sqlx::Error> {
     let (recorded, _) = highest_fact(database, id).await?;
     let seen = generation_here.max(u64::from(recorded));
-    let row: (i32,) = query_as("UPDATE campaigns SET generation = greatest(generation, $2) + 1 WHERE id = $1 RETURNING generation")
-        .bind(id.as_str())
-        .bind(i32::try_from(seen).unwrap_or(i32::MAX - 1))
-        .fetch_one(database)
-        .await?;
+    let row: (i32,) =
+        query_as("UPDATE campaigns SET generation = greatest(generation, $2) + 1 WHERE id = $1 RETURNING generation")
+            .bind(id.as_str())
+            .bind(i32::try_from(seen).unwrap_or(i32::MAX - 1))
+            .fetch_one(database)
+            .await?;
     Ok(row.0.unsigned_abs())
 }
