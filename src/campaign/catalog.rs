@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::counters::Peek;
 use super::definition::Definition;
 use super::known::Known;
-use super::put::Peek;
 use crate::ids::CampaignId;
 use crate::redis::{Channel, Head, Redis, RedisError};
 

@@ -6,6 +6,7 @@
 //! - A claim needs no lookup: a node has every campaign in memory.
 
 mod catalog;
+mod counters;
 mod definition;
 mod follow;
 mod known;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::catalog::Campaign;
+use super::counters::Peek;
 use super::definition::Definition;
 use crate::clock::Millis;
 use crate::config;
 use crate::ids::CampaignId;
-use crate::redis::{Channel, Head, Redis, RedisError, Reply, Script, Value};
+use crate::redis::{Channel, Redis, RedisError, Reply, Script, Value};
 use crate::script;
 
 static PUT: Script<2> = script!(prelude + "campaign/put");
@@ -32,19 +33,6 @@ pub(super) enum Put {
         /// The stock that Redis keeps.
         stock: u64,
     },
-}
-
-/// How a campaign stands in Redis.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peek {
-    /// Time and counters.
-    pub head: Head,
-    /// The highest number that was given.
-    pub next: u64,
-    /// Claims that were given back.
-    pub given_back: u64,
-    /// Numbers that a rebuild found no claim of.
-    pub lost_numbers: u64,
 }
 
 /// Puts this definition, if it is newer than what is there. `put_before` is the database's word.

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::put::{Peek, peek};
+use super::counters::Peek;
+use super::put::peek;
 use super::{Campaign, CampaignError, Campaigns, State};
 use crate::campaign::Durability;
 use crate::clock::Millis;
