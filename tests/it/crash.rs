@@ -16,12 +16,15 @@ use crate::support::installation::{Answer, Client, Installation};
 use crate::support::process::Process;
 use crate::support::stores;
 
+/// Users who asked, and what they heard, if anything.
+type Heard = Vec<(String, Option<Answer>)>;
+
 /// A rush without an end: on each client so many users at a time, each followed by the next, until the client's node is
 /// gone or `over` is set. So requests are under way whenever something happens to a node.
 struct Rush {
     answered: Arc<AtomicUsize>,
     over: CancellationToken,
-    streams: Vec<JoinHandle<Vec<(String, Option<Answer>)>>>,
+    streams: Vec<JoinHandle<Heard>>,
 }
 
 impl Rush {
@@ -57,7 +60,7 @@ impl Rush {
     }
 
     /// Every user who asked, and what they heard, if anything.
-    async fn end(self) -> Vec<(String, Option<Answer>)> {
+    async fn end(self) -> Heard {
         self.over.cancel();
         join_all(self.streams).await.into_iter().flat_map(Result::unwrap).collect()
     }
