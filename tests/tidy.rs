@@ -37,6 +37,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["src/database.rs", "src/campaign/", "src/ledger/", "src/rebuild/"]),
     ("hmac", &["src/claim/coupon.rs"]),
     ("figment", &["src/config.rs"]),
+    ("ipnet", &["src/config.rs", "src/http/auth.rs"]),
+    ("reqwest", &["src/http/jwks.rs"]),
     ("clap", &["src/main.rs"]),
     ("metrics_exporter_prometheus", &["src/telemetry.rs", "src/http/mod.rs"]),
 ];
