@@ -5,6 +5,7 @@
 //! - A script is called with exactly the keys that its header lists, or the program does not compile.
 
 mod keys;
+mod lease;
 mod messages;
 mod outbox;
 mod reply;
@@ -25,6 +26,7 @@ use crate::clock::Millis;
 use crate::config;
 use crate::ids::CampaignId;
 pub use keys::{CampaignKeys, Keys};
+pub use lease::Lease;
 pub use messages::{Channel, Messages};
 pub use outbox::{Entry, read_outbox};
 pub use reply::{Head, Reply};
@@ -170,6 +172,16 @@ impl Redis {
             return Ok(Vec::new());
         }
         Ok(self.client_of(campaign).hmget(key, fields).await?)
+    }
+
+    /// All fields of a hash that belongs to no campaign. Only for small ones.
+    pub async fn all_fields(&self, key: &str) -> Result<std::collections::HashMap<String, String>, RedisError> {
+        Ok(self.pool.next().hgetall(key).await?)
+    }
+
+    /// Sets fields of a hash that belongs to no campaign.
+    pub async fn set_fields(&self, key: &str, fields: Vec<(String, String)>) -> Result<(), RedisError> {
+        Ok(self.pool.next().hset(key, fields).await?)
     }
 
     /// One page of a hash: where to go on (`"0"` at the end), and pairs of field and value. A field may come twice.
