@@ -17,6 +17,9 @@ pub mod campaign;
 pub mod claim;
 pub mod ledger;
 
+// Who looks after them.
+pub mod alarm;
+
 // The outside, and the wiring.
 pub mod app;
 pub mod http;
