@@ -4,16 +4,18 @@
 --   generation          lives of the campaign in Redis, from 1; one more each time it was rebuilt
 --   version             version of the campaign's row that was put last
 --   armed               1 once the database knows that the campaign was put; claims are refused before
---   lost                1 once anyone has found less here than was known to exist; only a rebuild removes it
+--   lost                set once anyone has found less here than was known to exist; only a rebuild removes it
 --   stock, left         units on offer; units that nobody holds
 --   next                the highest number that was given
 --   given_back          claims that were given back
+--   base_next, base_given_back   the same two when this generation began; absent in the first
+--   lost_numbers        numbers up to `next` that a rebuild found no claim of; live = next - given_back - lost_numbers
 --   limit               units that one user may hold
 --   user_max            claims that one user may ever make, given back or not
 --   opens_at, closes_at milliseconds since 1970; 0 = always open, 0 = never closes
 --   paused, closed      0 | 1
 --   epoch               one more at each change that may end a refusal
---   fact_no             facts that were ever written
+--   fact_no             facts that were written in this generation
 --   outbox_facts        facts that wait in the outbox; outbox_max is their limit
 --   last_now            the time of the last decision, in ms: time never runs back
 --   definition          the campaign as JSON, for the nodes; no script reads it

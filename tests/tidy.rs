@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 /// Rooms of `src/`, uphill to downhill, and what each may use of the others.
 const IMPORTS: &[(&str, &[&str])] = &[
-    ("main", &["app", "config", "database", "http", "ids", "ledger", "redis", "telemetry"]),
+    ("main", &["app", "config", "database", "http", "ids", "ledger", "rebuild", "redis", "telemetry"]),
     ("app", &["alarm", "campaign", "claim", "config", "database", "http", "kafka", "ledger", "redis", "telemetry"]),
     ("http", &["alarm", "campaign", "claim", "clock", "config", "database", "ids", "ledger", "redis"]),
     ("alarm", &["clock", "config", "ledger", "redis"]),
+    ("rebuild", &["campaign", "config", "database", "ids", "kafka", "redis", "script"]),
     ("claim", &["campaign", "clock", "config", "ids", "redis", "script"]),
     ("campaign", &["clock", "config", "database", "ids", "redis", "script"]),
     ("ledger", &["clock", "config", "database", "facts", "ids", "kafka", "redis", "script"]),
@@ -34,7 +35,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("utoipa_axum", &["src/http/"]),
     ("jsonwebtoken", &["src/http/"]),
     ("rdkafka", &["src/kafka"]),
-    ("sqlx", &["src/database.rs", "src/campaign/", "src/ledger/"]),
+    ("sqlx", &["src/database.rs", "src/campaign/", "src/ledger/", "src/rebuild/"]),
     ("reqwest", &["src/alarm/"]),
     ("hmac", &["src/claim/coupon.rs"]),
     ("figment", &["src/config.rs"]),

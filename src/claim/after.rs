@@ -79,7 +79,10 @@ async fn call(
         campaign.saw(redis, head, reply.code == "ok");
     }
     match reply.code.as_str() {
-        "lost" => return Err(ClaimError::Lost),
+        "lost" => {
+            campaign.saw_lost();
+            return Err(ClaimError::Lost);
+        }
         "outbox_full" => return Err(ClaimError::OutboxFull),
         _ => {}
     }

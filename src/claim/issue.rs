@@ -57,7 +57,10 @@ pub(super) async fn issue(
     let reply = Reply::parse(redis.call(&ISSUE, &id, keys, args).await?)?;
     match reply.code.as_str() {
         "ok" => {}
-        "lost" => return Ok(vec![Answer::Lost; requests.len()]),
+        "lost" => {
+            campaign.saw_lost();
+            return Ok(vec![Answer::Lost; requests.len()]);
+        }
         "unarmed" => return Ok(vec![Answer::NotArmed; requests.len()]),
         _ => return Err(reply.unknown_code()),
     }

@@ -27,6 +27,7 @@ pub(super) async fn of_user(redis: &Redis, campaign: &Campaign, user: &UserId) -
     let keys = [keys.campaign(), keys.holders(), keys.claims()];
     let reply = Reply::parse(redis.call(&HELD, &id, keys, args).await?)?;
     if reply.code == "lost" {
+        campaign.saw_lost();
         return Err(ClaimError::Lost);
     }
     let mut claims = reply

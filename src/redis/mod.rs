@@ -27,7 +27,7 @@ use crate::config;
 use crate::ids::CampaignId;
 pub use keys::{CampaignKeys, Keys};
 pub use lease::Lease;
-pub use messages::{Channel, Messages};
+pub use messages::{Channel, Messages, Reconnects};
 pub use outbox::{Entry, read_outbox};
 pub use reply::{Head, Reply};
 pub use script::Script;
@@ -226,6 +226,12 @@ impl Redis {
         let messages = Messages::new(name.clone(), self.subscriber.message_rx());
         self.subscriber.subscribe(name).await?;
         Ok(messages)
+    }
+
+    /// Hears whenever a connection was lost and made again.
+    #[must_use]
+    pub fn reconnects(&self) -> Reconnects {
+        Reconnects::new(self.subscriber.reconnect_rx())
     }
 
     /// Closes all connections, after what is under way.

@@ -11,6 +11,7 @@ mod crash;
 mod ledger;
 mod limits;
 mod order;
+mod rebuild;
 mod rush;
 mod scripts_model;
 mod support;
