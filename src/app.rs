@@ -7,13 +7,14 @@ use anyhow::Context;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::alarm::Alarm;
 use crate::campaign::{Campaigns, Follower, Publisher};
 use crate::claim::{Claims, Coupons};
 use crate::config::Config;
-use crate::database;
+use crate::database::{self, Database};
 use crate::http;
 use crate::kafka;
-use crate::ledger::{Auditor, Relay, Writer};
+use crate::ledger::{Auditor, Copier, Halter, LetterBox, Reconciler, Relay, VitalsReader, Writer};
 use crate::redis::Redis;
 use crate::telemetry;
 
@@ -45,8 +46,15 @@ pub struct Node {
     stops: Stops,
     server: JoinHandle<()>,
     followers: Vec<JoinHandle<()>>,
-    relay: Option<JoinHandle<()>>,
-    writer: Option<JoinHandle<()>>,
+    workers: Option<Workers>,
+}
+
+/// The loops of a node that works.
+struct Workers {
+    watchers: Vec<JoinHandle<()>>,
+    relay: JoinHandle<()>,
+    writer: JoinHandle<()>,
+    menders: Vec<JoinHandle<()>>,
 }
 
 /// One signal for each step of the drain.
@@ -54,8 +62,10 @@ pub struct Node {
 struct Stops {
     server: CancellationToken,
     followers: CancellationToken,
+    watchers: CancellationToken,
     relay: CancellationToken,
     writer: CancellationToken,
+    menders: CancellationToken,
 }
 
 impl Node {
@@ -85,16 +95,12 @@ impl Node {
         let jwks = Arc::new(http::Jwks::start(&config.auth).await?);
         followers.push(tokio::spawn(Arc::clone(&jwks).run(stops.followers.clone())));
 
-        let (mut relay, mut writer) = (None, None);
-        if role.works() {
-            let producer = Arc::new(kafka::Producer::new(&config.kafka).context("preparing the Kafka producer")?);
-            let relaying = Relay::new(Arc::clone(&redis), producer, &config);
-            let writing = Writer::new(database.clone(), &config);
-            relay = Some(tokio::spawn(relaying.run(stops.relay.clone())));
-            writer = Some(tokio::spawn(writing.run(stops.writer.clone())));
-        }
-
+        let producer = Arc::new(kafka::Producer::new(&config.kafka).context("preparing the Kafka producer")?);
         let auditor = Arc::new(Auditor::new(Arc::clone(&redis), database.clone(), &config)?);
+        let letters = LetterBox::new(database.clone(), Arc::clone(&producer), &config);
+        let stores = Stores { redis: &redis, database: &database, producer: &producer };
+        let workers = role.works().then(|| work(stores, &auditor, &config, &stops)).transpose()?;
+
         let listener = http::bind(&config.http).with_context(|| format!("listening on {}", config.http.listen))?;
         let address = listener.local_addr()?;
         let rooms = http::Rooms {
@@ -105,6 +111,8 @@ impl Node {
             campaigns,
             coupons: coupons(&config)?,
             auditor,
+            letters,
+            alarm: config.alarm,
             rows_per_second_max: config.ledger.rows_per_second_max,
             database,
             redis: Arc::clone(&redis),
@@ -114,7 +122,7 @@ impl Node {
         let routes = if role.serves() { http::router(rooms) } else { http::worker_router(rooms) };
         let server = tokio::spawn(http::serve(listener, routes, Arc::new(config.http), stops.server.clone()));
         tracing::info!(%address, ?role, "ready");
-        Ok(Self { address, redis, stops, server, followers, relay, writer })
+        Ok(Self { address, redis, stops, server, followers, workers })
     }
 
     /// Where it listens.
@@ -124,8 +132,8 @@ impl Node {
     }
 
     /// Finishes what was accepted, each step after the one that feeds it: requests, then the loops that follow
-    /// campaigns, then the relay (its last publish and delete), then the writer (its last transaction and offsets).
-    /// What is not relayed or written by then waits in its store for another node.
+    /// campaigns, those that watch, then the relay (its last publish and delete), then the writer (its last transaction and
+    /// offsets), then those that take care of what it left over (dead letters, contradictions). What is not relayed or written by then waits in its store for another node.
     pub async fn stop(self) {
         self.stops.server.cancel();
         ended("server", self.server).await;
@@ -133,17 +141,53 @@ impl Node {
         for follower in self.followers {
             ended("follower", follower).await;
         }
-        self.stops.relay.cancel();
-        if let Some(relay) = self.relay {
-            ended("relay", relay).await;
-        }
-        self.stops.writer.cancel();
-        if let Some(writer) = self.writer {
-            ended("writer", writer).await;
+        if let Some(workers) = self.workers {
+            self.stops.watchers.cancel();
+            for watcher in workers.watchers {
+                ended("watcher", watcher).await;
+            }
+            self.stops.relay.cancel();
+            ended("relay", workers.relay).await;
+            self.stops.writer.cancel();
+            ended("writer", workers.writer).await;
+            self.stops.menders.cancel();
+            for mender in workers.menders {
+                ended("mender", mender).await;
+            }
         }
         self.redis.close().await;
         tracing::info!("stopped");
     }
+}
+
+/// What the loops of a worker share.
+#[derive(Clone, Copy)]
+struct Stores<'a> {
+    redis: &'a Arc<Redis>,
+    database: &'a Database,
+    producer: &'a Arc<kafka::Producer>,
+}
+
+/// Starts what a worker does.
+fn work(stores: Stores<'_>, auditor: &Arc<Auditor>, config: &Config, stops: &Stops) -> anyhow::Result<Workers> {
+    let redis = || Arc::clone(stores.redis);
+    let database = || stores.database.clone();
+    let producer = || Arc::clone(stores.producer);
+    let relay = Relay::new(redis(), producer(), config);
+    let writer = Writer::new(database(), producer(), config);
+    let copier = Copier::new(database(), config);
+    let halter = Halter::new(redis(), database(), writer.contradicted());
+    let reconciler = Reconciler::new(Arc::clone(auditor), redis(), database(), producer(), config);
+    let alarm = Alarm::new(redis(), VitalsReader::new(database(), &relay, &writer, config), config)?;
+    Ok(Workers {
+        watchers: vec![
+            tokio::spawn(reconciler.run(stops.watchers.clone())),
+            tokio::spawn(alarm.run(stops.watchers.clone())),
+        ],
+        relay: tokio::spawn(relay.run(stops.relay.clone())),
+        writer: tokio::spawn(writer.run(stops.writer.clone())),
+        menders: vec![tokio::spawn(copier.run(stops.menders.clone())), tokio::spawn(halter.run(stops.menders.clone()))],
+    })
 }
 
 async fn ended(name: &'static str, task: JoinHandle<()>) {

@@ -43,7 +43,8 @@ section!(
     /// All settings, by section.
     Config {
         http: Http, auth: Auth, coupon: Coupon, claim: Claim, campaign: Campaign, redis: Redis, postgres: Postgres,
-        kafka: Kafka, relay: Relay, ledger: Ledger, audit: Audit, telemetry: Telemetry,
+        kafka: Kafka, relay: Relay, ledger: Ledger, dead_letters: DeadLetters, audit: Audit, alarm: Alarm,
+        telemetry: Telemetry,
     }
 );
 section!(
@@ -97,7 +98,7 @@ section!(
 section!(
     /// What carries.
     Kafka {
-        brokers: String, facts_topic: String, ledger_group: String, partitions: i32, replication: i32,
+        brokers: String, facts_topic: String, dead_letters_topic: String, ledger_group: String, partitions: i32, replication: i32,
         min_insync_replicas: i32, retention_h: u64, delivery_timeout_ms: u64, request_timeout_ms: u64,
         session_timeout_ms: u64,
     }
@@ -117,8 +118,24 @@ section!(
     }
 );
 section!(
+    /// Records that cannot become rows.
+    DeadLetters { retries_max: u32, retry_ms: u64, copy_max: usize }
+);
+section!(
     /// The comparison of all stores.
-    Audit { recount_max: u64 }
+    Audit { recount_max: u64, every_ms: u64, campaigns_per_round_max: u32, campaigns_at_once_max: usize }
+);
+section!(
+    /// Who is told when something is wrong.
+    Alarm {
+        every_ms: u64, window_ms: u64, webhook_url: String, timeout_ms: u64, tries_max: u32,
+        dead_letters_waiting: Thresholds, contradictions: Thresholds, outbox_percent: Thresholds,
+        lag_records: Thresholds, audits_broken: Thresholds,
+    }
+);
+section!(
+    /// From which value on a rule is in which state.
+    Thresholds { caution: u64, critical: u64 }
 );
 section!(
     /// What is said about it all.
@@ -143,6 +160,32 @@ pub enum LogFormat {
     Text,
     /// For machines.
     Json,
+}
+
+impl Alarm {
+    /// Each rule's, by its name.
+    #[must_use]
+    pub fn thresholds(&self) -> [(&'static str, &Thresholds); 5] {
+        [
+            ("dead_letters_waiting", &self.dead_letters_waiting),
+            ("contradictions", &self.contradictions),
+            ("outbox_percent", &self.outbox_percent),
+            ("lag_records", &self.lag_records),
+            ("audits_broken", &self.audits_broken),
+        ]
+    }
+}
+
+impl Kafka {
+    /// The topic of dead letters: the one that is set, or the facts' with `.dead`.
+    #[must_use]
+    pub fn dead_letters_topic(&self) -> String {
+        if self.dead_letters_topic.is_empty() {
+            format!("{}.dead", self.facts_topic)
+        } else {
+            self.dead_letters_topic.clone()
+        }
+    }
 }
 
 impl Config {
@@ -286,7 +329,25 @@ impl Config {
         is.within("ledger.rows_per_second_max", ledger.rows_per_second_max, ROWS_PER_SECOND);
         is.within("ledger.throttle_reread_ms", ledger.throttle_reread_ms, 50..=800);
         is.within("ledger.retry_ms", ledger.retry_ms, 50..=60_000);
-        is.within("audit.recount_max", self.audit.recount_max, 1_000..=100_000_000);
+        let (dead_letters, audit, alarm) = (&self.dead_letters, &self.audit, &self.alarm);
+        is.unless(
+            kafka.dead_letters_topic() != kafka.facts_topic,
+            "kafka.dead_letters_topic must not be the facts' topic",
+        );
+        is.within("dead_letters.retries_max", dead_letters.retries_max, 0..=10);
+        is.within("dead_letters.retry_ms", dead_letters.retry_ms, 10..=60_000);
+        is.within("dead_letters.copy_max", dead_letters.copy_max, 1..=10_000);
+        is.within("audit.recount_max", audit.recount_max, 1_000..=100_000_000);
+        is.within("audit.every_ms", audit.every_ms, 100..=3_600_000);
+        is.within("audit.campaigns_per_round_max", audit.campaigns_per_round_max, 1..=1_000_000);
+        is.within("audit.campaigns_at_once_max", audit.campaigns_at_once_max, 1..=100);
+        is.within("alarm.every_ms", alarm.every_ms, 50..=60_000);
+        is.within("alarm.window_ms", alarm.window_ms, 50..=86_400_000);
+        is.within("alarm.timeout_ms", alarm.timeout_ms, 100..=60_000);
+        is.within("alarm.tries_max", alarm.tries_max, 1..=1_000);
+        for (name, thresholds) in alarm.thresholds() {
+            is.within(&format!("alarm.{name}.caution"), thresholds.caution, 1..=thresholds.critical);
+        }
         is.verdict()
     }
 }

@@ -18,6 +18,9 @@ pub mod claim;
 pub mod ledger;
 pub mod rebuild;
 
+// Who looks after them.
+pub mod alarm;
+
 // The outside, and the wiring.
 pub mod app;
 pub mod http;

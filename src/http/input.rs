@@ -216,6 +216,11 @@ pub(super) struct Members {
 }
 
 impl Members {
+    /// Whether this member is there and was not taken yet.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.left.contains_key(name)
+    }
+
     /// Takes a member out and parses it. Absent: `None`. What does not parse is noted, and `None` as well.
     pub(super) fn take<T>(&mut self, name: &str, parse: impl FnOnce(&Value) -> Result<T, String>) -> Option<T> {
         let value = self.left.remove(name)?;

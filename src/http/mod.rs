@@ -6,6 +6,7 @@
 mod auth;
 mod campaigns;
 mod claims;
+mod dead_letters;
 mod docs;
 mod edge;
 mod health;
@@ -32,7 +33,7 @@ use crate::claim::{Claims, Coupons};
 use crate::config;
 use crate::database::Database;
 use crate::ids::CampaignId;
-use crate::ledger::Auditor;
+use crate::ledger::{Auditor, LetterBox};
 use crate::redis::Redis;
 use auth::Auth;
 pub use auth::{TokenError, user_token};
@@ -57,11 +58,15 @@ pub struct Rooms {
     pub coupons: Coupons,
     /// Compares the stores.
     pub auditor: Arc<Auditor>,
+    /// What waits for operators.
+    pub letters: LetterBox,
+    /// The alarm rules' settings.
+    pub alarm: config::Alarm,
     /// The throttle's setting until an operator sets another, in facts a second.
     pub rows_per_second_max: u64,
     /// For readiness and the throttle's setting.
     pub database: Database,
-    /// For readiness.
+    /// For readiness and the alarms' states.
     pub redis: Arc<Redis>,
     /// What /metrics shows.
     pub metrics: PrometheusHandle,
@@ -120,6 +125,7 @@ pub fn router(rooms: Rooms) -> Router {
         .merge(campaigns::routes())
         .merge(claims::routes())
         .merge(ops::routes())
+        .merge(dead_letters::routes())
         .merge(docs::routes())
         .merge(health::routes());
     let (routes, document) = routes.split_for_parts();

@@ -1,4 +1,4 @@
-//! Routes of operators: the audit and the throttle.
+//! Routes of operators: the audit, the throttle, the alarms.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -12,11 +12,12 @@ use super::auth::Operator;
 use super::campaigns::private;
 use super::input::{self, Input};
 use super::problem::{Problem, ProblemView};
+use crate::alarm::{RuleView, read_board};
 use crate::config::ROWS_PER_SECOND;
 use crate::ledger::{self, Audit};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(audit)).routes(routes!(read_throttle, set_throttle))
+    OpenApiRouter::new().routes(routes!(audit)).routes(routes!(read_throttle, set_throttle)).routes(routes!(alarms))
 }
 
 /// How fast facts reach the database at most.
@@ -25,6 +26,12 @@ struct Throttle {
     /// Facts that the database receives in any second, all workers together.
     #[schema(example = 5000, minimum = 1, maximum = 10_000_000)]
     rows_per_second_max: u64,
+}
+
+/// How the alarm rules stand.
+#[derive(Serialize, ToSchema)]
+struct Alarms {
+    rules: Vec<RuleView>,
 }
 
 /// What Redis, Kafka and the database say of a campaign, and whether it agrees.
@@ -61,4 +68,12 @@ async fn set_throttle(State(app): State<App>, _: Operator, input: Input) -> Resu
     }
     let rows_per_second_max = ledger::read_rows_per_second_max(&app.database).await?.unwrap_or(app.rows_per_second_max);
     Ok(private(Throttle { rows_per_second_max }))
+}
+
+/// How the alarm rules stand: HEALTHY, CAUTION or CRITICAL.
+#[utoipa::path(get, path = "/v1/ops/alarms", tag = "operations", security(("operator" = [])),
+    responses((status = 200, body = Alarms), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn alarms(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&[])?;
+    Ok(private(Alarms { rules: read_board(&app.redis, &app.alarm).await? }))
 }

@@ -7,6 +7,7 @@
 //!
 //! - The buffer is bounded: beyond it the partitions are paused, newly assigned ones too, and resumed below its half.
 //! - A revocation waits until nothing is being written, commits what was, and drops the rest.
+//! - A record that shall be tried again later is held back: later ones are dealt with, but nothing is committed past it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -37,6 +38,16 @@ pub struct Record {
     pub key: Vec<u8>,
     /// What it says.
     pub value: Vec<u8>,
+    /// What was said about it, by name.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// How often it was held back since this worker read it.
+    pub tries: u32,
+}
+
+/// A record that is tried again at its time.
+pub(super) struct Held {
+    due: Instant,
+    record: Record,
 }
 
 /// Which part of the topic is this worker's.
@@ -66,15 +77,76 @@ pub(super) struct Shared {
 
 pub(super) struct State {
     pub(super) buffer: VecDeque<Record>,
+    pub(super) held: Vec<Held>,
+    /// Partition and offset of what was held back and is not dealt with, wherever the record is just now.
+    pub(super) open: BTreeSet<(i32, i64)>,
     pub(super) assigned: BTreeSet<i32>,
     pub(super) all_partitions: u64,
     pub(super) gained_at: Instant,
     /// Partitions were assigned that are not paused, whatever the others are.
     pub(super) unpaused: bool,
     pub(super) writing: bool,
-    /// The next offset of each partition of which something was written since the last commit.
-    pub(super) uncommitted: BTreeMap<i32, i64>,
+    /// The offset after the last one that was dealt with, of each partition of which not all of it is committed.
+    pub(super) dealt_with: BTreeMap<i32, i64>,
+    /// What was committed last.
+    pub(super) committed: BTreeMap<i32, i64>,
     pub(super) stopping: bool,
+}
+
+impl State {
+    /// What may be committed and is not: up to the first record that is held back.
+    pub(super) fn committable(&self) -> BTreeMap<i32, i64> {
+        let up_to = |(partition, next): (&i32, &i64)| {
+            let first_open = self.open.range((*partition, i64::MIN)..=(*partition, i64::MAX)).next();
+            (*partition, first_open.map_or(*next, |(_, offset)| *next.min(offset)))
+        };
+        let is_new = |(partition, offset): &(i32, i64)| self.committed.get(partition).is_none_or(|at| at < offset);
+        self.dealt_with.iter().map(up_to).filter(is_new).collect()
+    }
+
+    /// Remembers that these were committed.
+    pub(super) fn note_committed(&mut self, offsets: &BTreeMap<i32, i64>) {
+        self.dealt_with.retain(|partition, next| offsets.get(partition) != Some(next));
+        self.committed.extend(offsets);
+    }
+
+    /// Forgets all about partitions that are another's now.
+    pub(super) fn forget(&mut self, partitions: &BTreeSet<i32>) {
+        self.assigned.retain(|partition| !partitions.contains(partition));
+        self.buffer.retain(|record| !partitions.contains(&record.partition));
+        self.held.retain(|held| !partitions.contains(&held.record.partition));
+        self.open.retain(|(partition, _)| !partitions.contains(partition));
+        self.dealt_with.retain(|partition, _| !partitions.contains(partition));
+        self.committed.retain(|partition, _| !partitions.contains(partition));
+    }
+
+    /// Records that may be taken now.
+    pub(super) fn ready(&self, now: Instant) -> usize {
+        self.buffer.len() + self.held.iter().filter(|held| held.due <= now).count()
+    }
+
+    /// Records in memory.
+    pub(super) fn in_memory(&self) -> usize {
+        self.buffer.len() + self.held.len()
+    }
+
+    fn hold(&mut self, due: Instant, record: Record) {
+        self.open.insert((record.partition, record.offset));
+        self.held.push(Held { due, record });
+    }
+
+    fn take_due(&mut self, now: Instant, records_max: usize) -> Vec<Record> {
+        let mut due = Vec::new();
+        let mut index = 0;
+        while index < self.held.len() && due.len() < records_max {
+            if self.held[index].due <= now {
+                due.push(self.held.remove(index).record);
+            } else {
+                index += 1;
+            }
+        }
+        due
+    }
 }
 
 impl Shared {
@@ -85,26 +157,38 @@ impl Shared {
 }
 
 impl Consumer {
-    /// Joins the group, now or as soon as Kafka can be reached. The topic must be there.
+    /// Joins the group of the ledger's writers, now or as soon as Kafka can be reached. The topic must be there.
     pub fn join(config: &config::Kafka, buffer_max: usize) -> Result<Self, KafkaError> {
+        Self::join_group(config, &config.facts_topic, &config.ledger_group, buffer_max)
+    }
+
+    /// Joins the group of those who copy dead letters.
+    pub fn join_dead_letters(config: &config::Kafka, buffer_max: usize) -> Result<Self, KafkaError> {
+        Self::join_group(config, &config.dead_letters_topic(), &format!("{}-dead", config.ledger_group), buffer_max)
+    }
+
+    fn join_group(config: &config::Kafka, topic: &str, group: &str, buffer_max: usize) -> Result<Self, KafkaError> {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 buffer: VecDeque::new(),
+                held: Vec::new(),
+                open: BTreeSet::new(),
                 assigned: BTreeSet::new(),
                 all_partitions: 0,
                 gained_at: Instant::now(),
                 unpaused: false,
                 writing: false,
-                uncommitted: BTreeMap::new(),
+                dealt_with: BTreeMap::new(),
+                committed: BTreeMap::new(),
                 stopping: false,
             }),
             arrived: Notify::new(),
             idle: Condvar::new(),
-            topic: config.facts_topic.clone(),
+            topic: topic.to_owned(),
             buffer_max,
         });
         let consumer: BaseConsumer<Context> = client(config)
-            .set("group.id", &config.ledger_group)
+            .set("group.id", group)
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "earliest")
@@ -117,12 +201,12 @@ impl Consumer {
             .set("queued.max.messages.kbytes", FETCHED_KIB_MAX.to_string())
             .set("fetch.wait.max.ms", "100")
             .create_with_context(Context { shared: Arc::clone(&shared) })?;
-        consumer.subscribe(&[&config.facts_topic])?;
+        consumer.subscribe(&[topic])?;
         let timeout = Duration::from_millis(config.request_timeout_ms);
         let poller = Poller::new(consumer, Arc::clone(&shared), timeout);
         let thread = std::thread::Builder::new().name("ledger-poll".into()).spawn(move || poller.run());
         let thread = thread.map_err(|error| KafkaError::Topic {
-            topic: config.facts_topic.clone(),
+            topic: topic.to_owned(),
             reason: format!("no thread to poll it with: {error}"),
         })?;
         Ok(Self { shared, thread: Some(thread) })
@@ -138,7 +222,7 @@ impl Consumer {
     /// Records that wait to be taken.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.shared.state().buffer.len()
+        self.shared.state().ready(Instant::now())
     }
 
     /// Waits until more records have arrived since this was last awaited, or perhaps have.
@@ -146,18 +230,20 @@ impl Consumer {
         self.shared.arrived.notified().await;
     }
 
-    /// Takes the oldest records, at most so many, to write them down. `None` if there are none, or the last ones are
-    /// still being written.
+    /// Takes records that are due again and then the oldest, at most so many, to write them down. `None` if there are
+    /// none, or the last ones are still being written.
     #[must_use]
     pub fn take(&self, records_max: usize) -> Option<Taken> {
         let mut state = self.shared.state();
-        let count = state.buffer.len().min(records_max);
-        if count == 0 || state.writing {
+        let now = Instant::now();
+        if state.ready(now).min(records_max) == 0 || state.writing {
             return None;
         }
         state.writing = true;
-        let records = state.buffer.drain(..count).collect();
-        Some(Taken { records, shared: Arc::clone(&self.shared) })
+        let mut records = state.take_due(now, records_max);
+        let count = state.buffer.len().min(records_max - records.len());
+        records.extend(state.buffer.drain(..count));
+        Some(Taken { records, again: BTreeMap::new(), shared: Arc::clone(&self.shared) })
     }
 
     /// Commits what was written, leaves the group and waits for both.
@@ -180,23 +266,44 @@ impl Drop for Consumer {
 /// are waiting again.
 pub struct Taken {
     records: Vec<Record>,
+    /// Places of records that are tried again, and when.
+    again: BTreeMap<usize, Instant>,
     shared: Arc<Shared>,
 }
 
 impl Taken {
-    /// In the order of arrival: each partition's in its own.
+    /// What was held back first, then the rest in the order of arrival: each partition's in its own.
     #[must_use]
     pub fn records(&self) -> &[Record] {
         &self.records
     }
 
-    /// All of them are in the database: their offsets may be committed.
+    /// The record at this place is to be tried again after so long, and nothing is committed past it until then.
+    pub fn hold(&mut self, place: usize, pause: Duration) {
+        self.again.insert(place, Instant::now() + pause);
+    }
+
+    /// How many of them are not tried again.
+    #[must_use]
+    pub fn dealt_with(&self) -> usize {
+        self.records.len() - self.again.len()
+    }
+
+    /// All of them but those that are held back are dealt with for good: their offsets may be committed.
     pub fn written(mut self) {
         let records = std::mem::take(&mut self.records);
         let mut state = self.shared.state();
-        for record in records {
-            if state.assigned.contains(&record.partition) {
-                state.uncommitted.insert(record.partition, record.offset + 1);
+        for (place, mut record) in records.into_iter().enumerate() {
+            if !state.assigned.contains(&record.partition) {
+                continue;
+            }
+            let next = state.dealt_with.entry(record.partition).or_insert(record.offset + 1);
+            *next = (*next).max(record.offset + 1);
+            if let Some(due) = self.again.get(&place) {
+                record.tries += 1;
+                state.hold(*due, record);
+            } else {
+                state.open.remove(&(record.partition, record.offset));
             }
         }
     }
@@ -206,7 +313,12 @@ impl Drop for Taken {
     fn drop(&mut self) {
         let mut state = self.shared.state();
         for record in self.records.drain(..).rev() {
-            if state.assigned.contains(&record.partition) {
+            if !state.assigned.contains(&record.partition) {
+                continue;
+            }
+            if state.open.contains(&(record.partition, record.offset)) {
+                state.hold(Instant::now(), record);
+            } else {
                 state.buffer.push_front(record);
             }
         }

@@ -20,7 +20,7 @@ use thiserror::Error;
 use crate::config;
 pub use consumer::{Assignment, Consumer, Record, Taken};
 pub use offsets::{Ends, Offsets};
-pub use producer::{Producer, Published};
+pub use producer::{Outgoing, Producer, Published};
 
 /// What a call to Kafka can fail with. All of it is worth another try.
 #[derive(Debug, Error)]
@@ -43,12 +43,21 @@ pub enum KafkaError {
 
 /// Creates the topic of facts, unless it is there already: then it stays as it is, with as many partitions as it has.
 pub async fn ensure_topic(config: &config::Kafka) -> Result<(), KafkaError> {
+    ensure(config, &config.facts_topic, config.partitions).await
+}
+
+/// The same, of the topic of dead letters. They are few, so one partition keeps them in one order.
+pub async fn ensure_dead_letters_topic(config: &config::Kafka) -> Result<(), KafkaError> {
+    ensure(config, &config.dead_letters_topic(), 1).await
+}
+
+async fn ensure(config: &config::Kafka, name: &str, partitions: i32) -> Result<(), KafkaError> {
     let admin: AdminClient<DefaultClientContext> = client(config).create()?;
     let timeout = Some(Duration::from_millis(config.request_timeout_ms));
     let options = AdminOptions::new().request_timeout(timeout).operation_timeout(timeout);
     let (in_sync, retention_ms) =
         (config.min_insync_replicas.to_string(), config.retention_h.saturating_mul(3_600_000).to_string());
-    let topic = NewTopic::new(&config.facts_topic, config.partitions, TopicReplication::Fixed(config.replication))
+    let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(config.replication))
         .set("min.insync.replicas", &in_sync)
         .set("retention.ms", &retention_ms)
         // Facts are kept by time alone: a limit of size from the broker's defaults would throw away what a rebuild needs.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
-use rdkafka::message::Message;
+use rdkafka::message::{Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::KafkaError;
@@ -55,7 +55,7 @@ impl Poller {
         let mut burst = Vec::new();
         let mut wait = POLL;
         // A full buffer is polled, too, for what is not a record; its partitions are paused.
-        let room = self.shared.buffer_max.saturating_sub(self.shared.state().buffer.len());
+        let room = self.shared.buffer_max.saturating_sub(self.shared.state().in_memory());
         while burst.len() < room.clamp(1, BURST_RECORDS_MAX) {
             match self.consumer.poll(wait) {
                 None => break,
@@ -64,6 +64,8 @@ impl Poller {
                     offset: message.offset(),
                     key: message.key().unwrap_or_default().to_vec(),
                     value: message.payload().unwrap_or_default().to_vec(),
+                    headers: headers(&message),
+                    tries: 0,
                 }),
                 Some(Err(error)) => {
                     metrics::counter!("onrush_ledger_poll_failures_total").increment(1);
@@ -91,7 +93,11 @@ impl Poller {
     fn flow(&mut self) {
         let (buffered, unpaused) = {
             let mut state = self.shared.state();
-            (state.buffer.len(), std::mem::take(&mut state.unpaused))
+            if !state.held.is_empty() && !state.writing && state.ready(Instant::now()) > 0 {
+                // What was held back is due: that is an arrival, too.
+                self.shared.arrived.notify_one();
+            }
+            (state.in_memory(), std::mem::take(&mut state.unpaused))
         };
         self.paused &= !unpaused;
         let full = buffered >= self.shared.buffer_max;
@@ -107,7 +113,7 @@ impl Poller {
     }
 
     fn commit(&mut self) {
-        let offsets = self.shared.state().uncommitted.clone();
+        let offsets = self.shared.state().committable();
         if let Err(error) = self.shared.commit(&self.consumer, &offsets) {
             // They stay on record, and are tried again.
             tracing::warn!(%error, "committing offsets");
@@ -144,7 +150,7 @@ impl Shared {
             list.add_partition_offset(&self.topic, *partition, Offset::Offset(*offset))?;
         }
         consumer.commit(&list, CommitMode::Sync)?;
-        self.state().uncommitted.retain(|partition, offset| offsets.get(partition) != Some(offset));
+        self.state().note_committed(offsets);
         Ok(())
     }
 
@@ -155,6 +161,7 @@ impl Shared {
             state.gained_at = Instant::now();
             state.unpaused = true;
         }
+        state.committed.retain(|partition, _| !gained.contains(partition));
         // The topic may have got more of them: the thread counts anew.
         state.all_partitions = 0;
     }
@@ -168,11 +175,9 @@ impl Shared {
         if waited.timed_out() {
             tracing::error!("partitions are taken away while a batch is still being written");
         }
-        state.assigned.retain(|partition| !revoked.contains(partition));
-        state.buffer.retain(|record| !revoked.contains(&record.partition));
-        let (last, rest) =
-            std::mem::take(&mut state.uncommitted).into_iter().partition(|(number, _)| revoked.contains(number));
-        state.uncommitted = rest;
+        let mut last = state.committable();
+        last.retain(|partition, _| revoked.contains(partition));
+        state.forget(revoked);
         drop(state);
         // Who lost the partitions without being asked may not commit for them any more.
         if !consumer.assignment_lost()
@@ -210,6 +215,11 @@ impl ConsumerContext for Context {
             Rebalance::Error(error) => tracing::warn!(%error, "rebalancing"),
         }
     }
+}
+
+fn headers(message: &impl Message) -> Vec<(String, Vec<u8>)> {
+    let headers = message.headers().into_iter().flat_map(Headers::iter);
+    headers.map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec())).collect()
 }
 
 fn numbers(list: &TopicPartitionList) -> BTreeSet<i32> {

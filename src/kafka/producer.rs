@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::future_producer::DeliveryFuture;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 
@@ -16,7 +17,7 @@ use crate::facts::Fact;
 const QUEUE_RECORDS_MAX: usize = 100_000;
 const QUEUE_KIB_MAX: usize = 65_536;
 
-/// Publishes facts. One for the whole node: campaigns share its connections and its bounded queue.
+/// Publishes facts and dead letters. One for the whole node: campaigns share its connections and its bounded queue.
 pub struct Producer {
     topic: String,
     settings: rdkafka::ClientConfig,
@@ -24,10 +25,21 @@ pub struct Producer {
     current: Mutex<FutureProducer>,
 }
 
-/// How far a list of facts came.
+/// A record to be published.
+#[derive(Debug, Clone, Default)]
+pub struct Outgoing {
+    /// What puts it into a partition; empty: any.
+    pub key: Vec<u8>,
+    /// What it says.
+    pub value: Vec<u8>,
+    /// What is said about it, by name.
+    pub headers: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// How far a list of records came.
 #[derive(Debug)]
 pub struct Published {
-    /// So many facts from the list's head have been acknowledged. Later ones may have been, too.
+    /// So many records from the list's head have been acknowledged. Later ones may have been, too.
     pub acknowledged: usize,
     /// Why it is not the whole list.
     pub failure: Option<KafkaError>,
@@ -53,10 +65,18 @@ impl Producer {
     /// Publishes facts in their order and waits until each is acknowledged or has failed, so that nothing of an earlier
     /// call is under way when the next begins.
     pub async fn publish(&self, facts: &[Fact]) -> Published {
+        let record =
+            |fact: &Fact| Outgoing { key: fact.key().into_bytes(), value: fact.to_json(), headers: Vec::new() };
+        let records: Vec<Outgoing> = facts.iter().map(record).collect();
+        self.publish_records(&self.topic, &records).await
+    }
+
+    /// The same, of any records, to this topic.
+    pub async fn publish_records(&self, topic: &str, records: &[Outgoing]) -> Published {
         let producer = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut progress = Progress::default();
-        for fact in facts {
-            if !self.enqueue(&producer, fact, &mut progress).await {
+        for record in records {
+            if !enqueue(&producer, topic, record, &mut progress).await {
                 break;
             }
         }
@@ -65,27 +85,6 @@ impl Producer {
             self.replace_if_broken(&producer);
         }
         Published { acknowledged: progress.acknowledged, failure: progress.failure.map(KafkaError::Client) }
-    }
-
-    /// Answers whether it is worth going on.
-    async fn enqueue(&self, producer: &FutureProducer, fact: &Fact, progress: &mut Progress) -> bool {
-        let (key, value) = (fact.key(), fact.to_json());
-        while progress.failure.is_none() {
-            match producer.send_result(FutureRecord::to(&self.topic).key(&key).payload(&value)) {
-                Ok(delivery) => {
-                    progress.waiting.push_back(delivery);
-                    return true;
-                }
-                Err((ClientError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
-                    if !progress.settle_oldest().await {
-                        // The queue is full of other campaigns' facts.
-                        tokio::time::sleep(Duration::from_millis(5)).await;
-                    }
-                }
-                Err((error, _)) => progress.fail(error),
-            }
-        }
-        false
     }
 
     fn replace_if_broken(&self, producer: &FutureProducer) {
@@ -100,6 +99,38 @@ impl Producer {
             }
         }
     }
+}
+
+/// Answers whether it is worth going on.
+async fn enqueue(producer: &FutureProducer, topic: &str, record: &Outgoing, progress: &mut Progress) -> bool {
+    while progress.failure.is_none() {
+        match producer.send_result(prepare(topic, record)) {
+            Ok(delivery) => {
+                progress.waiting.push_back(delivery);
+                return true;
+            }
+            Err((ClientError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                if !progress.settle_oldest().await {
+                    // The queue is full of other campaigns' facts.
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }
+            Err((error, _)) => progress.fail(error),
+        }
+    }
+    false
+}
+
+fn prepare<'a>(topic: &'a str, record: &'a Outgoing) -> FutureRecord<'a, [u8], [u8]> {
+    let prepared = FutureRecord::to(topic).payload(record.value.as_slice());
+    let prepared = if record.key.is_empty() { prepared } else { prepared.key(record.key.as_slice()) };
+    if record.headers.is_empty() {
+        return prepared;
+    }
+    let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+        headers.insert(Header { key, value: Some(value.as_slice()) })
+    });
+    prepared.headers(headers)
 }
 
 /// One call's records, oldest first.

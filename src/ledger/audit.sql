@@ -41,5 +41,5 @@ SELECT facts, in_outbox, claimed, claimed_in_outbox, given_back, given_back_in_o
        live_by_history, facts_ever, generation, highest, numbers, live, live_ever, live_by_claims,
        doubled_numbers + doubled_attempts AS doubled,
        (SELECT count(*) FROM contradictions WHERE campaign_id = $1) AS contradictions,
-       (SELECT count(*) FROM dead_letters WHERE campaign_id = $1) AS dead_letters
+       (SELECT count(*) FROM dead_letters WHERE campaign_id = $1 AND state = 'waiting') AS dead_letters
 FROM history, now_rows, twice, twice_attempted

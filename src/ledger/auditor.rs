@@ -113,7 +113,7 @@ impl fmt::Display for Audit {
 }
 
 /// Facts that were on their way in Kafka at one moment: whether they have arrived since can be told later.
-struct Mark {
+pub(super) struct Mark {
     generation: u32,
     /// They are below this one.
     below: u64,
@@ -145,7 +145,12 @@ impl Auditor {
         }
     }
 
-    async fn compare(&self, campaign: &CampaignId, mark: &mut Option<Mark>) -> Result<Option<Audit>, LedgerError> {
+    /// Compares once. What is on its way in Kafka is marked, so that a later call can tell whether it has arrived.
+    pub(super) async fn compare(
+        &self,
+        campaign: &CampaignId,
+        mark: &mut Option<Mark>,
+    ) -> Result<Option<Audit>, LedgerError> {
         let counters = Counters::read(&self.redis, campaign).await?;
         let Some(counters) = counters.filter(|counters| !counters.lost) else {
             return self.without_redis(campaign, counters).await;

@@ -3,27 +3,40 @@
 //! - The relay publishes facts in order and deletes from the outbox only what Kafka has acknowledged.
 //! - The writer commits an offset only after the database has committed its fact.
 //! - Facts may arrive twice, late and in any order: the rows are the same. A contradiction is recorded, never applied.
+//! - What cannot become a row delays no neighbour and is not lost: it waits for an operator as a dead letter.
 //! - No more facts than `rows_per_second_max` reach the database in any second, all writers together.
 //!
 //! The room reads what others wrote into Redis, and knows none of them.
 
 mod auditor;
+mod copier;
 mod dead_letters;
 mod evidence;
+mod figure;
 mod fold;
+mod halter;
+mod letter_box;
+mod reconciler;
 mod relay;
+mod repair;
 mod rounds;
 mod rows;
 mod throttle;
 mod throttle_setting;
 mod turns;
+mod vitals;
 mod writer;
 
 use thiserror::Error;
 
 pub use auditor::{Audit, Auditor, Verdict};
+pub use copier::Copier;
+pub use halter::Halter;
+pub use letter_box::{Letter, LetterBox, Which};
+pub use reconciler::{Reconciled, Reconciler};
 pub use relay::{Drained, Head, PublishedHead, Relay};
 pub use throttle_setting::{read_rows_per_second_max, set_rows_per_second_max};
+pub use vitals::{Vitals, VitalsReader};
 pub use writer::{Step, Tick, Writer};
 
 use crate::kafka::KafkaError;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::LedgerError;
+use super::figure::Figure;
 use crate::config::{self, Config};
 use crate::ids::CampaignId;
 use crate::kafka::{KafkaError, Producer, Published};
@@ -29,6 +30,8 @@ pub struct Relay {
     pub(super) kafka: config::Kafka,
     pub(super) settings: config::Relay,
     owner: String,
+    /// Facts in the fullest of all outboxes, when they were last looked at.
+    pub(super) fullest_outbox: Figure,
     /// The last token that this relay held of each campaign.
     tokens: Mutex<HashMap<CampaignId, i64>>,
 }
@@ -73,6 +76,7 @@ impl Relay {
             producer,
             kafka: config.kafka.clone(),
             settings: config.relay.clone(),
+            fullest_outbox: Figure::default(),
             owner: format!("{:032x}", rand::random::<u128>()),
             tokens: Mutex::default(),
         }

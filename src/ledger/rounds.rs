@@ -195,6 +195,7 @@ impl Sweep {
         }
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and exact up to 2^53")]
         metrics::gauge!("onrush_relay_outbox_facts").set(self.outbox_facts.iter().sum::<u64>() as f64);
+        relay.fullest_outbox.set(self.outbox_facts.iter().copied().max().unwrap_or(0));
         filled
     }
 

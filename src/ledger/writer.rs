@@ -1,16 +1,20 @@
 //! From Kafka to the database.
 //!
 //! One batch at a time: take records, write them in one statement, and only then let their offsets be committed. What
-//! could not be written is taken again, in its place. A thread of the consumer keeps polling whatever is awaited here.
+//! could not be written is taken again, in its place. A record that is refused for itself is held back and tried again,
+//! while its neighbours are rows already, and goes to the topic of dead letters at last; only then is anything committed
+//! past it. A thread of the consumer keeps polling whatever is awaited here.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::LedgerError;
-use super::dead_letters::{DeadLetter, set_aside};
+use super::dead_letters::{Refused, set_aside};
+use super::figure::Figure;
 use super::fold::Placed;
 use super::rows::{self, unfit};
 use super::throttle::{Allowance, Throttle};
@@ -19,7 +23,7 @@ use super::turns::Turn;
 use crate::config::{self, Config};
 use crate::database::Database;
 use crate::facts::Fact;
-use crate::kafka::{Consumer, Offsets, Record, Taken, ensure_topic};
+use crate::kafka::{Consumer, Offsets, Producer, Record, Taken, ensure_dead_letters_topic, ensure_topic};
 
 /// How often the lag is asked for.
 const LAG_EVERY: Duration = Duration::from_secs(2);
@@ -29,18 +33,23 @@ const TURN_AGAIN: Duration = Duration::from_millis(50);
 /// Writes facts down. One a node.
 pub struct Writer {
     database: Database,
+    producer: Arc<Producer>,
     kafka: config::Kafka,
     settings: config::Ledger,
+    dead_letters: config::DeadLetters,
     throttle: Throttle,
     /// The maximum, once the database has said it.
     rows_per_second_max: watch::Sender<Option<u64>>,
     consumer: Option<Consumer>,
+    contradicted: Arc<Notify>,
+    /// Records that all writers together are behind.
+    pub(super) lag: Figure,
 }
 
 /// What a tick did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tick {
-    /// So many records are dealt with, for good.
+    /// So many records are dealt with, for good. None, where all that was taken is held back.
     Wrote(usize),
     /// Nothing has arrived that may be written.
     Idle,
@@ -52,7 +61,7 @@ pub enum Tick {
 
 /// What the first half of a tick did.
 pub enum Step {
-    /// These are rows or dead letters now; their offsets are not committed yet.
+    /// These are rows or dead letters now, or held back; their offsets are not committed yet.
     InDatabase(Taken),
     /// Nothing has arrived that may be written.
     Idle,
@@ -63,15 +72,25 @@ pub enum Step {
 impl Writer {
     /// Connects to nothing yet.
     #[must_use]
-    pub fn new(database: Database, config: &Config) -> Self {
+    pub fn new(database: Database, producer: Arc<Producer>, config: &Config) -> Self {
         Self {
             database,
+            producer,
             kafka: config.kafka.clone(),
             settings: config.ledger.clone(),
+            dead_letters: config.dead_letters.clone(),
             throttle: Throttle::new(0),
             rows_per_second_max: watch::Sender::new(None),
             consumer: None,
+            contradicted: Arc::default(),
+            lag: Figure::default(),
         }
+    }
+
+    /// Notified whenever a contradiction was recorded.
+    #[must_use]
+    pub fn contradicted(&self) -> Arc<Notify> {
+        Arc::clone(&self.contradicted)
     }
 
     /// Writes until it is told to stop. Then, in this order: the batch that is under way is finished, its offsets are
@@ -83,7 +102,7 @@ impl Writer {
             self.rows_per_second_max.clone(),
             shutdown.clone(),
         ));
-        let lag = tokio::spawn(watch_lag(self.kafka.clone(), shutdown.clone()));
+        let lag = tokio::spawn(watch_lag(self.kafka.clone(), self.lag.clone(), shutdown.clone()));
         let mut max_changes = self.rows_per_second_max.subscribe();
         while !shutdown.is_cancelled() {
             let began = Instant::now();
@@ -106,7 +125,7 @@ impl Writer {
     pub async fn tick(&mut self) -> Tick {
         match self.write_batch().await {
             Ok(Step::InDatabase(records)) => {
-                let count = records.records().len();
+                let count = records.dealt_with();
                 records.written();
                 Tick::Wrote(count)
             }
@@ -138,10 +157,10 @@ impl Writer {
             },
         };
         let facts_max = turn.as_ref().map_or(facts_max, |turn| turn.units);
-        let Some(taken) = consumer.take(usize::try_from(facts_max).unwrap_or(usize::MAX)) else {
+        let Some(mut taken) = consumer.take(usize::try_from(facts_max).unwrap_or(usize::MAX)) else {
             return Ok(Step::Idle);
         };
-        let outcome = self.write(taken.records()).await;
+        let outcome = self.write(&mut taken).await;
         // Also what failed: it may have been committed all the same.
         self.throttle.count(taken.records().len() as u64, Instant::now());
         if let Some(turn) = turn {
@@ -167,6 +186,7 @@ impl Writer {
             consumer
         } else {
             ensure_topic(&self.kafka).await?;
+            ensure_dead_letters_topic(&self.kafka).await?;
             self.consumer.insert(Consumer::join(&self.kafka, self.settings.buffer_facts_max)?)
         };
         let assignment = consumer.assignment();
@@ -199,26 +219,45 @@ impl Writer {
         }
     }
 
-    /// All of these become rows or dead letters.
-    async fn write(&self, records: &[Record]) -> Result<(), LedgerError> {
+    /// All of these become rows or dead letters, or are held back.
+    async fn write(&self, taken: &mut Taken) -> Result<(), LedgerError> {
         let began = Instant::now();
-        let (mut facts, mut letters) = (Vec::with_capacity(records.len()), Vec::new());
+        let records = taken.records();
+        let (mut facts, mut refused) = (Vec::with_capacity(records.len()), Vec::new());
         for (place, record) in records.iter().enumerate() {
             match decode(record) {
                 Ok(fact) => facts.push(Placed { place, fact }),
-                Err(reason) => letters.push(DeadLetter { record, reason }),
+                Err(reason) => refused.push(Refused { place, reason }),
             }
         }
         let written = rows::write(&self.database, facts).await?;
-        letters.extend(
-            written.refused.into_iter().map(|(placed, reason)| DeadLetter { record: &records[placed.place], reason }),
-        );
-        set_aside(&self.database, &self.kafka.facts_topic, &letters).await?;
+        refused.extend(written.refused.into_iter().map(|(Placed { place, .. }, reason)| Refused { place, reason }));
         metrics::counter!("onrush_ledger_facts_written_total").increment(written.new);
         metrics::counter!("onrush_ledger_doubles_total").increment(written.doubles);
         metrics::counter!("onrush_ledger_contradictions_total").increment(written.contradictions);
         metrics::histogram!("onrush_ledger_batch_seconds").record(began.elapsed());
+        if written.contradictions > 0 {
+            self.contradicted.notify_one();
+        }
+        self.set_aside_or_hold(taken, refused).await;
         Ok(())
+    }
+
+    /// What was tried often enough goes to the topic of dead letters, the rest is tried again later. So is what Kafka
+    /// does not take: until it has, nothing is committed past it.
+    async fn set_aside_or_hold(&self, taken: &mut Taken, refused: Vec<Refused>) {
+        let records = taken.records();
+        let is_final = |refused: &Refused| records[refused.place].tries >= self.dead_letters.retries_max;
+        let (letters, mut again): (Vec<_>, Vec<_>) = refused.into_iter().partition(is_final);
+        let topics = (self.kafka.facts_topic.as_str(), &*self.kafka.dead_letters_topic());
+        let acknowledged = set_aside(&self.producer, topics, records, &letters).await;
+        again.extend(letters.into_iter().skip(acknowledged));
+        for Refused { place, reason } in again {
+            let Record { partition, offset, tries, .. } = taken.records()[place];
+            tracing::debug!(partition, offset, tries, reason, "a record is held back");
+            let doubled = tries.min(self.dead_letters.retries_max);
+            taken.hold(place, Duration::from_millis(self.dead_letters.retry_ms << doubled));
+        }
     }
 }
 
@@ -254,7 +293,7 @@ async fn reread(
 }
 
 /// Shows how many records the ledger is behind, of all workers together.
-async fn watch_lag(kafka: config::Kafka, shutdown: CancellationToken) {
+async fn watch_lag(kafka: config::Kafka, figure: Figure, shutdown: CancellationToken) {
     let offsets = match Offsets::new(&kafka) {
         Ok(offsets) => offsets,
         Err(error) => return tracing::error!(%error, "the ledger's lag is not watched"),
@@ -263,7 +302,10 @@ async fn watch_lag(kafka: config::Kafka, shutdown: CancellationToken) {
     while !shutdown.is_cancelled() {
         match lag().await {
             #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and exact up to 2^53")]
-            Ok(records) => metrics::gauge!("onrush_ledger_lag_records").set(records as f64),
+            Ok(records) => {
+                figure.set(records);
+                metrics::gauge!("onrush_ledger_lag_records").set(records as f64);
+            }
             Err(error) => tracing::debug!(%error, "asking for the ledger's lag"),
         }
         tokio::select! {

@@ -2,12 +2,14 @@
 //!
 //! | key | written by | read by |
 //! |---|---|---|
-//! | `{id}:campaign` | campaign, claim, relay (its outbox count) | campaign, claim, ledger (auditor) |
+//! | `{id}:campaign` | campaign, claim, relay (its outbox count), ledger (halt) | campaign, claim, ledger (auditor) |
 //! | `{id}:holders`, `{id}:claims` | claim | claim, ledger (auditor) |
 //! | `{id}:outbox` | campaign, claim (append), relay (delete) | relay, ledger (auditor) |
 //! | `{id}:relay`, `{id}:fence` | relay | relay |
 //! | `{id}:mark` | redis (lanes) | nobody: a write for WAIT and the log to follow |
 //! | `directory` | campaign | campaign, relay |
+//! | `lease:{job}` | ledger (reconciler), alarm | the same |
+//! | `alarms` | alarm | alarm |
 
 use super::Channel;
 use crate::ids::CampaignId;
@@ -41,6 +43,18 @@ impl Keys {
     #[must_use]
     pub fn directory(&self) -> String {
         format!("{}directory", self.prefix)
+    }
+
+    /// String with expiry: which node does a job that one does at a time.
+    #[must_use]
+    pub fn lease(&self, job: &str) -> String {
+        format!("{}lease:{job}", self.prefix)
+    }
+
+    /// Hash: alarm rule to its state.
+    #[must_use]
+    pub fn alarms(&self) -> String {
+        format!("{}alarms", self.prefix)
     }
 
     /// The channel's name in Redis.

@@ -6,6 +6,7 @@
 
 mod keys;
 mod lane;
+mod lease;
 mod messages;
 mod outbox;
 mod reply;
@@ -29,6 +30,7 @@ use crate::ids::CampaignId;
 pub use keys::{CampaignKeys, Keys};
 use lane::Lanes;
 pub use lane::{Durability, Lane};
+pub use lease::Lease;
 pub use messages::{Channel, Messages, Reconnects};
 pub use outbox::{Entry, read_outbox};
 pub use reply::{Head, Reply};
@@ -182,6 +184,16 @@ impl Redis {
             return Ok(Vec::new());
         }
         Ok(self.client_of(campaign).hmget(key, fields).await?)
+    }
+
+    /// All fields of a hash that belongs to no campaign. Only for small ones.
+    pub async fn all_fields(&self, key: &str) -> Result<std::collections::HashMap<String, String>, RedisError> {
+        Ok(self.pool.next().hgetall(key).await?)
+    }
+
+    /// Sets fields of a hash that belongs to no campaign.
+    pub async fn set_fields(&self, key: &str, fields: Vec<(String, String)>) -> Result<(), RedisError> {
+        Ok(self.pool.next().hset(key, fields).await?)
     }
 
     /// One page of a hash: where to go on (`"0"` at the end), and pairs of field and value. A field may come twice.

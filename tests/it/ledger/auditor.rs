@@ -171,6 +171,7 @@ async fn contradictions_and_dead_letters_are_broken() {
     let offsets = Offsets::new(&stores.config.kafka).unwrap();
     topic::put(&stores, 0, br#"{"v":1,"campaign":"AUDITED"}"#).await;
     write_all(&stores, 1).await;
+    stores.copy_letters(1).await;
     assert_eq!(offsets.lag(&offsets.ends().await.unwrap()).await.unwrap(), 0);
     assert_eq!(audit(&stores, &campaign).await.verdict, Verdict::Broken);
     stores.execute("DELETE FROM dead_letters").await;

@@ -128,6 +128,7 @@ async fn poison_is_set_aside_and_its_neighbours_become_rows() {
         topic::put(&stores, 3, record).await;
     }
     assert_eq!(write_all(&stores, records.len()).await, records.len());
+    stores.copy_letters(7).await;
 
     let rows: Vec<i64> =
         sqlx::query_scalar("SELECT fact_no FROM stock_history ORDER BY 1").fetch_all(&stores.database).await.unwrap();

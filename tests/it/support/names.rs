@@ -22,6 +22,8 @@ pub(crate) fn config() -> Config {
     config.postgres.connections_max = 4;
     config.kafka.facts_topic = format!("{name}.facts");
     config.kafka.ledger_group = name;
+    // Retries are awaited in many tests.
+    config.dead_letters.retry_ms = 20;
     config
 }
 

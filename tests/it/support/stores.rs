@@ -11,7 +11,7 @@ use onrush::database::{self, Database};
 use onrush::facts::{Fact, FactClaim, Kind, SCHEMA_VERSION};
 use onrush::ids::{AttemptId, CampaignId};
 use onrush::kafka::{Producer, ensure_topic};
-use onrush::ledger::{Auditor, Relay, Writer};
+use onrush::ledger::{Auditor, Copier, Relay, Writer};
 use onrush::redis::{CampaignKeys, Keys, Redis, Reply, Script, Value};
 use onrush::script;
 use sqlx::Row;
@@ -56,7 +56,18 @@ impl Stores {
     }
 
     pub(crate) fn writer(&self) -> Writer {
-        Writer::new(self.database.clone(), &self.config)
+        Writer::new(self.database.clone(), self.producer.clone(), &self.config)
+    }
+
+    /// Copies dead letters into their table until so many are there.
+    pub(crate) async fn copy_letters(&self, count: i64) {
+        let mut copier = Copier::new(self.database.clone(), &self.config);
+        eventually("the dead letters are in their table", async || {
+            copier.tick().await.unwrap();
+            self.count("SELECT count(*) FROM dead_letters").await >= count
+        })
+        .await;
+        copier.close().await;
     }
 
     pub(crate) fn auditor(&self) -> Auditor {

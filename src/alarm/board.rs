@@ -1,0 +1,58 @@
+//! How all rules stand, for every node to see.
+
+use serde::Serialize;
+
+use super::rules::{Standing, State};
+use crate::clock::Millis;
+use crate::config;
+use crate::redis::{Redis, RedisError};
+
+/// A rule, its thresholds and how it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct RuleView {
+    /// Its name.
+    #[schema(example = "dead_letters_waiting")]
+    pub rule: &'static str,
+    /// How it stands.
+    pub state: State,
+    /// The last value; null if none could be read yet.
+    pub value: Option<u64>,
+    /// From this value on it is CAUTION.
+    pub caution: u64,
+    /// From this value on it is CRITICAL.
+    pub critical: u64,
+    /// Since when it is in this state; null before it was first looked at.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub since: Option<Millis>,
+}
+
+/// All rules.
+pub async fn read_board(redis: &Redis, settings: &config::Alarm) -> Result<Vec<RuleView>, RedisError> {
+    let standings = read(redis, settings).await?;
+    let views = settings.thresholds().into_iter().zip(standings).map(|((rule, thresholds), standing)| RuleView {
+        rule,
+        state: standing.state,
+        value: standing.value,
+        caution: thresholds.caution,
+        critical: thresholds.critical,
+        since: standing.value.map(|_| Millis(standing.since)),
+    });
+    Ok(views.collect())
+}
+
+/// How the rules stand, in the order of the settings.
+pub(super) async fn read(redis: &Redis, settings: &config::Alarm) -> Result<Vec<Standing>, RedisError> {
+    let mut found = redis.all_fields(&redis.keys().alarms()).await?;
+    // What another version wrote and this one cannot read counts as not looked at yet.
+    let standing = |rule: &str| found.remove(rule).and_then(|text| serde_json::from_str(&text).ok());
+    Ok(settings.thresholds().map(|(rule, _)| rule).map(standing).map(Option::unwrap_or_default).into())
+}
+
+/// Keeps them for the others.
+pub(super) async fn write(redis: &Redis, settings: &config::Alarm, standings: &[Standing]) -> Result<(), RedisError> {
+    let fields = settings.thresholds().into_iter().zip(standings).map(|((rule, _), standing)| {
+        let text = serde_json::to_string(standing).expect("a standing has no map with keys that are no strings");
+        (rule.to_owned(), text)
+    });
+    redis.set_fields(&redis.keys().alarms(), fields.collect()).await
+}

@@ -1,0 +1,31 @@
+//! Who has to be told? Rules over the ledger's figures, and a message to a chat when one becomes critical and when it is
+//! healthy again.
+//!
+//! - Up a rule goes at once; down only when its value has been below for the whole window.
+//! - Each rule is told of once when it is critical and once when it is healthy again, however many nodes watch: the one
+//!   that holds the lease sends, and what was told is kept in Redis, so that the next one does not tell it again.
+//! - The database may be away: the lease and the states are in Redis, and what the other stores say goes on being watched.
+
+mod board;
+mod rules;
+mod watch;
+mod webhook;
+
+use thiserror::Error;
+
+pub use board::{RuleView, read_board};
+pub use rules::State;
+pub use watch::{Alarm, Watched};
+
+use crate::redis::RedisError;
+
+/// Why alarms cannot be watched.
+#[derive(Debug, Error)]
+pub enum AlarmError {
+    /// Redis is away: nobody knows who has told what.
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+    /// The client for the chat cannot be made.
+    #[error("the webhook's client: {0}")]
+    Client(#[source] reqwest::Error),
+}

@@ -1,0 +1,161 @@
+//! Routes of dead letters.
+
+use axum::extract::State;
+use axum::response::Response;
+use base64::Engine;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::App;
+use super::auth::Operator;
+use super::campaigns::{Cursor, Paging, private};
+use super::input::{self, Input};
+use super::problem::{Problem, ProblemView};
+use crate::clock::Millis;
+use crate::ledger::{Letter, Which};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(replay))
+}
+
+/// Ids that one request may name.
+const IDS_MAX: usize = 1_000;
+
+/// Where a record was before it was set aside.
+#[derive(Serialize, ToSchema)]
+struct Origin {
+    #[schema(example = "onrush.facts")]
+    topic: String,
+    partition: i32,
+    offset: i64,
+}
+
+/// How `record` is shown.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum RecordForm {
+    /// As it is.
+    Json,
+    /// It is no JSON.
+    Base64,
+}
+
+/// A record that cannot become a row.
+#[derive(Serialize, ToSchema)]
+struct LetterView {
+    #[schema(example = "0-17")]
+    id: String,
+    /// Why.
+    reason: String,
+    /// How often that was tried.
+    attempts: i32,
+    origin: Origin,
+    record_form: RecordForm,
+    /// What it says.
+    #[schema(value_type = Object)]
+    record: Value,
+    /// `waiting` or `replayed`.
+    state: String,
+    #[schema(value_type = String, format = DateTime)]
+    noticed_at: Millis,
+}
+
+/// A page of dead letters.
+#[derive(Serialize, ToSchema)]
+struct LetterPage {
+    items: Vec<LetterView>,
+    /// Send it as `after` for the next page; null at the end.
+    next: Option<String>,
+}
+
+/// Which letters: exactly one of both.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body in the OpenAPI document; `which` reads it")]
+struct Replay {
+    /// These; 1 to 1,000.
+    ids: Option<Vec<String>>,
+    /// `true`: all that wait.
+    all: Option<bool>,
+}
+
+/// What was done.
+#[derive(Serialize, ToSchema)]
+struct Replayed {
+    /// Letters that were sent back by this request.
+    replayed: u64,
+}
+
+fn view(letter: Letter) -> LetterView {
+    let noticed_at = letter.noticed_at();
+    let (record_form, record) = match serde_json::from_slice(&letter.record) {
+        Ok(json) => (RecordForm::Json, json),
+        Err(_) => (RecordForm::Base64, base64::engine::general_purpose::STANDARD.encode(&letter.record).into()),
+    };
+    LetterView {
+        id: letter.id,
+        reason: letter.reason,
+        attempts: letter.attempts,
+        origin: Origin { topic: letter.topic, partition: letter.partition, offset: letter.record_offset },
+        record_form,
+        record,
+        state: letter.state,
+        noticed_at,
+    }
+}
+
+/// Records that cannot become rows, in the order in which they were noticed.
+#[utoipa::path(get, path = "/v1/ops/dead-letters", tag = "operations", security(("operator" = [])), params(Paging),
+    responses((status = 200, body = LetterPage), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn list(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&["limit", "after"])?;
+    let (limit, after) = (input.limit()?, input.query::<Cursor>("after")?);
+    let after = after.map_or(Ok(0), |cursor| cursor.0.parse::<i64>());
+    let after = after.map_err(|_| Problem::flaw("query/after", "is no cursor of this list"))?;
+    // One more than asked for tells whether there is a next page.
+    let mut letters = app.letters.page(after, limit + 1).await?;
+    let next = (letters.len() > limit).then(|| Cursor(letters[limit - 1].position.to_string()).to_string());
+    letters.truncate(limit);
+    Ok(private(LetterPage { items: letters.into_iter().map(view).collect(), next }))
+}
+
+/// Send them back to where they came from.
+///
+/// What has been sent back before is left alone. What cannot become a row again is a new dead letter.
+#[utoipa::path(post, path = "/v1/ops/dead-letters/replay", tag = "operations", security(("operator" = [])),
+    request_body = Replay,
+    responses((status = 200, body = Replayed), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn replay(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&[])?;
+    let which = which(&input).await?;
+    let replayed = app.letters.replay(&which).await?.ok_or_else(|| Problem::not_found("dead letter"))?;
+    Ok(private(Replayed { replayed }))
+}
+
+async fn which(input: &Input) -> Result<Which, Problem> {
+    let mut members = input.members().await?;
+    let (has_ids, has_all) = (members.has("ids"), members.has("all"));
+    let ids = members.take("ids", ids);
+    members.take("all", only_true);
+    if has_ids && has_all {
+        members.note("all", "must not be given together with ids".into());
+    }
+    members.finish()?;
+    match ids {
+        Some(ids) => Ok(Which::Ids(ids)),
+        None if has_all => Ok(Which::All),
+        None => Err(Problem::flaw("", "must have a member ids or a member all")),
+    }
+}
+
+fn ids(value: &Value) -> Result<Vec<String>, String> {
+    let wrong = || format!("must be a list of 1 to {IDS_MAX} ids");
+    let items = value.as_array().filter(|items| (1..=IDS_MAX).contains(&items.len())).ok_or_else(wrong)?;
+    items.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
+}
+
+fn only_true(value: &Value) -> Result<(), String> {
+    if input::flag(value)? { Ok(()) } else { Err("can only be true".into()) }
+}
