@@ -17,7 +17,12 @@ use crate::support::private_redis::PrivateCluster;
 use crate::support::stores::eventually;
 
 async fn on(cluster: &PrivateCluster) -> Installation {
-    Installation::with(|config| config.redis.url = cluster.url()).await
+    Installation::with(|config| {
+        config.redis.url = cluster.url();
+        // Many tests share two cores: a replica that runs must not seem to be stopped.
+        config.redis.wait_ms_max = 500;
+    })
+    .await
 }
 
 fn key_of(installation: &Installation, campaign: &str) -> String {
@@ -129,7 +134,12 @@ async fn a_primary_that_dies_in_mid_rush_takes_no_replicated_claim_with_it_and_c
     let killed = primary.port;
     primary.kill();
     let so_far = told.load(Ordering::Relaxed);
-    eventually("claims go on", async || told.load(Ordering::Relaxed) > so_far + 500).await;
+    let mut verdict = String::new();
+    eventually("claims go on, or are refused for a reason", async || {
+        nodes[0].audit(&campaign).await.text("verdict").clone_into(&mut verdict);
+        told.load(Ordering::Relaxed) > so_far + 500 || verdict == "broken"
+    })
+    .await;
     over.cancel();
     let heard: Vec<Answer> = join_all(streams).await.into_iter().flat_map(Result::unwrap).collect();
     let survivor = cluster.nodes.iter().find(|node| node.port != killed).unwrap();
@@ -143,7 +153,14 @@ async fn a_primary_that_dies_in_mid_rush_takes_no_replicated_claim_with_it_and_c
     }
     let before: Vec<_> = heard.iter().filter(|answer| answer.text("durability") == "replicated").collect();
     assert!(before.len() >= 1_000, "{} of {}", before.len(), heard.len());
-    assert_eq!(heard.last().unwrap().text("durability"), "memory", "the new primary has no replica");
+    if verdict == "broken" {
+        // The primary died between a script and its replication: loud, and nothing that was lost was called replicated.
+        let memory = heard.iter().filter(|answer| answer.text("durability") == "memory").count();
+        assert!(memory > 0, "all that was told was replicated, and yet the campaign is lost");
+        return;
+    }
+    let last = nodes[1].claim(&campaign, "last").await;
+    assert_eq!((last.status, last.text("durability")), (201, "memory"), "the new primary has no replica");
     let audit = nodes[1].audit_ok(&campaign).await;
-    assert_eq!((audit.number("live"), audit.number("doubled"), audit.number("gaps")), (heard.len() as u64, 0, 0));
+    assert_eq!((audit.number("live"), audit.number("doubled"), audit.number("gaps")), (heard.len() as u64 + 1, 0, 0));
 }

@@ -11,7 +11,12 @@ use crate::support::stores::eventually;
 const SYNCED: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 
 async fn on(redis: &PrivateRedis) -> (Installation, TestNode) {
-    let installation = Installation::with(|config| config.redis.url = redis.url()).await;
+    let installation = Installation::with(|config| {
+        config.redis.url = redis.url();
+        // Many tests share two cores: a replica that runs must not seem to be stopped.
+        config.redis.wait_ms_max = 500;
+    })
+    .await;
     let node = installation.node(Role::All).await;
     (installation, node)
 }
@@ -48,7 +53,7 @@ async fn a_replicated_claim_says_so_and_says_less_while_its_replica_is_stopped()
     let asked = std::time::Instant::now();
     let bob = node.claim_with_key(&campaign, "bob", "k").await;
     assert_eq!((bob.outcome().as_str(), bob.text("durability")), ("201", "memory"));
-    assert!(asked.elapsed() < std::time::Duration::from_secs(1), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < std::time::Duration::from_millis(1_500), "{:?}", asked.elapsed());
     assert_eq!(get(&node, &alice).await, "memory", "what holds now is less");
     let replayed = node.claim_with_key(&campaign, "alice", "k").await;
     assert_eq!((replayed.header("idempotency-replayed"), replayed.text("durability")), (Some("true"), "memory"));
@@ -99,7 +104,7 @@ async fn fsynced_is_said_while_each_write_is_synced_and_not_a_second_longer() {
         redis.cli(&["config", "set", setting, bad]);
         let since = std::time::Instant::now();
         eventually("an answer says memory", async || get(&node, &alice).await == "memory").await;
-        assert!(since.elapsed() < std::time::Duration::from_millis(1_500), "{setting}: {:?}", since.elapsed());
+        assert!(since.elapsed() < std::time::Duration::from_millis(1_900), "{setting}: {:?}", since.elapsed());
         assert_eq!(claim(&node, &synced, &format!("{setting}-bad")).await, "memory");
         redis.cli(&["config", "set", setting, good]);
         eventually("an answer says fsynced", async || get(&node, &alice).await == "fsynced").await;
@@ -147,6 +152,8 @@ async fn what_was_called_replicated_is_there_when_the_primary_is_lost() {
     primary.kill();
     replica.cli(&["replicaof", "no", "one"]);
     installation.config.redis.url = replica.url();
+    // Each answer would wait for replicas that there are none of.
+    installation.config.redis.wait_ms_max = 5;
     let other = installation.node(Role::All).await;
     for (user, first) in told.iter().enumerate() {
         let again = other.claim_with_key(&campaign, &format!("user-{user}"), "k").await;

@@ -36,9 +36,8 @@ impl PrivateRedis {
     pub(crate) async fn replica_of(primary: &Self, options: &[&str]) -> Self {
         let port = primary.port.to_string();
         let replica = Self::start(&[&["--replicaof", "127.0.0.1", &port], options].concat()).await;
-        replica
-            .until("its link is up", |redis| redis.cli(&["info", "replication"]).contains("master_link_status:up"))
-            .await;
+        let line = format!("port={},state=online", replica.port);
+        primary.until("the replica is online", |redis| redis.cli(&["info", "replication"]).contains(&line)).await;
         replica
     }
 
@@ -139,7 +138,7 @@ impl PrivateCluster {
                 .await;
             node.until("a replica is in step", |node| {
                 let info = node.cli(&["info", "replication"]);
-                info.contains("connected_slaves:1") || info.contains("master_link_status:up")
+                info.contains("state=online") || info.contains("master_link_status:up")
             })
             .await;
         }
