@@ -150,10 +150,12 @@ impl Reconciler {
             }
             self.seen.insert(campaign, seen);
         }
-        sqlx::query("DELETE FROM broken_audits WHERE campaign_id = ANY ($1)")
-            .bind(clean)
-            .execute(&self.database)
-            .await?;
+        if !clean.is_empty() {
+            sqlx::query("DELETE FROM broken_audits WHERE campaign_id = ANY ($1)")
+                .bind(clean)
+                .execute(&self.database)
+                .await?;
+        }
         for (verdict, count) in [("ok", done.ok), ("settling", done.settling), ("broken", done.broken)] {
             metrics::counter!("onrush_audits_total", "verdict" => verdict).increment(count);
         }
