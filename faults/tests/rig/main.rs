@@ -1,0 +1,10 @@
+//! Promises under faults. One binary, so that its tests share one Kafka, which takes seconds to start.
+
+#![expect(clippy::unwrap_used, reason = "what a test did not expect fails it")]
+
+mod alone;
+// Needs `onrush rebuild`: `cargo test -p faults --features rebuild`.
+#[cfg(feature = "rebuild")]
+mod lost;
+mod short;
+mod support;
