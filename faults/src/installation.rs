@@ -17,7 +17,7 @@ use crate::redis::{Fsync, Redis};
 use crate::stores::{Stores, Use};
 
 /// How long a node may take to get ready, its stores' recovery included.
-const READY_MAX: Duration = Duration::from_secs(60);
+const READY_MAX: Duration = Duration::from_mins(1);
 
 /// What a node does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl Installation {
         alone: bool,
         settings: &[Setting],
     ) -> anyhow::Result<Self> {
-        let held = stores.take(alone).await;
+        let held = stores.take(alone).await?;
         let folder = stores.folder.join(name);
         std::fs::create_dir_all(&folder)?;
         let redis = Redis::start(&folder.join("redis"), fsync).await?;

@@ -19,7 +19,11 @@ use crate::processes::{Patience, Process, Program, free_port};
 use crate::proxy::{Protocol, Proxy};
 
 /// Nodes that may be connected at the same time.
-const SLOTS: usize = 16;
+const SLOTS: usize = SLOTS_EACH * INSTALLATIONS_MAX;
+/// Nodes of one installation at the same time: four, and two that come and go.
+const SLOTS_EACH: usize = 6;
+/// Installations that may use the broker at the same time: more would measure the machine.
+pub const INSTALLATIONS_MAX: usize = 3;
 /// How long it may take to answer after a start.
 const START_MAX: Duration = Duration::from_secs(90);
 
@@ -60,13 +64,16 @@ impl Kafka {
         std::fs::create_dir_all(home)?;
         let (port, controller_port) = (free_port()?, free_port()?);
         let mut slots = Vec::new();
-        let (mut listeners, mut advertised, mut protocols) = (String::new(), String::new(), String::new());
+        let mut listeners = vec![format!("PLAINTEXT://127.0.0.1:{port}")];
+        let mut advertised = listeners.clone();
+        listeners.push(format!("CONTROLLER://127.0.0.1:{controller_port}"));
+        let mut protocols = vec!["PLAINTEXT:PLAINTEXT".to_owned(), "CONTROLLER:PLAINTEXT".to_owned()];
         for slot in 0..SLOTS {
             let listener = free_port()?;
             let proxy = Proxy::start(Protocol::Kafka, ([127, 0, 0, 1], listener).into()).await?;
-            listeners += &format!(",S{slot}://127.0.0.1:{listener}");
-            advertised += &format!(",S{slot}://{}", proxy.address());
-            protocols += &format!(",S{slot}:PLAINTEXT");
+            listeners.push(format!("S{slot}://127.0.0.1:{listener}"));
+            advertised.push(format!("S{slot}://{}", proxy.address()));
+            protocols.push(format!("S{slot}:PLAINTEXT"));
             slots.push(Arc::new(proxy));
         }
         let properties = std::fs::read_to_string(checkout.join("dev/kafka/server.properties"))?
@@ -75,12 +82,13 @@ impl Kafka {
             .replace("@DATA@", &home.join("data").to_string_lossy());
         // The last word on a property counts.
         let ours = format!(
-            "\nlisteners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{listeners}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{port}{advertised}\n\
-             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}\n\
+            "\nlisteners={}\nadvertised.listeners={}\nlistener.security.protocol.map={}\n\
              # One for each listener.\nnum.network.threads=1\n\
              # A broker that was killed is let in again as soon as its old self counts as dead.\n\
-             broker.heartbeat.interval.ms=300\nbroker.session.timeout.ms=2000\n"
+             broker.heartbeat.interval.ms=300\nbroker.session.timeout.ms=2000\n",
+            listeners.join(","),
+            advertised.join(","),
+            protocols.join(","),
         );
         std::fs::write(home.join("server.properties"), properties + &ours)?;
         let kafka =

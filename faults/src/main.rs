@@ -12,6 +12,9 @@ use faults::run::{Outcome, play};
 use faults::stores::Stores;
 use tokio::task::JoinSet;
 
+/// Contradictions of one run that are shown; the rest follows from the same cause more often than not.
+const SHOWN_MAX: usize = 20;
+
 /// Hurts Onrush in mid-rush, and says whether it kept its promises.
 #[derive(Parser)]
 #[command(version)]
@@ -103,7 +106,6 @@ fn report(plan: &Plan, outcome: anyhow::Result<Outcome>) -> bool {
         }
         Ok(outcome) => {
             println!("seed {:>4} FAILED\n{plan}", plan.seed);
-            const SHOWN_MAX: usize = 20;
             for wrong in outcome.wrong.iter().take(SHOWN_MAX) {
                 println!("  ! {wrong}");
             }

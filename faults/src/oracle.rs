@@ -186,10 +186,10 @@ impl<'a> Judge<'a> {
             match rows.get(id) {
                 None if self.is_uncovered(*id, promise.asked) => {}
                 None => {
-                    wrong.push(format!("{user} was promised {id:?}, and there is no row of it: {:?}", promise.event))
+                    wrong.push(format!("{user} was promised {id:?}, and there is no row of it: {:?}", promise.event));
                 }
                 Some(row) if row.user != *user => {
-                    wrong.push(format!("{user} was promised {id:?}, and it is {}'s", row.user))
+                    wrong.push(format!("{user} was promised {id:?}, and it is {}'s", row.user));
                 }
                 Some(row) if !row.is_claimed => wrong.push(format!("the row of {id:?} knows no claim")),
                 Some(_) => {}
@@ -366,11 +366,12 @@ impl<'a> Judge<'a> {
         for event in &self.evidence.events {
             let code = event.answer.as_ref().map_or("", |answer| answer.code());
             let is_right = match (&event.asked, event.status(), code) {
-                (_, 0, _) | (_, 503, "unavailable") => true,
-                (Asked::Claim { .. }, 201, _) => true,
+                (_, 0, _)
+                | (_, 503, "unavailable")
+                | (Asked::Claim { .. }, 201, _)
+                | (Asked::GiveBack { .. } | Asked::Redeem { .. } | Asked::Raise { .. }, 200, _) => true,
                 (Asked::Claim { .. }, 409, "sold_out") => self.may_be_sold_out(event, &held),
                 (Asked::Claim { .. }, 409, "limit_reached") => self.may_be_at_the_limit(event, &unknown),
-                (Asked::GiveBack { .. } | Asked::Redeem { .. } | Asked::Raise { .. }, 200, _) => true,
                 (Asked::Redeem { claim, .. }, 409, "already_redeemed") => self.may_be_redeemed(event, claim),
                 // What a loss took away is not there.
                 (Asked::GiveBack { .. } | Asked::Redeem { .. }, 404, _) => self.evidence.loss.is_some(),
@@ -385,12 +386,12 @@ impl<'a> Judge<'a> {
 
     /// For each row the time in which its unit may have been held.
     fn possibly_held(&self, unknown: &HashMap<&str, Vec<Duration>>) -> Vec<(Duration, Duration)> {
-        let interval = |row: &Row| match self.promises.get(&(row.generation, row.number)) {
-            Some(promise) => (promise.asked, promise.given_back.unwrap_or(Duration::MAX)),
-            None => {
-                let earliest = unknown.get(row.user.as_str()).and_then(|sent| sent.iter().min());
-                (earliest.copied().unwrap_or(Duration::ZERO), Duration::MAX)
+        let interval = |row: &Row| {
+            if let Some(promise) = self.promises.get(&(row.generation, row.number)) {
+                return (promise.asked, promise.given_back.unwrap_or(Duration::MAX));
             }
+            let earliest = unknown.get(row.user.as_str()).and_then(|sent| sent.iter().min());
+            (earliest.copied().unwrap_or(Duration::ZERO), Duration::MAX)
         };
         self.evidence.rows.iter().map(interval).collect()
     }
@@ -434,3 +435,6 @@ fn parse_id(claim: &str) -> Option<(u64, u64)> {
     let (number, generation) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
     Some((generation, number))
 }
+
+#[cfg(test)]
+mod tests;

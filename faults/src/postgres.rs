@@ -12,7 +12,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use crate::processes::{Process, Program, free_port};
 
 /// How long it may take to answer after a start.
-const START_MAX: Duration = Duration::from_secs(60);
+const START_MAX: Duration = Duration::from_mins(1);
 /// The oldest version that will do.
 const VERSION_MIN: u32 = 15;
 

@@ -106,10 +106,8 @@ impl Redis {
 
     /// One command, and the first line of its reply.
     pub async fn say(&self, words: &[&str]) -> anyhow::Result<String> {
-        let mut request = format!("*{}\r\n", words.len());
-        for word in words {
-            request += &format!("${}\r\n{word}\r\n", word.len());
-        }
+        let bulks: Vec<_> = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+        let request = format!("*{}\r\n{}", words.len(), bulks.concat());
         let exchange = async {
             let mut stream = TcpStream::connect(self.address()).await?;
             stream.write_all(request.as_bytes()).await?;

@@ -18,7 +18,7 @@ use crate::rush::Rush;
 use crate::stores::Stores;
 
 /// Everything has arrived by then, or it is lost.
-const SETTLE_MAX: Duration = Duration::from_secs(60);
+const SETTLE_MAX: Duration = Duration::from_mins(1);
 /// Claims of the calm after the storm, and how often it is tried: a relay that is slow may lose its lease by itself.
 const CALM_CLAIMS: u64 = 20;
 const CALM_TRIES: u32 = 3;
@@ -69,7 +69,7 @@ pub async fn play(stores: &Arc<Stores>, plan: &Plan) -> anyhow::Result<Outcome> 
     if let Err(why) = installation.settle("RUSH", SETTLE_MAX).await? {
         wrong.push(why);
     }
-    let settled_in = began.elapsed() - rushed;
+    let settled_in = began.elapsed().saturating_sub(rushed);
     wrong.extend(calm(&installation, &rush, plan).await?);
     wrong.extend(judge(&evidence(&installation, &rush, plan, loss).await?));
 

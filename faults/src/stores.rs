@@ -5,9 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore};
 
-use crate::kafka::Kafka;
+use crate::kafka::{INSTALLATIONS_MAX, Kafka};
 use crate::postgres::Postgres;
 
 /// Both of them.
@@ -21,10 +21,15 @@ pub struct Stores {
     /// The database.
     pub postgres: Postgres,
     users: Arc<RwLock<()>>,
+    places: Arc<Semaphore>,
 }
 
-/// How long the stores are as they are.
-pub enum Use {
+/// Held as long as the stores are used.
+#[expect(dead_code, reason = "held for their end")]
+pub struct Use(Guard, OwnedSemaphorePermit);
+
+#[expect(dead_code, reason = "held for their end")]
+enum Guard {
     /// Others use them, too.
     Shared(OwnedRwLockReadGuard<()>),
     /// Nobody else does.
@@ -42,13 +47,22 @@ impl Stores {
         let (kafka_home, postgres_home) = (folder.join("kafka"), folder.join("postgres"));
         let (kafka, postgres) =
             tokio::try_join!(Kafka::start(&checkout, &all, &kafka_home), Postgres::start(&postgres_home))?;
-        Ok(Self { checkout, folder, kafka, postgres, users: Arc::default() })
+        Ok(Self {
+            checkout,
+            folder,
+            kafka,
+            postgres,
+            users: Arc::default(),
+            places: Arc::new(Semaphore::new(INSTALLATIONS_MAX)),
+        })
     }
 
     /// To use them, or, alone, to kill them.
-    pub async fn take(&self, alone: bool) -> Use {
+    pub async fn take(&self, alone: bool) -> anyhow::Result<Use> {
         let users = Arc::clone(&self.users);
-        if alone { Use::Alone(users.write_owned().await) } else { Use::Shared(users.read_owned().await) }
+        let guard =
+            if alone { Guard::Alone(users.write_owned().await) } else { Guard::Shared(users.read_owned().await) };
+        Ok(Use(guard, Arc::clone(&self.places).acquire_owned().await?))
     }
 
     /// Takes the data away. The logs of runs that failed stay.

@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 
 /// Longer than any takeover: a worker that died counts as dead after six seconds.
-const SETTLE_MAX: Duration = Duration::from_secs(60);
+const SETTLE_MAX: Duration = Duration::from_mins(1);
 
 /// Runs a test on the runtime that the shared stores' proxies live on.
 pub(crate) fn run(test: impl Future<Output = ()>) {
@@ -76,7 +76,9 @@ impl Scene {
             workers.push(installation.node(Role::Work, &format!("worker-{place}")).await.unwrap());
         }
         if set.without_kafka {
-            workers.iter().for_each(|worker| worker.proxy(Store::Kafka).refuse());
+            for worker in &workers {
+                worker.proxy(Store::Kafka).refuse();
+            }
         }
         let mut plan = Plan::new(seed, Scale { rush: set.rush, ..Scale::SHORT });
         plan.limit = set.limit;
