@@ -4,23 +4,27 @@
 --   generation          lives of the campaign in Redis, from 1; one more each time it was rebuilt
 --   version             version of the campaign's row that was put last
 --   armed               1 once the database knows that the campaign was put; claims are refused before
---   lost                1 once anyone has found less here than was known to exist; only a rebuild removes it
+--   lost                set once anyone has found less here than was known to exist; only a rebuild removes it
 --   stock, left         units on offer; units that nobody holds
 --   next                the highest number that was given
 --   given_back          claims that were given back
+--   base_next, base_given_back   the same two when this generation began; absent in the first
+--   lost_numbers        numbers up to `next` that a rebuild found no claim of; live = next - given_back - lost_numbers
 --   limit               units that one user may hold
 --   user_max            claims that one user may ever make, given back or not
 --   opens_at, closes_at milliseconds since 1970; 0 = always open, 0 = never closes
 --   paused, closed      0 | 1
 --   epoch               one more at each change that may end a refusal
---   fact_no             facts that were ever written
+--   fact_no             facts that were written in this generation
 --   outbox_facts        facts that wait in the outbox; outbox_max is their limit
 --   last_now            the time of the last decision, in ms: time never runs back
 --   definition          the campaign as JSON, for the nodes; no script reads it
 --
--- A claim's record    onrush:{id}:claims    number -> user US claimed_at US attempt US state US generation
+-- A claim's record    onrush:{id}:claims    number -> user US claimed_at US attempt US state US generation [US kept]
 -- A user's record     onrush:{id}:holders   user -> number:attempt:state,number:attempt:state,...
 -- A claim's state is one letter: l live, g given back, r redeemed.
+-- `kept` is the most that may be said of the claim's durability: f fsynced, r replicated; absent: memory. A claim begins
+-- with what its campaign asks for, and is weakened when its first answer could say only less. It is never strengthened.
 --
 -- An outbox entry     onrush:{id}:outbox    v 1, g generation, at ms, n facts in it, f facts joined by RS
 -- A fact              fact_no US kind US change of stock US number US the claim's generation US user US attempt
@@ -78,17 +82,20 @@ local function head(code, c)
 end
 
 local function split_claim(record)
-  local user, at, attempt, state, generation =
-    string.match(record, '^(.-)' .. US .. '(%d+)' .. US .. '(.-)' .. US .. '(%a)' .. US .. '(%d+)$')
-  return { user = user, at = at, attempt = attempt, state = state, generation = generation }
+  local user, at, attempt, state, generation, kept =
+    string.match(record, '^(.-)' .. US .. '(%d+)' .. US .. '(.-)' .. US .. '(%a)' .. US .. '(%d+)' .. US .. '?(%a?)$')
+  return { user = user, at = at, attempt = attempt, state = state, generation = generation, kept = kept }
+end
+
+local function join_claim(claim, state)
+  return claim.user .. US .. claim.at .. US .. claim.attempt .. US .. state .. US .. claim.generation
+    .. (claim.kept == '' and '' or US .. claim.kept)
 end
 
 -- Writes a claim's new state into both of its records.
 local function set_state(holders, claims, number, claim, state)
-  redis.call('HSET', claims, number,
-    claim.user .. US .. claim.at .. US .. claim.attempt .. US .. state .. US .. claim.generation)
+  redis.call('HSET', claims, number, join_claim(claim, state))
   local record = redis.call('HGET', holders, claim.user)
   local _, last = string.find(record, ':' .. claim.attempt .. ':', 1, true)
   redis.call('HSET', holders, claim.user, string.sub(record, 1, last) .. state .. string.sub(record, last + 2))
 end
-

@@ -29,6 +29,9 @@ pub enum Kind {
     StockRaised,
     /// Units were taken away, before the campaign opened.
     StockLowered,
+    /// The campaign was lost in Redis and begins its next generation; the change is what the recorded ones do not sum
+    /// up to.
+    Rebuilt,
 }
 
 impl Kind {
@@ -42,6 +45,7 @@ impl Kind {
             Self::Redeemed => "redeemed",
             Self::StockRaised => "stock_raised",
             Self::StockLowered => "stock_lowered",
+            Self::Rebuilt => "rebuilt",
         }
     }
 
@@ -50,14 +54,22 @@ impl Kind {
     pub fn is_about_a_claim(self) -> bool {
         match self {
             Self::Claimed | Self::GivenBack | Self::Redeemed => true,
-            Self::Created | Self::StockRaised | Self::StockLowered => false,
+            Self::Created | Self::StockRaised | Self::StockLowered | Self::Rebuilt => false,
         }
     }
 
     fn of(word: &str) -> Option<Self> {
-        [Self::Created, Self::Claimed, Self::GivenBack, Self::Redeemed, Self::StockRaised, Self::StockLowered]
-            .into_iter()
-            .find(|kind| kind.as_str() == word)
+        [
+            Self::Created,
+            Self::Claimed,
+            Self::GivenBack,
+            Self::Redeemed,
+            Self::StockRaised,
+            Self::StockLowered,
+            Self::Rebuilt,
+        ]
+        .into_iter()
+        .find(|kind| kind.as_str() == word)
     }
 }
 
@@ -83,7 +95,7 @@ pub struct Fact {
     pub campaign: String,
     /// The campaign's generation when it was written.
     pub generation: u32,
-    /// Counts all facts of the campaign, from 1.
+    /// Counts the facts of the campaign's generation, from 1.
     pub fact_no: u64,
     /// What it says.
     pub kind: Kind,

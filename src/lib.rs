@@ -16,6 +16,7 @@ pub mod redis;
 pub mod campaign;
 pub mod claim;
 pub mod ledger;
+pub mod rebuild;
 
 // The outside, and the wiring.
 pub mod app;

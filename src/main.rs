@@ -11,6 +11,7 @@ use onrush::app::{Node, Role};
 use onrush::config::Config;
 use onrush::ids::{CampaignId, UserId};
 use onrush::ledger::{Auditor, Verdict};
+use onrush::rebuild::{Rebuilder, Rebuilt};
 use onrush::redis::Redis;
 use onrush::{database, http, telemetry};
 
@@ -47,6 +48,15 @@ enum Command {
         #[arg(long, value_parser = humantime::parse_duration, default_value = "0s")]
         wait: Duration,
     },
+    /// Bring a campaign back that was lost in Redis, from the database and Kafka, into its next generation. Needs a
+    /// running worker.
+    Rebuild {
+        /// Which.
+        campaign: CampaignId,
+        /// How long facts on their way are waited for.
+        #[arg(long, value_parser = humantime::parse_duration, default_value = "60s")]
+        wait: Duration,
+    },
     /// Print a user's token.
     Token {
         /// Whose.
@@ -78,6 +88,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::All => serve(config, Role::All).await,
         Command::Migrate => migrate(&config).await,
         Command::Audit { campaign, wait } => audit(&config, campaign, wait).await,
+        Command::Rebuild { campaign, wait } => rebuild(&config, &campaign, wait).await,
         Command::Token { user, expires_in } => {
             let seconds = i64::try_from(expires_in.as_secs()).context("--expires-in")?;
             println!("{}", http::user_token(&config.auth, &user, seconds)?);
@@ -125,4 +136,19 @@ async fn audit(config: &Config, campaign: Option<CampaignId>, wait: Duration) ->
         Verdict::Settling => ExitCode::from(3),
         Verdict::Broken => ExitCode::from(1),
     })
+}
+
+async fn rebuild(config: &Config, campaign: &CampaignId, wait: Duration) -> anyhow::Result<ExitCode> {
+    let redis = Arc::new(Redis::connect(&config.redis).await.context("connecting to Redis")?);
+    let database = database::open(&config.postgres)?;
+    let rebuilder = Rebuilder::new(redis, database, config)?;
+    match rebuilder.rebuild(campaign, wait).await? {
+        None => anyhow::bail!("there is no campaign {campaign}"),
+        Some(Rebuilt::Healthy) => println!("rebuild {campaign}: nothing is lost, and nothing was done"),
+        Some(Rebuilt::Done { generation, live, highest, lost_numbers }) => println!(
+            "rebuild {campaign}: done: generation {generation}, live {live}, highest number {highest}, \
+             numbers without a claim {lost_numbers}"
+        ),
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 /// Rooms of `src/`, uphill to downhill, and what each may use of the others.
 const IMPORTS: &[(&str, &[&str])] = &[
-    ("main", &["app", "config", "database", "http", "ids", "ledger", "redis", "telemetry"]),
+    ("main", &["app", "config", "database", "http", "ids", "ledger", "rebuild", "redis", "telemetry"]),
     ("app", &["campaign", "claim", "config", "database", "http", "kafka", "ledger", "redis", "telemetry"]),
     ("http", &["campaign", "claim", "clock", "config", "database", "ids", "ledger", "redis"]),
+    ("rebuild", &["campaign", "config", "database", "ids", "kafka", "redis", "script"]),
     ("claim", &["campaign", "clock", "config", "ids", "redis", "script"]),
     ("campaign", &["clock", "config", "database", "ids", "redis", "script"]),
     ("ledger", &["clock", "config", "database", "facts", "ids", "kafka", "redis", "script"]),
@@ -33,9 +34,11 @@ const HOMES: &[(&str, &[&str])] = &[
     ("utoipa_axum", &["src/http/"]),
     ("jsonwebtoken", &["src/http/"]),
     ("rdkafka", &["src/kafka"]),
-    ("sqlx", &["src/database.rs", "src/campaign/", "src/ledger/"]),
+    ("sqlx", &["src/database.rs", "src/campaign/", "src/ledger/", "src/rebuild/"]),
     ("hmac", &["src/claim/coupon.rs"]),
     ("figment", &["src/config.rs"]),
+    ("ipnet", &["src/config.rs", "src/http/auth.rs"]),
+    ("reqwest", &["src/http/jwks.rs"]),
     ("clap", &["src/main.rs"]),
     ("metrics_exporter_prometheus", &["src/telemetry.rs", "src/http/mod.rs"]),
 ];

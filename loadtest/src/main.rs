@@ -8,6 +8,7 @@ mod http_client;
 mod latency;
 mod open_files;
 mod operator;
+mod plan;
 mod ready;
 mod report;
 mod rush;
@@ -132,7 +133,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
 async fn burst(arguments: Burst) -> anyhow::Result<ExitCode> {
     let settings = Settings::load(&arguments.server.config)?;
     let target = target_of(&arguments.server, &settings)?;
-    let plan = rush::Plan {
+    let plan = plan::Plan {
         campaign: arguments.campaign.unwrap_or_else(|| format!("rush-{}", tokens::now().as_millis())),
         users: arguments.users,
         stock: arguments.stock,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::audit::{Audit, Figures};
 use crate::latency::Latency;
-use crate::rush::Plan;
+use crate::plan::Plan;
 use crate::tally::Tally;
 use crate::verdict;
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::hash::Hash;
 
 use crate::audit::Audit;
-use crate::rush::Plan;
+use crate::plan::Plan;
 use crate::tally::{Tally, Win};
 use crate::tokens;
 

@@ -1,14 +1,15 @@
 //! All campaigns in this node's memory, so that a claim looks nothing up; and how the memory keeps up with the others.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::counters::Peek;
 use super::definition::Definition;
 use super::known::Known;
-use super::put::Peek;
 use crate::ids::CampaignId;
 use crate::redis::{Channel, Head, Redis, RedisError};
 
@@ -16,13 +17,20 @@ use crate::redis::{Channel, Head, Redis, RedisError};
 pub struct Campaign {
     definition: RwLock<Arc<Definition>>,
     pub(crate) known: Known,
+    /// What the last reply of a script said. Redis decides each time anew; this is for who asks how the node stands.
+    lost: AtomicBool,
     /// The last peek and when it was asked for. Who finds it too old asks; the others wait for that one answer.
     pub(super) peeked: Mutex<Option<(Instant, Peek)>>,
 }
 
 impl Campaign {
     pub(super) fn new(definition: Definition) -> Self {
-        Self { definition: RwLock::new(Arc::new(definition)), known: Known::default(), peeked: Mutex::new(None) }
+        Self {
+            definition: RwLock::new(Arc::new(definition)),
+            known: Known::default(),
+            lost: AtomicBool::new(false),
+            peeked: Mutex::new(None),
+        }
     }
 
     /// The newest definition that this node has heard of.
@@ -48,6 +56,7 @@ impl Campaign {
     /// Learns from the reply to a script that may have written facts, and tells the relays of an outbox that was empty.
     pub(crate) fn saw(&self, redis: &Arc<Redis>, head: Head, wrote_facts: bool) {
         self.known.raise(head.generation, head.fact_no);
+        self.lost.store(false, Ordering::Relaxed);
         if wrote_facts && head.outbox_facts_before == 0 {
             let (redis, id) = (Arc::clone(redis), self.id());
             tokio::spawn(async move {
@@ -56,6 +65,20 @@ impl Campaign {
                 }
             });
         }
+    }
+
+    /// Learns that a script found the campaign lost: refused to everyone until an operator has rebuilt it.
+    pub(crate) fn saw_lost(&self) {
+        if !self.lost.swap(true, Ordering::Relaxed) {
+            metrics::counter!("onrush_campaign_lost_total").increment(1);
+            tracing::error!(campaign = %self.id(), "lost in Redis: refused until `onrush rebuild` has brought it back");
+        }
+    }
+
+    /// Whether the campaign was lost when this node last heard of it.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// The next view asks Redis again.
@@ -104,6 +127,13 @@ impl Catalog {
             .collect();
         listed.sort_unstable_by_key(|(id, _)| *id);
         listed.into_iter().take(count_max).map(|(_, campaign)| Arc::clone(campaign)).collect()
+    }
+
+    /// Campaigns that were lost when this node last heard of them, at most so many.
+    #[must_use]
+    pub fn lost(&self, count_max: usize) -> Vec<CampaignId> {
+        let held = self.held.read().expect("nobody panics while holding it");
+        held.by_id.values().filter(|campaign| campaign.is_lost()).take(count_max).map(|lost| lost.id()).collect()
     }
 
     /// Takes a definition in, and answers the one entry of its campaign.

@@ -29,10 +29,26 @@ impl Follower {
             Err(error) => tracing::warn!(%error, "no campaigns from the database: those in Redis have to do"),
         }
         let mut follower = Self { campaigns, read_up_to: 0 };
+        follower.learn_what_the_database_knows().await;
         if let Err(error) = follower.tick().await {
             tracing::warn!(%error, "no campaigns from Redis yet");
         }
         follower
+    }
+
+    /// A Redis that comes back may have lost its memory, or have an older one. What the database knows of each campaign
+    /// goes with every call from now on, so that the first one notices.
+    async fn learn_what_the_database_knows(&self) {
+        match table::highest_facts(&self.campaigns.database).await {
+            Ok(highest) => {
+                for (id, generation, fact_no) in highest {
+                    if let Some(campaign) = self.campaigns.catalog.get(&id) {
+                        campaign.known.raise(generation, fact_no);
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the database cannot say what Redis should know; nodes remember"),
+        }
     }
 
     /// Reads what has changed since the last tick. Answers how many campaigns that were.
@@ -54,12 +70,17 @@ impl Follower {
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), RedisError> {
         let redis = Arc::clone(&self.campaigns.redis);
         let mut messages = redis.listen(Channel::Changes).await?;
+        let mut reconnects = redis.reconnects();
         let mut look = interval(Duration::from_millis(self.campaigns.limits.reread_ms));
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let outcome = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 _ = look.tick() => self.tick().await.map(drop),
+                () = reconnects.next() => {
+                    self.learn_what_the_database_knows().await;
+                    self.tick().await.map(drop)
+                }
                 message = messages.next() => match message.and_then(|id| id.parse::<CampaignId>().ok()) {
                     Some(id) => self.campaigns.catalog.fetch(&redis, &id).await.map(drop),
                     None => self.tick().await.map(drop),

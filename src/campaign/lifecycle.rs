@@ -167,7 +167,7 @@ impl Campaigns {
             }
         }
         table::mark_published(&self.database, definition.id(), definition.version).await?;
-        announce(&self.redis, &campaign).await?;
+        announce(&self.redis, definition.id()).await?;
         campaign.forget_counters().await;
         Ok(Published::Done(campaign))
     }

@@ -6,6 +6,7 @@
 //! - A claim needs no lookup: a node has every campaign in memory.
 
 mod catalog;
+mod counters;
 mod definition;
 mod follow;
 mod known;
@@ -26,6 +27,7 @@ pub use catalog::{Campaign, Catalog};
 pub use definition::{Definition, Draft, Durability, State};
 pub use follow::{Follower, Publisher};
 pub use lifecycle::{Change, Created, Refused, Switch};
+pub(crate) use put::{announce, definition_args};
 pub use view::View;
 
 /// Why something could not be done with a campaign.
@@ -49,6 +51,11 @@ pub enum CampaignError {
     /// The installation has as many campaigns as it may.
     #[error("there are {0} campaigns already, the most that campaign.campaigns_max allows")]
     TooMany(usize),
+}
+
+/// The campaign's definition by its row, for who works on it from outside; `None` if there is none.
+pub(crate) async fn find_definition(database: &Database, id: &CampaignId) -> Result<Option<Definition>, sqlx::Error> {
+    Ok(table::find(database, id).await?.map(|stored| stored.definition))
 }
 
 /// The public face of the room.

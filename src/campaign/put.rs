@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::catalog::Campaign;
+use super::counters::Peek;
 use super::definition::Definition;
 use crate::clock::Millis;
 use crate::config;
-use crate::redis::{Head, Redis, RedisError, Reply, Script, Value};
+use crate::ids::CampaignId;
+use crate::redis::{Channel, Redis, RedisError, Reply, Script, Value};
 use crate::script;
 
 static PUT: Script<2> = script!(prelude + "campaign/put");
@@ -33,17 +35,6 @@ pub(super) enum Put {
     },
 }
 
-/// How a campaign stands in Redis.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peek {
-    /// Time and counters.
-    pub head: Head,
-    /// The highest number that was given.
-    pub next: u64,
-    /// Claims that were given back.
-    pub given_back: u64,
-}
-
 /// Puts this definition, if it is newer than what is there. `put_before` is the database's word.
 pub(super) async fn put(
     redis: &Arc<Redis>,
@@ -52,29 +43,17 @@ pub(super) async fn put(
     definition: &Definition,
     put_before: bool,
 ) -> Result<Put, RedisError> {
-    let (terms, keys) = (&definition.terms, redis.keys().of(definition.id()));
-    let text = serde_json::to_string(definition).expect("a definition has no map with keys that are no strings");
-    let millis = |at: Option<Millis>| at.map_or(0, |at| at.0).to_string().into();
-    let flag = |on: bool| Value::from(i64::from(on));
-    let user_max = u64::from(terms.per_user_limit) * u64::from(limits.claims_per_user_factor);
+    let keys = redis.keys().of(definition.id());
     let mut args = campaign.known.args();
-    args.extend([
-        flag(put_before),
-        definition.version.to_string().into(),
-        terms.stock.to_string().into(),
-        terms.per_user_limit.to_string().into(),
-        user_max.to_string().into(),
-        millis(terms.opens_at),
-        millis(terms.closes_at),
-        flag(definition.paused),
-        flag(definition.closed),
-        limits.outbox_facts_max.to_string().into(),
-        text.into(),
-    ]);
+    args.push(i64::from(put_before).into());
+    args.extend(definition_args(definition, limits));
     let value = redis.call(&PUT, definition.id(), [keys.campaign(), keys.outbox()], args).await?;
     let reply = Reply::parse(value)?;
     if let Some(head) = reply.head {
         campaign.saw(redis, head, reply.code != "unchanged");
+    }
+    if reply.code == "lost" {
+        campaign.saw_lost();
     }
     match reply.code.as_str() {
         "created" => Ok(Put::Created),
@@ -90,24 +69,45 @@ pub(super) async fn put(
     }
 }
 
+/// A definition as the scripts take it, from `version` on.
+pub(crate) fn definition_args(definition: &Definition, limits: &config::Campaign) -> [Value; 10] {
+    let terms = &definition.terms;
+    let text = serde_json::to_string(definition).expect("a definition has no map with keys that are no strings");
+    let millis = |at: Option<Millis>| at.map_or(0, |at| at.0).to_string().into();
+    let user_max = u64::from(terms.per_user_limit) * u64::from(limits.claims_per_user_factor);
+    [
+        definition.version.to_string().into(),
+        terms.stock.to_string().into(),
+        terms.per_user_limit.to_string().into(),
+        user_max.to_string().into(),
+        millis(terms.opens_at),
+        millis(terms.closes_at),
+        i64::from(definition.paused).into(),
+        i64::from(definition.closed).into(),
+        limits.outbox_facts_max.to_string().into(),
+        text.into(),
+    ]
+}
+
 /// Asks how the campaign stands; `None` if it is lost.
-pub(super) async fn peek(redis: &Redis, campaign: &Campaign) -> Result<Option<Peek>, RedisError> {
+pub(super) async fn peek(redis: &Arc<Redis>, campaign: &Campaign) -> Result<Option<Peek>, RedisError> {
     let id = campaign.id();
     let keys = [redis.keys().of(&id).campaign()];
     let reply = Reply::parse(redis.call(&PEEK, &id, keys, campaign.known.args()).await?)?;
     if reply.code == "lost" {
+        campaign.saw_lost();
         return Ok(None);
     }
     let head = reply.head()?;
-    campaign.known.raise(head.generation, head.fact_no);
+    campaign.saw(redis, head, false);
     let numbers: Vec<u64> = reply.rest.iter().map_while(Value::as_u64).collect();
-    let [next, given_back] = numbers[..] else { return Err(reply.unknown_code()) };
-    Ok(Some(Peek { head, next, given_back }))
+    let [next, given_back, lost_numbers] = numbers[..] else { return Err(reply.unknown_code()) };
+    Ok(Some(Peek { head, next, given_back, lost_numbers }))
 }
 
 /// Tells every node that the campaign has changed.
-pub(super) async fn announce(redis: &Redis, campaign: &Campaign) -> Result<(), RedisError> {
-    let channel = redis.keys().channel(crate::redis::Channel::Changes);
-    let args = vec![campaign.id().as_str().into(), channel.into()];
+pub(crate) async fn announce(redis: &Redis, id: &CampaignId) -> Result<(), RedisError> {
+    let channel = redis.keys().channel(Channel::Changes);
+    let args = vec![id.as_str().into(), channel.into()];
     redis.call_anywhere(&ANNOUNCE, [redis.keys().directory()], args).await.map(drop)
 }

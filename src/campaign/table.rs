@@ -2,7 +2,7 @@
 
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
-use sqlx::{Row, query};
+use sqlx::{Row, query, query_as};
 
 use super::definition::{Definition, Draft, Durability};
 use crate::clock::Millis;
@@ -54,6 +54,21 @@ pub(super) async fn find(database: &Database, id: &CampaignId) -> Result<Option<
 pub(super) async fn all(database: &Database, only_unpublished: bool) -> Result<Vec<Stored>, sqlx::Error> {
     let rows = query(ALL).bind(only_unpublished).fetch_all(database).await?;
     rows.iter().map(stored).collect()
+}
+
+/// The highest generation and fact of each campaign that the ledger has.
+pub(super) async fn highest_facts(database: &Database) -> Result<Vec<(CampaignId, u32, u64)>, sqlx::Error> {
+    let rows: Vec<(String, i32, i64)> = query_as(
+        "SELECT c.id, h.generation, h.fact_no FROM campaigns c CROSS JOIN LATERAL (
+             SELECT generation, fact_no FROM stock_history WHERE campaign_id = c.id
+             ORDER BY generation DESC, fact_no DESC LIMIT 1) h",
+    )
+    .fetch_all(database)
+    .await?;
+    let parsed = rows.into_iter().filter_map(|(id, generation, fact_no)| {
+        Some((id.parse().ok()?, generation.unsigned_abs(), fact_no.unsigned_abs()))
+    });
+    Ok(parsed.collect())
 }
 
 /// How many campaigns there are.

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::put::{Peek, peek};
+use super::counters::Peek;
+use super::put::peek;
 use super::{Campaign, CampaignError, Campaigns, State};
 use crate::campaign::Durability;
 use crate::clock::Millis;
@@ -76,7 +77,7 @@ impl Campaigns {
             seats: None,
             state: definition.state(peek.head.now, peek.head.left),
             left: peek.head.left,
-            claimed: peek.next - peek.given_back,
+            claimed: peek.next.saturating_sub(peek.given_back + peek.lost_numbers),
             given_back: peek.given_back,
             created_at: definition.created_at,
         })

@@ -25,7 +25,11 @@ struct Readiness {
     ready: bool,
     /// Stores that do not answer. Without the database claims go on; without Redis they do not.
     missing: Vec<&'static str>,
+    /// Campaigns that were lost in Redis and wait for a rebuild, at most a hundred; the others are served.
+    lost: Vec<String>,
 }
+
+const LOST_MAX: usize = 100;
 
 /// Alive.
 #[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, body = String)))]
@@ -50,9 +54,10 @@ async fn ready(State(app): State<App>, input: Input) -> Result<Response, Problem
     if draining {
         missing.push("this node is stopping");
     }
+    let lost = app.campaigns.catalog().lost(LOST_MAX).iter().map(ToString::to_string).collect();
     let ready = redis && !draining;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Ok((status, [(header::CACHE_CONTROL, "no-store")], Json(Readiness { ready, missing })).into_response())
+    Ok((status, [(header::CACHE_CONTROL, "no-store")], Json(Readiness { ready, missing, lost })).into_response())
 }
 
 /// Who may read the metrics: everybody, or operators, by `http.metrics_open`.

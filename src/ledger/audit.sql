@@ -7,9 +7,10 @@ WITH history AS (
            count(*) FILTER (WHERE mine AND kind = 'claimed' AND in_outbox) AS claimed_in_outbox,
            count(*) FILTER (WHERE mine AND kind = 'given_back') AS given_back,
            count(*) FILTER (WHERE mine AND kind = 'given_back' AND in_outbox) AS given_back_in_outbox,
-           coalesce(sum(change) FILTER (WHERE mine), 0)::bigint AS change,
+           -- What earlier generations changed is part of the sum: a rebuild says by how much it had to be corrected.
+           coalesce(sum(change) FILTER (WHERE mine OR generation < $2), 0)::bigint AS change,
            -- Claims that were live at fact $3 and are given back since.
-           count(*) FILTER (WHERE NOT mine AND kind = 'given_back' AND number <= $4) AS given_back_since,
+           count(*) FILTER (WHERE generation = $2 AND NOT mine AND kind = 'given_back' AND number <= $4) AS given_back_since,
            count(*) FILTER (WHERE kind = 'claimed') - count(*) FILTER (WHERE kind = 'given_back') AS live_by_history,
            count(*) AS facts_ever,
            coalesce(max(generation), 0) AS generation,

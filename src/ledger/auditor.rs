@@ -231,14 +231,21 @@ fn judge(campaign: &CampaignId, counters: &Counters, outbox: &Outbox, rows: &Row
     let given_back_in_outbox = waiting(outbox.given_back, rows.given_back_in_outbox);
     // What is neither in the outbox nor a row.
     let elsewhere = i128::from(counters.fact_no) - i128::from(rows.facts) - in_outbox;
-    let claimed_elsewhere = i128::from(counters.next) - i128::from(rows.claimed) - claimed_in_outbox;
-    let given_back_elsewhere = i128::from(counters.given_back) - i128::from(rows.given_back) - given_back_in_outbox;
+    let claimed_elsewhere =
+        i128::from(counters.next) - i128::from(counters.base_next) - i128::from(rows.claimed) - claimed_in_outbox;
+    let given_back_elsewhere = i128::from(counters.given_back)
+        - i128::from(counters.base_given_back)
+        - i128::from(rows.given_back)
+        - given_back_in_outbox;
     let on_the_way = |elsewhere: i128| if passed { 0 } else { elsewhere };
 
     let live_expected = i128::from(counters.live())
         - (claimed_in_outbox - given_back_in_outbox)
         - (on_the_way(claimed_elsewhere) - on_the_way(given_back_elsewhere));
-    let numbers_expected = i128::from(counters.next) - claimed_in_outbox - on_the_way(claimed_elsewhere);
+    let numbers_expected = i128::from(counters.next)
+        - i128::from(counters.lost_numbers)
+        - claimed_in_outbox
+        - on_the_way(claimed_elsewhere);
     let mut audit = Audit {
         campaign_id: campaign.as_str().to_owned(),
         generation: counters.generation,

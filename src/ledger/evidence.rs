@@ -24,6 +24,11 @@ pub(super) struct Counters {
     pub(super) left: u64,
     pub(super) next: u64,
     pub(super) given_back: u64,
+    /// `next` and `given_back` when this generation began.
+    pub(super) base_next: u64,
+    pub(super) base_given_back: u64,
+    /// Numbers that a rebuild found no claim of.
+    pub(super) lost_numbers: u64,
     pub(super) lost: bool,
 }
 
@@ -31,7 +36,18 @@ impl Counters {
     /// `None` if there is nothing of the campaign.
     pub(super) async fn read(redis: &Redis, campaign: &CampaignId) -> Result<Option<Self>, RedisError> {
         let key = redis.keys().of(campaign).campaign();
-        let names = ["generation", "fact_no", "stock", "left", "next", "given_back", "lost"];
+        let names = [
+            "generation",
+            "fact_no",
+            "stock",
+            "left",
+            "next",
+            "given_back",
+            "lost",
+            "base_next",
+            "base_given_back",
+            "lost_numbers",
+        ];
         let found = redis.fields(campaign, &key, names.map(str::to_owned).to_vec()).await?;
         if found.iter().all(Option::is_none) {
             return Ok(None);
@@ -46,16 +62,19 @@ impl Counters {
                 next: number(4)?,
                 given_back: number(5)?,
                 lost: found[6].is_some(),
+                // A first generation begins with nothing.
+                base_next: number(7).unwrap_or(0),
+                base_given_back: number(8).unwrap_or(0),
+                lost_numbers: number(9).unwrap_or(0),
             })
         };
         // A script that missed the campaign leaves nothing but the mark.
         Ok(Some(counters().unwrap_or(Self { lost: true, ..Self::default() })))
     }
 
-    /// Claims that were not given back. (Generation 1 counts numbers from 1 and loses none of its counters; what a
-    /// rebuilt campaign begins with has to come in here.)
+    /// Claims that were not given back.
     pub(super) fn live(&self) -> u64 {
-        self.next.saturating_sub(self.given_back)
+        self.next.saturating_sub(self.given_back + self.lost_numbers)
     }
 }
 
@@ -242,7 +261,7 @@ async fn count_live(redis: &Redis, campaign: &CampaignId, highest: u64) -> Resul
     loop {
         let (next, page) = redis.scan_page(campaign, &key, &cursor, CLAIMS_PAGE).await?;
         for pair in page.chunks_exact(2) {
-            let state = pair[1].rsplit('\u{1f}').nth(1).unwrap_or_default();
+            let state = pair[1].split('\u{1f}').nth(3).unwrap_or_default();
             let place = pair[0].parse::<usize>().ok().and_then(|number| is_live.get_mut(number));
             match place {
                 Some(place) => *place = state != "g",

@@ -3,6 +3,7 @@
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use fred::types::Message;
+use fred::types::config::Server;
 
 /// What there is to hear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,22 @@ impl Messages {
                 Err(RecvError::Lagged(_)) => return None,
                 Err(RecvError::Closed) => std::future::pending().await,
             }
+        }
+    }
+}
+
+/// Tells of connections that were made again.
+pub struct Reconnects(Receiver<Server>);
+
+impl Reconnects {
+    pub(super) fn new(made_again: Receiver<Server>) -> Self {
+        Self(made_again)
+    }
+
+    /// The next one. Pends for ever once the connection was closed for good. Safe to drop while it waits.
+    pub async fn next(&mut self) {
+        if let Err(RecvError::Closed) = self.0.recv().await {
+            std::future::pending::<()>().await;
         }
     }
 }

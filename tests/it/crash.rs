@@ -21,8 +21,11 @@ use crate::support::stores;
 struct Rush {
     answered: Arc<AtomicUsize>,
     over: CancellationToken,
-    streams: Vec<JoinHandle<Vec<(String, Option<Answer>)>>>,
+    streams: Vec<JoinHandle<Heard>>,
 }
+
+/// Users who asked, and what they heard, if anything.
+type Heard = Vec<(String, Option<Answer>)>;
 
 impl Rush {
     fn start(clients: &[Client], campaign: &str, streams_each: usize) -> Self {
@@ -57,7 +60,7 @@ impl Rush {
     }
 
     /// Every user who asked, and what they heard, if anything.
-    async fn end(self) -> Vec<(String, Option<Answer>)> {
+    async fn end(self) -> Heard {
         self.over.cancel();
         join_all(self.streams).await.into_iter().flat_map(Result::unwrap).collect()
     }

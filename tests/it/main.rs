@@ -2,14 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test did not expect fails it")]
 
+mod auth;
 mod burst;
 mod campaigns;
 mod claims;
+mod cluster;
 mod contract;
 mod crash;
+mod durability;
 mod ledger;
 mod limits;
 mod order;
+mod rebuild;
 mod rush;
 mod scripts_model;
 mod support;

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fred::prelude::{ClientLike, KeysInterface};
+use bytes::Bytes;
+use fred::clients::Client;
+use fred::prelude::{ClientLike, HashesInterface, KeysInterface};
 use onrush::config::Config;
 use onrush::database::{self, Database};
 use onrush::facts::{Fact, FactClaim, Kind, SCHEMA_VERSION};
 use onrush::ids::{AttemptId, CampaignId};
 use onrush::kafka::{Producer, ensure_topic};
 use onrush::ledger::{Auditor, Relay, Writer};
-use onrush::redis::{Keys, Redis, Reply, Script, Value};
+use onrush::redis::{CampaignKeys, Keys, Redis, Reply, Script, Value};
 use onrush::script;
 use sqlx::Row;
 
@@ -79,7 +81,7 @@ impl Stores {
     /// Claims for these users, one script call.
     pub(crate) async fn issue(&self, campaign: &CampaignId, users: &[String]) {
         let keys = self.redis.keys().of(campaign);
-        let mut args = values(&["", "0", "0"]);
+        let mut args = values(&["", "0", "0", ""]);
         for user in users {
             args.extend(values(&[AttemptId::random().as_str(), user]));
         }
@@ -157,15 +159,65 @@ pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool)
     }
 }
 
-/// Takes a campaign's keys away, as a Redis that was emptied would.
-pub(crate) async fn delete_campaign(config: &Config, campaign: &str) {
-    let client =
-        fred::clients::Client::new(fred::types::config::Config::from_url(&config.redis.url).unwrap(), None, None, None);
+/// A client of Redis past our own door, to do to it what should not happen.
+async fn saboteur(config: &Config) -> Client {
+    let client = Client::new(fred::types::config::Config::from_url(&config.redis.url).unwrap(), None, None, None);
     client.init().await.unwrap();
-    let keys = Keys::new(&config.redis.key_prefix).of(&campaign.parse().unwrap());
-    let keys = vec![keys.campaign(), keys.holders(), keys.claims(), keys.outbox()];
+    client
+}
+
+fn keys_of(config: &Config, campaign: &str) -> CampaignKeys {
+    Keys::new(&config.redis.key_prefix).of(&campaign.parse().unwrap())
+}
+
+async fn delete(config: &Config, keys: Vec<String>) {
+    let client = saboteur(config).await;
     let deleted: u32 = client.del(keys).await.unwrap();
     assert!(deleted > 0, "there was nothing to take away");
+    client.quit().await.unwrap();
+}
+
+/// Takes a campaign's keys away, as a Redis that was emptied would.
+pub(crate) async fn delete_campaign(config: &Config, campaign: &str) {
+    let keys = keys_of(config, campaign);
+    let all = [keys.campaign(), keys.holders(), keys.claims(), keys.outbox(), keys.relay(), keys.fence()];
+    delete(config, all.to_vec()).await;
+}
+
+/// Takes away who has what and what was to be told of it.
+pub(crate) async fn delete_outbox_and_claims(config: &Config, campaign: &str) {
+    let keys = keys_of(config, campaign);
+    delete(config, vec![keys.holders(), keys.claims(), keys.outbox()]).await;
+}
+
+/// Marks a campaign as a script that found less than was known would.
+pub(crate) async fn set_lost(config: &Config, campaign: &str) {
+    let client = saboteur(config).await;
+    let _: u32 = client.hset(keys_of(config, campaign).campaign(), ("lost", "1")).await.unwrap();
+    client.quit().await.unwrap();
+}
+
+/// A campaign's keys as they are now: name and Redis' own serialisation, `None` where there is no such key.
+pub(crate) async fn dump_campaign(config: &Config, campaign: &str) -> Vec<(String, Option<Bytes>)> {
+    let (client, keys) = (saboteur(config).await, keys_of(config, campaign));
+    let mut dumped = Vec::new();
+    for key in [keys.campaign(), keys.holders(), keys.claims(), keys.outbox()] {
+        let value: Option<Bytes> = client.dump(&key).await.unwrap();
+        dumped.push((key, value));
+    }
+    client.quit().await.unwrap();
+    dumped
+}
+
+/// Sets a campaign back to what it was, as a Redis that came back with an older log would.
+pub(crate) async fn restore_campaign(config: &Config, dumped: &[(String, Option<Bytes>)]) {
+    let client = saboteur(config).await;
+    for (key, value) in dumped {
+        let _: u32 = client.del(key).await.unwrap();
+        if let Some(value) = value {
+            let () = client.restore(key, 0, value.clone().into(), true, false, None, None).await.unwrap();
+        }
+    }
     client.quit().await.unwrap();
 }
 
