@@ -10,6 +10,7 @@ fn event(user: &str, asked: Asked, sent: u64, answer: Option<Answer>) -> Event {
     Event { user: user.into(), asked, node: 0, sent, heard, answer }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "an event may be without an answer")]
 fn answer(status: u16, body: serde_json::Value) -> Option<Answer> {
     Some(Answer { status, replayed: false, body })
 }
@@ -78,8 +79,7 @@ fn a_number_is_given_once_and_a_key_has_one_number() {
     contradicts(|e| e.events.push(claim("ann", Some("k"), 30, yes("ann", 3))), "for the same key k");
     contradicts(|e| e.events.push(claim("ann", Some("k"), 30, yes("ann", 1))), "were no replay");
     is_fine(|e| {
-        let mut again = yes("ann", 1);
-        again.iter_mut().for_each(|answer| answer.replayed = true);
+        let again = yes("ann", 1).map(|answer| Answer { replayed: true, ..answer });
         e.events.push(claim("ann", Some("k"), 30, again));
     });
     contradicts(|e| (e.rows[0].user, e.rows[0].attempt) = ("bob".into(), "of-2".into()), "has two numbers");

@@ -3,8 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "what a test did not expect fails it")]
 
 mod alone;
-// Needs `onrush rebuild`: `cargo test -p faults --features rebuild`.
-#[cfg(feature = "rebuild")]
 mod lost;
 mod short;
 mod support;
