@@ -1,11 +1,14 @@
 # Thin names for what is below. `make run` and `make test` are all the set-up there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check burst audit down prerequisites services
+.PHONY: help run test check burst audit faults down prerequisites services
 
 USERS ?= 10000
 STOCK ?= 100
 CAMPAIGN ?=
+SEED ?= 1
+RUNS ?= 1
+JOBS ?= 2
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/' | expand -t 14
@@ -28,6 +31,10 @@ burst: ## another rush against what `make run` started: make burst USERS=20000 S
 
 audit: ## compare Redis, Kafka and the database: make audit CAMPAIGN=WELCOME_001, or all
 	target/release/onrush audit $(CAMPAIGN) --wait 30s
+
+faults: prerequisites services ## hurt it in mid-rush and judge its promises: make faults SEED=1 RUNS=50
+	cargo build --workspace
+	cargo run --quiet -p faults -- --seed $(SEED) --runs $(RUNS) --jobs $(JOBS)
 
 down: ## stop the services
 	dev/services down

@@ -9,7 +9,7 @@
 --
 -- Reply: {'lost'} | {'not_found'} | {'outbox_full'} | {'already_redeemed' | 'given_back' | 'ok', now, generation,
 --   epoch, fact_no, left, outbox_facts before, the claim's record}
--- Safe to repeat: no unit is used twice; a repeat hears already_redeemed.
+-- Safe to repeat: no. No coupon is used twice, but a repeat hears already_redeemed: it is never sent again by itself.
 local campaign, holders, claims, outbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local number, generation = ARGV[4], ARGV[5]
 

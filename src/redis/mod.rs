@@ -20,7 +20,7 @@ use fred::prelude::{
     Builder, ClientLike, ClusterInterface, Config, ConnectionConfig, EventInterface, HashesInterface, Key,
     LuaInterface, PerformanceConfig, PubsubInterface, ReconnectPolicy, ServerConfig, SortedSetsInterface,
 };
-use fred::types::config::{ClusterDiscoveryPolicy, UnresponsiveConfig};
+use fred::types::config::{ClusterDiscoveryPolicy, Options, UnresponsiveConfig};
 use fred::types::{ClusterHash, CustomCommand, MultipleKeys};
 use thiserror::Error;
 
@@ -158,6 +158,9 @@ impl Redis {
         args: Vec<Value>,
     ) -> Result<Value, RedisError> {
         let slot = keys.first().map(|key| fred::util::redis_keyslot(key.as_bytes()));
+        if !script.is_repeatable() {
+            return call_once(client, script, &keys, args, slot).await;
+        }
         let keys: MultipleKeys = keys.into_iter().map(Key::from).collect::<Vec<_>>().into();
         let args = Value::Array(args);
         for _ in 0..LOADS_MAX {
@@ -267,6 +270,31 @@ impl Redis {
 
 /// How often a script is loaded for one call: a slot may move to another server in between.
 const LOADS_MAX: usize = 3;
+
+/// Runs a script that must not run twice for one call: where its reply is lost with the connection, the outcome is
+/// unknown, and whoever asked is told so. (The library would send it again, and what the first run did would refuse the
+/// second: a coupon that this very call has redeemed.)
+async fn call_once<const KEYS: usize>(
+    client: &Client,
+    script: &Script<KEYS>,
+    keys: &[String; KEYS],
+    args: Vec<Value>,
+    slot: Option<u16>,
+) -> Result<Value, RedisError> {
+    let client_once = client.with_options(&Options { max_attempts: Some(1), ..Options::default() });
+    let command = CustomCommand::new_static("EVALSHA", slot.map_or(ClusterHash::Random, ClusterHash::Custom), false);
+    let mut words: Vec<Value> = vec![script.sha().into(), KEYS.to_string().into()];
+    words.extend(keys.iter().map(|key| Value::from(key.as_str())));
+    words.extend(args);
+    for _ in 0..LOADS_MAX {
+        match client_once.custom(command.clone(), words.clone()).await {
+            // It has not run.
+            Err(error) if error.details().starts_with("NOSCRIPT") => load(client, script.source(), slot).await?,
+            outcome => return Ok(outcome?),
+        }
+    }
+    Ok(client_once.custom(command, words).await?)
+}
 
 /// Loads a script where its keys are.
 async fn load(client: &Client, source: &'static str, slot: Option<u16>) -> Result<(), RedisError> {

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 pub struct Script<const KEYS: usize> {
     name: &'static str,
     source: &'static str,
+    is_repeatable: bool,
     sha: OnceLock<String>,
 }
 
@@ -13,8 +14,9 @@ impl<const KEYS: usize> Script<KEYS> {
     /// In a `static`, a wrong number of keys does not compile.
     #[must_use]
     pub const fn new(name: &'static str, source: &'static str) -> Self {
-        assert!(keys_in_header(source) == KEYS, "the header lists another number of KEYS");
-        Self { name, source, sha: OnceLock::new() }
+        assert!(count(source, "\n-- KEYS[") == KEYS, "the header lists another number of KEYS");
+        let is_repeatable = count(source, "\n-- Safe to repeat: yes") == 1;
+        Self { name, source, is_repeatable, sha: OnceLock::new() }
     }
 
     /// `room/verb`.
@@ -29,14 +31,19 @@ impl<const KEYS: usize> Script<KEYS> {
         self.source
     }
 
+    /// Whether its header says that it may run twice for one call: then it is sent again when its reply was lost.
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.is_repeatable
+    }
+
     pub(super) fn sha(&self) -> &str {
         self.sha.get_or_init(|| fred::util::sha1_hash(self.source))
     }
 }
 
-/// Counts the header lines `-- KEYS[n]`.
-const fn keys_in_header(source: &str) -> usize {
-    let (text, mark) = (source.as_bytes(), b"\n-- KEYS[");
+/// How often the mark is in the text.
+const fn count(text: &str, mark: &str) -> usize {
+    let (text, mark) = (text.as_bytes(), mark.as_bytes());
     let (mut at, mut found) = (0, 0);
     while at + mark.len() <= text.len() {
         let mut same = 0;

@@ -1,0 +1,311 @@
+//! One installation of Onrush for one run: a Redis of its own, a schema and a topic, nodes as processes, and a proxy
+//! between each node and each store.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use sha2::{Digest, Sha256};
+
+use crate::client::{Client, OPERATOR, SECRET};
+use crate::kafka::Slot;
+use crate::postgres::Postgres;
+use crate::processes::{Process, Program, free_port};
+use crate::proxy::{Protocol, Proxy};
+use crate::redis::{Fsync, Redis};
+use crate::stores::{Stores, Use};
+
+/// How long a node may take to get ready, its stores' recovery included.
+const READY_MAX: Duration = Duration::from_mins(1);
+
+/// What a node does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Answers.
+    Serve,
+    /// Relays and writes.
+    Work,
+    /// Both.
+    All,
+}
+
+impl Role {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Serve => "serve",
+            Self::Work => "work",
+            Self::All => "all",
+        }
+    }
+
+    /// Whether users may ask it.
+    #[must_use]
+    pub fn serves(self) -> bool {
+        self != Self::Work
+    }
+}
+
+/// A store, from a node's side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// The one that decides.
+    Redis,
+    /// The one that carries.
+    Kafka,
+    /// The one that remembers.
+    Postgres,
+}
+
+/// A setting other than the rig's: `RELAY__LEASE_MS` and its value.
+pub type Setting = (&'static str, &'static str);
+
+/// One installation.
+pub struct Installation {
+    /// What it shares with others.
+    pub stores: Arc<Stores>,
+    /// Its Redis.
+    pub redis: Redis,
+    /// Where its logs are.
+    pub folder: PathBuf,
+    /// The schema of its tables, which also names its topic and its group.
+    pub name: String,
+    settings: Vec<Setting>,
+    _use: Use,
+}
+
+/// A node as a process, with proxies that stay when it dies.
+pub struct Node {
+    /// What it does.
+    pub role: Role,
+    /// Where it answers.
+    pub url: String,
+    redis: Proxy,
+    kafka: Slot,
+    postgres: Proxy,
+    name: String,
+    port: u16,
+    process: tokio::sync::Mutex<Option<Process>>,
+}
+
+impl Installation {
+    /// A new one. `alone`: it is going to kill what others use.
+    pub async fn start(
+        stores: &Arc<Stores>,
+        name: &str,
+        fsync: Fsync,
+        alone: bool,
+        settings: &[Setting],
+    ) -> anyhow::Result<Self> {
+        let held = stores.take(alone).await?;
+        let folder = stores.folder.join(name);
+        std::fs::create_dir_all(&folder)?;
+        let redis = Redis::start(&folder.join("redis"), fsync).await?;
+        let installation = Self {
+            stores: Arc::clone(stores),
+            redis,
+            folder,
+            name: name.to_owned(),
+            settings: settings.to_vec(),
+            _use: held,
+        };
+        let migrate = installation.onrush("migrate", &[], None);
+        migrate.succeed(&installation.folder.join("onrush.log"), READY_MAX).await?;
+        Ok(installation)
+    }
+
+    /// Starts a node and waits until it is ready.
+    pub async fn node(&self, role: Role, name: &str) -> anyhow::Result<Node> {
+        let port = free_port()?;
+        let node = Node {
+            role,
+            url: format!("http://127.0.0.1:{port}"),
+            redis: Proxy::start(Protocol::Any, self.redis.address()).await?,
+            kafka: self.stores.kafka.slot()?,
+            postgres: Proxy::start(Protocol::Any, self.stores.postgres.address()).await?,
+            name: name.to_owned(),
+            port,
+            process: tokio::sync::Mutex::default(),
+        };
+        self.revive(&node).await?;
+        Ok(node)
+    }
+
+    /// Starts a node's process again and waits until it is ready. One that gives up because a store is away is started
+    /// again, as a supervisor would.
+    pub async fn revive(&self, node: &Node) -> anyhow::Result<()> {
+        let mut held = node.process.lock().await;
+        let client = Client::new(&node.url)?;
+        let deadline = tokio::time::Instant::now() + READY_MAX;
+        let log = self.folder.join(format!("{}.log", node.name));
+        while !client.is_ready().await {
+            ensure!(tokio::time::Instant::now() < deadline, "{} does not get ready; see {}", node.name, log.display());
+            if !held.as_mut().is_some_and(Process::is_alive) {
+                let listen = ("HTTP__LISTEN", format!("127.0.0.1:{}", node.port));
+                *held = Some(self.onrush(node.role.as_str(), &[listen], Some(node)).start(&log)?);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    /// The program itself, with this installation's settings; through a node's proxies, or past them.
+    #[must_use]
+    pub fn onrush(&self, subcommand: &str, more: &[(&str, String)], node: Option<&Node>) -> Program {
+        let redis = node.map_or(self.redis.address(), |node| node.redis.address());
+        let kafka = node.map_or(self.stores.kafka.address(), |node| node.kafka.address());
+        let postgres = node.map_or(self.stores.postgres.address(), |node| node.postgres.address());
+        let operator = Sha256::digest(OPERATOR).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        let own = [
+            ("REDIS__URL", format!("redis://{redis}")),
+            ("POSTGRES__URL", Postgres::url(postgres)),
+            ("POSTGRES__SCHEMA", self.name.clone()),
+            ("KAFKA__BROKERS", kafka.to_string()),
+            ("KAFKA__FACTS_TOPIC", self.topic()),
+            ("KAFKA__LEDGER_GROUP", self.name.clone()),
+            ("AUTH__HS256_SECRET", SECRET.into()),
+            ("AUTH__OPERATOR_TOKEN_SHA256", format!("[\"{operator}\"]")),
+            ("COUPON__KEY_HEX", format!("\"{}\"", "07".repeat(32))),
+        ];
+        // Soon rather than late: a run lasts seconds, and what a node notices after ten of them it never sees.
+        let quick = [
+            ("REDIS__COMMAND_TIMEOUT_MS", "1000"),
+            ("POSTGRES__CONNECTIONS_MAX", "4"),
+            ("POSTGRES__ACQUIRE_TIMEOUT_MS", "1000"),
+            ("KAFKA__PARTITIONS", "4"),
+            ("KAFKA__SESSION_TIMEOUT_MS", "6000"),
+            ("KAFKA__REQUEST_TIMEOUT_MS", "3000"),
+            ("KAFKA__DELIVERY_TIMEOUT_MS", "3000"),
+            ("CAMPAIGN__REREAD_MS", "200"),
+            ("CAMPAIGN__PUT_AGAIN_MS", "300"),
+            ("RELAY__LEASE_MS", "2000"),
+            ("RELAY__SWEEP_MS", "200"),
+            ("RELAY__RETRY_MS", "200"),
+            ("LEDGER__RETRY_MS", "200"),
+            ("LEDGER__BATCH_EVERY_MS", "100"),
+        ];
+        let texts =
+            quick.into_iter().chain(self.settings.iter().copied()).map(|(name, value)| (name, value.to_owned()));
+        let all = own.into_iter().chain(texts).chain(more.iter().cloned());
+        Program::new("onrush", binary())
+            .args([subcommand])
+            .envs(all.map(|(name, value)| (format!("ONRUSH__{name}"), value)))
+            .folder(&self.folder)
+    }
+
+    /// The topic of facts.
+    #[must_use]
+    pub fn topic(&self) -> String {
+        format!("{}.facts", self.name)
+    }
+
+    /// Kills Kafka, and starts it again after a while.
+    pub async fn without_kafka(&self, down: Duration) -> anyhow::Result<()> {
+        self.stores.kafka.kill();
+        tokio::time::sleep(down).await;
+        self.stores.kafka.start_again(&self.stores.checkout).await
+    }
+
+    /// Kills PostgreSQL, and starts it again after a while.
+    pub async fn without_postgres(&self, down: Duration) -> anyhow::Result<()> {
+        self.stores.postgres.kill();
+        tokio::time::sleep(down).await;
+        self.stores.postgres.start_again().await
+    }
+
+    /// Kills Redis, and starts it again after a while, with its log.
+    pub async fn without_redis(&self, down: Duration) -> anyhow::Result<()> {
+        self.redis.kill();
+        tokio::time::sleep(down).await;
+        self.redis.start_again().await
+    }
+
+    /// Runs a command of the program past all proxies. Its exit status.
+    pub async fn command(&self, arguments: &[&str], timeout: Duration) -> anyhow::Result<Option<i32>> {
+        let Some((subcommand, rest)) = arguments.split_first() else { bail!("which command?") };
+        let program = self.onrush(subcommand, &[("TELEMETRY__LOG", "warn".into())], None).args(rest);
+        Ok(program.run(&self.folder.join("onrush.log"), timeout).await?.code())
+    }
+
+    /// Waits until `onrush audit` says `ok`. Otherwise what it said last.
+    pub async fn settle(&self, campaign: &str, patience: Duration) -> anyhow::Result<Result<(), String>> {
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            let status = self.command(&["audit", campaign, "--wait", "5s"], patience).await?;
+            if status == Some(0) {
+                return Ok(Ok(()));
+            }
+            if tokio::time::Instant::now() > deadline {
+                let said = std::fs::read_to_string(self.folder.join("onrush.log")).unwrap_or_default();
+                let last = said.lines().last().unwrap_or_default();
+                return Ok(Err(format!("onrush audit ends with status {status:?}: {last}")));
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    }
+
+    /// Takes its data and logs away.
+    pub fn clean_up(self) -> anyhow::Result<()> {
+        let folder = self.folder.clone();
+        drop(self);
+        Ok(std::fs::remove_dir_all(folder)?)
+    }
+}
+
+impl Node {
+    /// The proxy before one of its stores.
+    #[must_use]
+    pub fn proxy(&self, store: Store) -> &Proxy {
+        match store {
+            Store::Redis => &self.redis,
+            Store::Kafka => &self.kafka,
+            Store::Postgres => &self.postgres,
+        }
+    }
+
+    /// SIGKILL.
+    pub async fn kill(&self) {
+        self.process.lock().await.take();
+    }
+
+    /// SIGTERM, and waits until it has ended.
+    pub async fn terminate(&self) -> anyhow::Result<()> {
+        if let Some(mut process) = self.process.lock().await.take() {
+            let status = process.terminate(READY_MAX).await?;
+            ensure!(status.success(), "{} stopped with {status}", self.name);
+        }
+        Ok(())
+    }
+
+    /// SIGSTOP, and after a while SIGCONT.
+    pub async fn pause(&self, time: Duration) -> anyhow::Result<()> {
+        // Held all the while: nobody else may find it silent and call it dead.
+        let held = self.process.lock().await;
+        if let Some(process) = held.as_ref() {
+            process.pause()?;
+            tokio::time::sleep(time).await;
+            process.resume()?;
+        }
+        Ok(())
+    }
+
+    /// Its figures, as Prometheus would read them: the sum of a counter over its labels.
+    pub async fn figure(&self, name: &str) -> anyhow::Result<f64> {
+        let text = Client::new(&self.url)?.metrics().await?;
+        let lines =
+            text.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+        Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+    }
+}
+
+/// The program, built beside this one, or beside the tests of this one.
+fn binary() -> PathBuf {
+    let this = std::env::current_exe().unwrap_or_default();
+    let candidates = this.ancestors().skip(1).take(2).map(|folder: &Path| folder.join("onrush"));
+    candidates.into_iter().find(|path| path.is_file()).unwrap_or_else(|| PathBuf::from("onrush"))
+}
+
+/// Says what is missing before anything is started.
+pub fn check_binary() -> anyhow::Result<()> {
+    binary().is_file().then_some(()).context("the program onrush is not built; `cargo build --workspace` does that")
+}

@@ -1,0 +1,234 @@
+//! A Kafka of this program's own. It takes seconds to start, so all runs of one program share it; it can be killed all
+//! the same.
+//!
+//! A broker tells its clients where to connect to, so a proxy in front of it needs a listener of its own, whose
+//! advertised address is the proxy's: a slot. Nodes borrow slots.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::processes::{Patience, Process, Program, free_port};
+use crate::proxy::{Protocol, Proxy};
+
+/// Nodes that may be connected at the same time.
+const SLOTS: usize = SLOTS_EACH * INSTALLATIONS_MAX;
+/// Nodes of one installation at the same time: four, and two that come and go.
+const SLOTS_EACH: usize = 6;
+/// Installations that may use the broker at the same time: more would measure the machine.
+pub const INSTALLATIONS_MAX: usize = 3;
+/// How long it may take to answer after a start.
+const START_MAX: Duration = Duration::from_secs(90);
+
+/// One broker.
+pub struct Kafka {
+    home: PathBuf,
+    port: u16,
+    process: Mutex<Option<Process>>,
+    free_slots: Arc<Mutex<Vec<Arc<Proxy>>>>,
+}
+
+/// A node's way to the broker; given back when it is dropped.
+pub struct Slot {
+    proxy: Arc<Proxy>,
+    free_slots: Arc<Mutex<Vec<Arc<Proxy>>>>,
+}
+
+impl std::ops::Deref for Slot {
+    type Target = Proxy;
+
+    fn deref(&self) -> &Proxy {
+        &self.proxy
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.proxy.clear();
+        self.proxy.cut();
+        self.free_slots.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&self.proxy));
+    }
+}
+
+impl Kafka {
+    /// Starts a broker with its data in this folder. `checkout` is where the development services have put Kafka's
+    /// libraries, and `keep` where what has to be computed only once is kept.
+    pub async fn start(checkout: &Path, keep: &Path, home: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(home)?;
+        let (port, controller_port) = (free_port()?, free_port()?);
+        let mut slots = Vec::new();
+        let mut listeners = vec![format!("PLAINTEXT://127.0.0.1:{port}")];
+        let mut advertised = listeners.clone();
+        listeners.push(format!("CONTROLLER://127.0.0.1:{controller_port}"));
+        let mut protocols = vec!["PLAINTEXT:PLAINTEXT".to_owned(), "CONTROLLER:PLAINTEXT".to_owned()];
+        for slot in 0..SLOTS {
+            let listener = free_port()?;
+            let proxy = Proxy::start(Protocol::Kafka, ([127, 0, 0, 1], listener).into()).await?;
+            listeners.push(format!("S{slot}://127.0.0.1:{listener}"));
+            advertised.push(format!("S{slot}://{}", proxy.address()));
+            protocols.push(format!("S{slot}:PLAINTEXT"));
+            slots.push(Arc::new(proxy));
+        }
+        let properties = std::fs::read_to_string(checkout.join("dev/kafka/server.properties"))?
+            .replace("@PORT@", &port.to_string())
+            .replace("@CONTROLLER_PORT@", &controller_port.to_string())
+            .replace("@DATA@", &home.join("data").to_string_lossy());
+        // The last word on a property counts.
+        let ours = format!(
+            "\nlisteners={}\nadvertised.listeners={}\nlistener.security.protocol.map={}\n\
+             # One for each listener.\nnum.network.threads=1\n\
+             # A broker that was killed is let in again as soon as its old self counts as dead.\n\
+             broker.heartbeat.interval.ms=300\nbroker.session.timeout.ms=2000\n",
+            listeners.join(","),
+            advertised.join(","),
+            protocols.join(","),
+        );
+        std::fs::write(home.join("server.properties"), properties + &ours)?;
+        let kafka =
+            Self { home: home.to_owned(), port, process: Mutex::default(), free_slots: Arc::new(Mutex::new(slots)) };
+        kafka.format(checkout, keep).await?;
+        kafka.launch(checkout)?;
+        kafka.until_it_answers().await?;
+        Ok(kafka)
+    }
+
+    /// Where it listens, past all proxies.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    /// A way of one's own to the broker.
+    pub fn slot(&self) -> anyhow::Result<Slot> {
+        let proxy = self.free_slots.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let proxy = proxy.with_context(|| format!("more than {SLOTS} nodes at a time"))?;
+        Ok(Slot { proxy, free_slots: Arc::clone(&self.free_slots) })
+    }
+
+    /// SIGKILL.
+    pub fn kill(&self) {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Starts it with what it left.
+    pub async fn start_again(&self, checkout: &Path) -> anyhow::Result<()> {
+        self.launch(checkout)?;
+        self.until_it_answers().await
+    }
+
+    /// How many records a topic has had so far.
+    pub async fn records(&self, topic: &str) -> anyhow::Result<i64> {
+        let (topic, brokers) = (topic.to_owned(), self.address().to_string());
+        let count = move || {
+            let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
+            let timeout = Duration::from_secs(10);
+            let metadata = consumer.fetch_metadata(Some(&topic), timeout)?;
+            let topic_found = metadata.topics().first().context("no such topic")?;
+            let mut sum = 0;
+            for partition in topic_found.partitions() {
+                sum += consumer.fetch_watermarks(&topic, partition.id(), timeout)?.1;
+            }
+            anyhow::Ok(sum)
+        };
+        tokio::task::spawn_blocking(count).await?
+    }
+
+    fn launch(&self, checkout: &Path) -> anyhow::Result<()> {
+        let properties = self.home.join("server.properties");
+        let program = self.java(checkout)?.args([Path::new("kafka.Kafka"), &properties]);
+        let process = program.start(&self.home.join("console.log"))?;
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(process);
+        Ok(())
+    }
+
+    /// A program in Kafka's class path. It is short-lived and small: what starts soonest is best.
+    fn java(&self, checkout: &Path) -> anyhow::Result<Program> {
+        let libraries = checkout.join(".local/kafka/libs");
+        ensure!(libraries.is_dir(), "{} is not there; `dev/services up` downloads it", libraries.display());
+        let log_settings = checkout.join("dev/kafka/log4j2.properties");
+        let log = self.home.join("kafka.log");
+        Ok(Program::new("kafka", java()?)
+            .args(["-cp".to_owned(), format!("{}/*", libraries.display())])
+            .args([
+                "-Xms128m",
+                "-Xmx512m",
+                "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
+                "-XX:+ExitOnOutOfMemoryError",
+            ])
+            .args([format!("-Dlog4j2.configurationFile={}", log_settings.display())])
+            .args([format!("-Donrush.log={}", log.display())])
+            .folder(&self.home))
+    }
+
+    /// The empty storage is the same each time, and making it takes seconds: it is made once and copied.
+    async fn format(&self, checkout: &Path, keep: &Path) -> anyhow::Result<()> {
+        let (data, kept) = (self.home.join("data"), keep.join("kafka-empty"));
+        if !kept.is_dir() {
+            let args = ["format", "--cluster-id", "b25ydXNoLW9mLWZhdWx0cw", "--config"];
+            let program = self.java(checkout)?.args(["kafka.tools.StorageTool"]).args(args);
+            let program = program.args([self.home.join("server.properties")]);
+            program.succeed(&self.home.join("console.log"), START_MAX).await?;
+            // Under another name first: a folder of the final name is complete. Another program may have been faster.
+            let new = keep.join(format!("kafka-empty.{}", std::process::id()));
+            copy_files(&data, &new)?;
+            if std::fs::rename(&new, &kept).is_err() {
+                std::fs::remove_dir_all(&new)?;
+            }
+            return Ok(());
+        }
+        copy_files(&kept, &data)
+    }
+
+    async fn until_it_answers(&self) -> anyhow::Result<()> {
+        let patience = Patience::new("kafka answers", START_MAX);
+        while !self.brokers().await.is_ok_and(|count| count > 0) {
+            patience.wait().await?;
+        }
+        Ok(())
+    }
+
+    /// Asks for the metadata of no topic (Metadata, version 1): the answer counts the brokers that are ready to serve.
+    async fn brokers(&self) -> anyhow::Result<i32> {
+        const REQUEST: [u8; 18] = [0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 1, 255, 255, 0, 0, 0, 0];
+        let exchange = async {
+            let mut stream = TcpStream::connect(self.address()).await?;
+            stream.write_all(&REQUEST).await?;
+            // The length, the correlation id and the number of brokers, four bytes each.
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).await?;
+            anyhow::Ok(i32::from_be_bytes([answer[8], answer[9], answer[10], answer[11]]))
+        };
+        tokio::time::timeout(Duration::from_secs(2), exchange).await?
+    }
+}
+
+fn copy_files(from: &Path, to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The first Java there is; `dev/services` has seen to it that it is new enough.
+fn java() -> anyhow::Result<PathBuf> {
+    let usual = ["/usr/bin/java", "/usr/local/bin/java", "/bin/java"].map(PathBuf::from);
+    let installed = std::fs::read_dir("/usr/lib/jvm").into_iter().flatten().flatten();
+    let found =
+        usual.into_iter().chain(installed.map(|entry| entry.path().join("bin/java"))).find(|path| path.is_file());
+    match found {
+        Some(java) => Ok(java),
+        None => bail!("there is no Java; `dev/services up` installs one"),
+    }
+}

@@ -1,0 +1,27 @@
+//! Faults: what Onrush needs is killed, stopped, cut and emptied in the middle of a rush, and its promises are judged.
+//!
+//! A run starts a private Redis, and nodes of Onrush as processes, with a proxy between each node and each store; Kafka
+//! and PostgreSQL are private, too, and shared by the runs of one program. A seed decides who asks for what and which
+//! fault strikes when. At the end an oracle compares what the clients were told with the rows in the database: it knows
+//! nothing of the product's insides, and believes none of its figures.
+//!
+//! - [`plan`]: what happens, from a seed.
+//! - [`run`]: it happens.
+//! - [`oracle`]: was every promise kept?
+//! - [`rush`], [`history`], [`client`]: who asks, and what they were told.
+//! - [`installation`], [`stores`], [`redis`], [`kafka`], [`postgres`], [`proxy`], [`processes`]: what is hurt.
+
+pub mod client;
+pub mod draw;
+pub mod history;
+pub mod installation;
+pub mod kafka;
+pub mod oracle;
+pub mod plan;
+pub mod postgres;
+pub mod processes;
+pub mod proxy;
+pub mod redis;
+pub mod run;
+pub mod rush;
+pub mod stores;

@@ -1,0 +1,256 @@
+//! What lies between a node and a store? A TCP proxy that can cut, stall, delay and refuse connections, and lose replies.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// Bytes that are passed on at a time.
+const CHUNK_BYTES: usize = 64 << 10;
+/// What a call of a script looks like on its way to Redis.
+const SCRIPT_CALL: &[u8] = b"EVALSHA";
+/// The number of Kafka's request `OffsetCommit`.
+const OFFSET_COMMIT: [u8; 2] = [0, 8];
+/// No request to Kafka is near this size.
+const REQUEST_BYTES_MAX: u32 = 64 << 20;
+
+/// Whether requests have to be told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// No: bytes.
+    Any,
+    /// Requests to Kafka.
+    Kafka,
+}
+
+/// How bytes travel now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Weather {
+    /// One more each time all open connections are cut.
+    cuts: u64,
+    refuses: bool,
+    stalls: bool,
+    delay: Duration,
+    holds_offset_commits: bool,
+}
+
+/// A proxy in front of one store, for one node.
+pub struct Proxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+struct Shared {
+    protocol: Protocol,
+    upstream: Mutex<SocketAddr>,
+    weather: watch::Sender<Weather>,
+    /// Replies to script calls that are still to be lost.
+    losing: AtomicUsize,
+    lost: AtomicUsize,
+    held: AtomicUsize,
+}
+
+impl Proxy {
+    /// Listens on a free port and passes everything on.
+    pub async fn start(protocol: Protocol, upstream: SocketAddr) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", crate::processes::free_port()?)).await?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            protocol,
+            upstream: Mutex::new(upstream),
+            weather: watch::Sender::new(Weather::default()),
+            losing: AtomicUsize::new(0),
+            lost: AtomicUsize::new(0),
+            held: AtomicUsize::new(0),
+        });
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        Ok(Self { address, shared, accepting })
+    }
+
+    /// Where the node connects to.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// New connections go elsewhere; those that are open are cut.
+    pub fn redirect(&self, upstream: SocketAddr) {
+        *self.shared.upstream.lock().unwrap_or_else(PoisonError::into_inner) = upstream;
+        self.cut();
+    }
+
+    /// Ends all open connections. New ones are welcome.
+    pub fn cut(&self) {
+        self.shared.weather.send_modify(|weather| weather.cuts += 1);
+    }
+
+    /// Ends all open connections, and every new one at once, until [`Self::clear`].
+    pub fn refuse(&self) {
+        self.shared.weather.send_modify(|weather| {
+            weather.cuts += 1;
+            weather.refuses = true;
+        });
+    }
+
+    /// Holds what is sent in both directions, until [`Self::clear`].
+    pub fn stall(&self) {
+        self.shared.weather.send_modify(|weather| weather.stalls = true);
+    }
+
+    /// Passes everything on this much later, until [`Self::clear`].
+    pub fn delay(&self, by: Duration) {
+        self.shared.weather.send_modify(|weather| weather.delay = by);
+    }
+
+    /// The next so many replies to script calls are lost, and each time the connection with it: the script has run, and
+    /// nobody heard so.
+    pub fn lose_replies(&self, count: usize) {
+        self.shared.losing.store(count, Ordering::SeqCst);
+    }
+
+    /// How many replies were lost so far.
+    #[must_use]
+    pub fn lost_replies(&self) -> usize {
+        self.shared.lost.load(Ordering::SeqCst)
+    }
+
+    /// Holds every commit of offsets, and what follows it on its connection, until [`Self::clear`].
+    pub fn hold_offset_commits(&self) {
+        self.shared.weather.send_modify(|weather| weather.holds_offset_commits = true);
+    }
+
+    /// How many commits of offsets were held so far.
+    #[must_use]
+    pub fn held_offset_commits(&self) -> usize {
+        self.shared.held.load(Ordering::SeqCst)
+    }
+
+    /// Fair weather again. What was held goes on its way.
+    pub fn clear(&self) {
+        self.shared.losing.store(0, Ordering::SeqCst);
+        self.shared.weather.send_modify(|weather| *weather = Weather { cuts: weather.cuts, ..Weather::default() });
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        self.cut();
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    loop {
+        // An error is that of one connection which was gone before it was accepted.
+        let Ok((client, _)) = listener.accept().await else { continue };
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            let mut weather = shared.weather.subscribe();
+            let born = *weather.borrow();
+            if born.refuses {
+                return;
+            }
+            let upstream = *shared.upstream.lock().unwrap_or_else(PoisonError::into_inner);
+            let Ok(server) = TcpStream::connect(upstream).await else { return };
+            if client.set_nodelay(true).is_err() || server.set_nodelay(true).is_err() {
+                return;
+            }
+            let called = AtomicBool::new(false);
+            let (from_client, to_client) = client.into_split();
+            let (from_server, to_server) = server.into_split();
+            // Whoever ends first ends both: dropping the halves closes the sockets.
+            tokio::select! {
+                () = requests(&shared, from_client, to_server, &called) => {}
+                () = replies(&shared, from_server, to_client, &called) => {}
+                _ = weather.wait_for(|now| now.cuts != born.cuts) => {}
+            }
+        });
+    }
+}
+
+/// From the node to the store: chunk by chunk, or, where requests have to be told apart, one at a time.
+async fn requests(shared: &Shared, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, called: &AtomicBool) {
+    let mut weather = shared.weather.subscribe();
+    let mut bytes = Vec::new();
+    loop {
+        let read = match shared.protocol {
+            Protocol::Kafka => read_request(&mut from, &mut bytes).await,
+            Protocol::Any => read_chunk(&mut from, &mut bytes).await,
+        };
+        if read.is_err() || travel(&mut weather).await.is_err() {
+            return;
+        }
+        if shared.protocol == Protocol::Kafka && bytes[4..6] == OFFSET_COMMIT && weather.borrow().holds_offset_commits {
+            shared.held.fetch_add(1, Ordering::SeqCst);
+            if weather.wait_for(|now| !now.holds_offset_commits).await.is_err() {
+                return;
+            }
+        }
+        if bytes.windows(SCRIPT_CALL.len()).any(|word| word == SCRIPT_CALL) {
+            called.store(true, Ordering::SeqCst);
+        }
+        if to.write_all(&bytes).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// From the store to the node.
+async fn replies(shared: &Shared, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, called: &AtomicBool) {
+    let mut weather = shared.weather.subscribe();
+    let mut bytes = Vec::new();
+    loop {
+        if read_chunk(&mut from, &mut bytes).await.is_err() {
+            return;
+        }
+        let one_less = |left: usize| left.checked_sub(1);
+        if called.swap(false, Ordering::SeqCst)
+            && shared.losing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok()
+        {
+            shared.lost.fetch_add(1, Ordering::SeqCst);
+            return;
+        }
+        if travel(&mut weather).await.is_err() || to.write_all(&bytes).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What the weather does to whoever travels.
+async fn travel(weather: &mut watch::Receiver<Weather>) -> Result<(), watch::error::RecvError> {
+    let delay = weather.wait_for(|now| !now.stalls).await?.delay;
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+    Ok(())
+}
+
+async fn read_chunk(from: &mut OwnedReadHalf, bytes: &mut Vec<u8>) -> io::Result<()> {
+    bytes.resize(CHUNK_BYTES, 0);
+    match from.read(bytes).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        count => {
+            bytes.truncate(count);
+            Ok(())
+        }
+    }
+}
+
+/// One request to Kafka: four bytes of length, then its number and whatever it says.
+async fn read_request(from: &mut OwnedReadHalf, bytes: &mut Vec<u8>) -> io::Result<()> {
+    bytes.resize(4, 0);
+    from.read_exact(bytes).await?;
+    let length = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    if !(2..=REQUEST_BYTES_MAX).contains(&length) {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    bytes.resize(4 + length as usize, 0);
+    from.read_exact(&mut bytes[4..]).await.map(drop)
+}

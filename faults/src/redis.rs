@@ -1,0 +1,152 @@
+//! A Redis of a run's own, that can be killed, restarted with its log, emptied and set back.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::processes::{Patience, Process, Program, free_port};
+
+/// How long it may take to answer after a start.
+const START_MAX: Duration = Duration::from_secs(20);
+
+/// When the log reaches the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fsync {
+    /// Once a second: a kill may lose what was answered in the last one.
+    EverySecond,
+    /// Before each answer.
+    Always,
+}
+
+/// One server.
+pub struct Redis {
+    folder: PathBuf,
+    port: u16,
+    fsync: Fsync,
+    replica_of: Option<u16>,
+    process: Mutex<Option<Process>>,
+}
+
+impl Redis {
+    /// Starts one with its data in this folder.
+    pub async fn start(folder: &Path, fsync: Fsync) -> anyhow::Result<Self> {
+        Self::start_as(folder, fsync, None).await
+    }
+
+    /// Starts one that follows this one.
+    pub async fn start_replica(&self, folder: &Path) -> anyhow::Result<Self> {
+        Self::start_as(folder, self.fsync, Some(self.port)).await
+    }
+
+    async fn start_as(folder: &Path, fsync: Fsync, replica_of: Option<u16>) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let redis =
+            Self { folder: folder.to_owned(), port: free_port()?, fsync, replica_of, process: Mutex::default() };
+        redis.start_again().await?;
+        Ok(redis)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    /// SIGKILL.
+    pub fn kill(&self) {
+        // Dropping a process kills it.
+        self.process().take();
+    }
+
+    /// Starts it with what it left, and waits until it has read it.
+    pub async fn start_again(&self) -> anyhow::Result<()> {
+        let port = self.port.to_string();
+        let fsync = match self.fsync {
+            Fsync::EverySecond => "everysec",
+            Fsync::Always => "always",
+        };
+        let mut args = vec!["--bind", "127.0.0.1", "--port", &port, "--daemonize", "no", "--save", ""];
+        args.extend(["--appendonly", "yes", "--appendfsync", fsync, "--no-appendfsync-on-rewrite", "no"]);
+        args.extend(["--maxmemory-policy", "noeviction"]);
+        let primary = self.replica_of.map(|port| port.to_string());
+        if let Some(primary) = &primary {
+            args.extend(["--replicaof", "127.0.0.1", primary]);
+        }
+        let program = Program::new("redis-server", "redis-server").args(args).folder(&self.folder);
+        let process = program.start(&self.folder.join("redis.log"))?;
+        *self.process() = Some(process);
+        // A server that still reads its log answers with an error instead.
+        let patience = Patience::new("redis answers", START_MAX);
+        while !self.say(&["PING"]).await.is_ok_and(|reply| reply == "+PONG") {
+            patience.wait().await?;
+        }
+        Ok(())
+    }
+
+    /// Starts with the log that was put aside earlier: Redis goes back in time.
+    pub async fn set_back(&self, older: &Path) -> anyhow::Result<()> {
+        self.kill();
+        let log = self.folder.join("appendonlydir");
+        std::fs::remove_dir_all(&log)?;
+        copy_folder(older, &log)?;
+        self.start_again().await
+    }
+
+    /// Puts a copy of the log aside, as it is now. Its last command may be cut off; Redis forgives that at its start.
+    pub fn put_log_aside(&self) -> anyhow::Result<PathBuf> {
+        let aside = self.folder.join("aside");
+        copy_folder(&self.folder.join("appendonlydir"), &aside)?;
+        Ok(aside)
+    }
+
+    /// One command, and the first line of its reply.
+    pub async fn say(&self, words: &[&str]) -> anyhow::Result<String> {
+        let bulks: Vec<_> = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+        let request = format!("*{}\r\n{}", words.len(), bulks.concat());
+        let exchange = async {
+            let mut stream = TcpStream::connect(self.address()).await?;
+            stream.write_all(request.as_bytes()).await?;
+            let mut reply = vec![0; 4096];
+            let read = stream.read(&mut reply).await?;
+            anyhow::Ok(String::from_utf8_lossy(&reply[..read]).lines().next().unwrap_or_default().to_owned())
+        };
+        let reply = tokio::time::timeout(Duration::from_secs(5), exchange).await.context("redis is silent")??;
+        if reply.starts_with('-') {
+            bail!("redis answers {words:?} with {reply}");
+        }
+        Ok(reply)
+    }
+
+    /// Every script is forgotten.
+    pub async fn forget_scripts(&self) -> anyhow::Result<()> {
+        self.say(&["SCRIPT", "FLUSH"]).await.map(drop)
+    }
+
+    /// Every key is gone.
+    pub async fn empty(&self) -> anyhow::Result<()> {
+        self.say(&["FLUSHALL"]).await.map(drop)
+    }
+
+    /// A replica becomes a primary.
+    pub async fn promote(&self) -> anyhow::Result<()> {
+        self.say(&["REPLICAOF", "NO", "ONE"]).await.map(drop)
+    }
+
+    fn process(&self) -> std::sync::MutexGuard<'_, Option<Process>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+    }
+    Ok(())
+}

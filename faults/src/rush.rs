@@ -1,0 +1,148 @@
+//! What do users do? They press, wait, press again, give back, and use what they got; an operator raises the stock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::bail;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::client::{Answer, Client, OPERATOR, Request, token};
+use crate::history::{Asked, Event, History};
+use crate::plan::{Plan, Then, User, Wish};
+
+/// How soon one asks again.
+const AGAIN: Duration = Duration::from_millis(80);
+/// Whoever must know asks for so long.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+/// A campaign, and those who ask for it.
+#[derive(Clone)]
+pub struct Rush {
+    /// Its id.
+    pub campaign: String,
+    /// What they saw.
+    pub history: Arc<History>,
+    /// The nodes that answer.
+    pub clients: Vec<Client>,
+}
+
+impl Rush {
+    /// Makes the campaign.
+    pub async fn open(campaign: &str, stock: u64, limit: usize, urls: &[String]) -> anyhow::Result<Self> {
+        let clients = urls.iter().map(|url| Client::new(url)).collect::<anyhow::Result<Vec<_>>>()?;
+        let rush = Self { campaign: campaign.to_owned(), history: Arc::default(), clients };
+        let body = json!({"id": campaign, "name": "A rush", "stock": stock, "per_user_limit": limit});
+        let answer = rush.clients[0].create(&body).await;
+        if !answer.as_ref().is_some_and(|answer| matches!(answer.status, 200 | 201)) {
+            bail!("the campaign cannot be made: {answer:?}");
+        }
+        Ok(rush)
+    }
+
+    /// Everybody of the plan, until the last one has what they want or has given up.
+    pub async fn play(&self, plan: &Plan) -> anyhow::Result<()> {
+        let mut tasks = JoinSet::new();
+        for (index, user) in plan.users.iter().enumerate() {
+            let (rush, token) = (self.clone(), token(&user.name)?);
+            let User { name, arrives, wishes } = user;
+            let (name, arrives, wishes) = (name.clone(), *arrives, wishes.clone());
+            tasks.spawn(async move {
+                tokio::time::sleep(arrives).await;
+                for (place, wish) in wishes.iter().enumerate() {
+                    rush.wish(&name, &token, wish, place, index + place).await;
+                }
+            });
+        }
+        let (rush, raises) = (self.clone(), plan.raises.clone());
+        tasks.spawn(async move {
+            for (at, stock) in raises {
+                tokio::time::sleep(at.saturating_sub(rush.history.now())).await;
+                rush.raise(stock).await;
+            }
+        });
+        while let Some(ended) = tasks.join_next().await {
+            ended?;
+        }
+        Ok(())
+    }
+
+    /// An operator sets the stock, and repeats it until it is answered.
+    pub async fn raise(&self, stock: u64) -> bool {
+        let request = Request { user: "the operator".into(), token: OPERATOR.into(), asked: Asked::Raise { stock } };
+        self.until_known(0, &request).await.is_some_and(|answer| answer.status == 200)
+    }
+
+    /// A user who is in no plan: claims with this key until the outcome is known.
+    pub async fn claim(&self, user: &str, key: &str) -> anyhow::Result<Option<Answer>> {
+        let asked = Asked::Claim { key: Some(key.to_owned()) };
+        let request = Request { user: user.to_owned(), token: token(user)?, asked };
+        Ok(self.until_known(user.len(), &request).await)
+    }
+
+    async fn wish(&self, user: &str, token: &str, wish: &Wish, place: usize, node: usize) {
+        let request = |asked| Request { user: user.to_owned(), token: token.to_owned(), asked };
+        let mut answer = None;
+        for again in 0..=wish.again_max {
+            if again > 0 {
+                tokio::time::sleep(AGAIN * again).await;
+            }
+            let key = wish.with_key.then(|| format!("{user}-{place}-{again}"));
+            answer = self.press(&request(Asked::Claim { key }), wish, node).await;
+            if answer.as_ref().is_some_and(|answer| answer.status == 201 || answer.code() == "limit_reached") {
+                break;
+            }
+        }
+        tokio::time::sleep(wish.pause).await;
+        let Some(answer) = answer.filter(|answer| answer.status == 201) else { return };
+        let claim = answer.text("claim_id").to_owned();
+        match wish.then {
+            Then::Keep => {}
+            Then::GiveBack => drop(self.until_known(node, &request(Asked::GiveBack { claim })).await),
+            Then::Redeem => {
+                let asked = Asked::Redeem { claim, coupon: answer.text("coupon_code").to_owned() };
+                self.until_known(node, &Request { token: OPERATOR.into(), ..request(asked) }).await;
+            }
+        }
+    }
+
+    /// With a key until the outcome is known, without one once; doubled, at two nodes at the same time first.
+    async fn press(&self, request: &Request, wish: &Wish, node: usize) -> Option<Answer> {
+        if wish.doubled {
+            let (one, other) = tokio::join!(self.ask(node, request), self.ask(node + 1, request));
+            let got = |answer: &Option<Answer>| answer.as_ref().is_some_and(|answer| answer.status == 201);
+            if got(&one) {
+                return one;
+            }
+            if got(&other) || !wish.with_key {
+                return other;
+            }
+        }
+        if wish.with_key { self.until_known(node, request).await } else { self.ask(node, request).await }
+    }
+
+    /// Again and again, at the nodes in turn.
+    async fn until_known(&self, first_node: usize, request: &Request) -> Option<Answer> {
+        let deadline = self.history.now() + PATIENCE;
+        let mut node = first_node;
+        loop {
+            let answer = self.ask(node, request).await;
+            if answer.as_ref().is_some_and(|answer| answer.status != 503) || self.history.now() > deadline {
+                return answer;
+            }
+            tokio::time::sleep(AGAIN).await;
+            node += 1;
+        }
+    }
+
+    /// Once, and takes it down.
+    pub async fn ask(&self, node: usize, request: &Request) -> Option<Answer> {
+        let node = node % self.clients.len();
+        let sent = self.history.now();
+        let answer = self.clients[node].ask(&self.campaign, request).await;
+        let (user, asked) = (request.user.clone(), request.asked.clone());
+        let heard = self.history.now();
+        self.history.add(Event { user, asked, node, sent, heard, answer: answer.clone() });
+        answer
+    }
+}
