@@ -20,9 +20,11 @@
 --   last_now            the time of the last decision, in ms: time never runs back
 --   definition          the campaign as JSON, for the nodes; no script reads it
 --
--- A claim's record    onrush:{id}:claims    number -> user US claimed_at US attempt US state US generation
+-- A claim's record    onrush:{id}:claims    number -> user US claimed_at US attempt US state US generation [US kept]
 -- A user's record     onrush:{id}:holders   user -> number:attempt:state,number:attempt:state,...
 -- A claim's state is one letter: l live, g given back, r redeemed.
+-- `kept` is the most that may be said of the claim's durability: f fsynced, r replicated; absent: memory. A claim begins
+-- with what its campaign asks for, and is weakened when its first answer could say only less. It is never strengthened.
 --
 -- An outbox entry     onrush:{id}:outbox    v 1, g generation, at ms, n facts in it, f facts joined by RS
 -- A fact              fact_no US kind US change of stock US number US the claim's generation US user US attempt
@@ -80,17 +82,20 @@ local function head(code, c)
 end
 
 local function split_claim(record)
-  local user, at, attempt, state, generation =
-    string.match(record, '^(.-)' .. US .. '(%d+)' .. US .. '(.-)' .. US .. '(%a)' .. US .. '(%d+)$')
-  return { user = user, at = at, attempt = attempt, state = state, generation = generation }
+  local user, at, attempt, state, generation, kept =
+    string.match(record, '^(.-)' .. US .. '(%d+)' .. US .. '(.-)' .. US .. '(%a)' .. US .. '(%d+)' .. US .. '?(%a?)$')
+  return { user = user, at = at, attempt = attempt, state = state, generation = generation, kept = kept }
+end
+
+local function join_claim(claim, state)
+  return claim.user .. US .. claim.at .. US .. claim.attempt .. US .. state .. US .. claim.generation
+    .. (claim.kept == '' and '' or US .. claim.kept)
 end
 
 -- Writes a claim's new state into both of its records.
 local function set_state(holders, claims, number, claim, state)
-  redis.call('HSET', claims, number,
-    claim.user .. US .. claim.at .. US .. claim.attempt .. US .. state .. US .. claim.generation)
+  redis.call('HSET', claims, number, join_claim(claim, state))
   local record = redis.call('HGET', holders, claim.user)
   local _, last = string.find(record, ':' .. claim.attempt .. ':', 1, true)
   redis.call('HSET', holders, claim.user, string.sub(record, 1, last) .. state .. string.sub(record, last + 2))
 end
-

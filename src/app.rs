@@ -83,7 +83,7 @@ impl Node {
         let follower = Follower::start(Arc::clone(&campaigns)).await;
         let publisher = Publisher::new(Arc::clone(&campaigns));
         let (stop, stop_too) = (stops.followers.clone(), stops.followers.clone());
-        let followers = vec![
+        let mut followers = vec![
             tokio::spawn(async move {
                 if let Err(error) = follower.run(stop).await {
                     tracing::error!(%error, "this node hears of changes no more");
@@ -91,6 +91,9 @@ impl Node {
             }),
             tokio::spawn(publisher.run(stop_too)),
         ];
+
+        let jwks = Arc::new(http::Jwks::start(&config.auth).await?);
+        followers.push(tokio::spawn(Arc::clone(&jwks).run(stops.followers.clone())));
 
         let producer = Arc::new(kafka::Producer::new(&config.kafka).context("preparing the Kafka producer")?);
         let auditor = Arc::new(Auditor::new(Arc::clone(&redis), database.clone(), &config)?);
@@ -103,6 +106,7 @@ impl Node {
         let rooms = http::Rooms {
             config: config.http.clone(),
             auth: config.auth.clone(),
+            jwks,
             claims: Arc::new(Claims::new(Arc::clone(&redis), config.claim.clone())),
             campaigns,
             coupons: coupons(&config)?,
@@ -192,12 +196,16 @@ async fn ended(name: &'static str, task: JoinHandle<()>) {
     }
 }
 
-/// Coupon codes with the configured key.
+/// Coupon codes: written with the current key, read with any.
 fn coupons(config: &Config) -> anyhow::Result<Coupons> {
-    let hex = &config.coupon.key_hex;
-    let mut key = [0; 32];
-    for (byte, start) in key.iter_mut().zip((0..hex.len()).step_by(2)) {
-        *byte = u8::from_str_radix(&hex[start..start + 2], 16).context("coupon.key_hex")?;
-    }
-    Ok(Coupons::new(config.coupon.key_id, &key))
+    let key = |hex: &str| {
+        let mut key = [0; 32];
+        for (byte, start) in key.iter_mut().zip((0..hex.len()).step_by(2)) {
+            *byte = u8::from_str_radix(&hex[start..start + 2], 16).context("a coupon key")?;
+        }
+        anyhow::Ok(key)
+    };
+    let coupon = &config.coupon;
+    let current = Coupons::new(coupon.key_id, &key(&coupon.key_hex)?);
+    coupon.old_keys.iter().try_fold(current, |keys, old| Ok(keys.and_reads(old.key_id, &key(&old.key_hex)?)))
 }

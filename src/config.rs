@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
+use ipnet::IpNet;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -56,11 +57,19 @@ section!(
 );
 section!(
     /// Who may call.
-    Auth { hs256_secret: String, leeway_s: u64, operator_token_sha256: Vec<String> }
+    Auth {
+        mode: AuthMode, hs256_secret: String, hs256_secrets_old: Vec<String>, leeway_s: u64, jwks_file: String,
+        jwks_url: String, jwks_refresh_ms: u64, jwks_unknown_kid_ms: u64, jwks_timeout_ms: u64,
+        trusted_proxies: Vec<IpNet>, operator_token_sha256: Vec<String>,
+    }
 );
 section!(
     /// How coupon codes are signed.
-    Coupon { key_id: u8, key_hex: String }
+    Coupon { key_id: u8, key_hex: String, old_keys: Vec<CouponKey> }
+);
+section!(
+    /// A key that codes were signed with once.
+    CouponKey { key_id: u8, key_hex: String }
 );
 section!(
     /// Claims on their way to Redis.
@@ -77,7 +86,7 @@ section!(
     /// The store that decides.
     Redis {
         url: String, key_prefix: String, pool_max: usize, command_timeout_ms: u64, reconnect_ms: u32,
-        waiting_commands_max: usize,
+        waiting_commands_max: usize, replicas_min: u32, wait_ms_max: u32, lanes_max: usize,
     }
 );
 section!(
@@ -132,6 +141,16 @@ section!(
     /// What is said about it all.
     Telemetry { log: String, log_format: LogFormat }
 );
+
+/// How users say who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMode {
+    /// By a signed token.
+    Jwt,
+    /// A gateway has asked them, and says so in a header.
+    TrustedHeader,
+}
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -200,10 +219,32 @@ impl Config {
     /// What only a server needs: the secrets that have no default.
     pub fn check_secrets(&self) -> Result<(), ConfigError> {
         let mut wrong = Limits::default();
-        wrong.unless(self.auth.hs256_secret.len() >= 32, "auth.hs256_secret must have 32 bytes or more");
+        let (auth, coupon) = (&self.auth, &self.coupon);
+        let has_jwks = !auth.jwks_file.is_empty() || !auth.jwks_url.is_empty();
+        let needs_secret = auth.mode == AuthMode::Jwt && !has_jwks;
         wrong.unless(
-            self.coupon.key_hex.len() == 64 && self.coupon.key_hex.bytes().all(|b| b.is_ascii_hexdigit()),
-            "coupon.key_hex must be 64 hexadecimal digits",
+            auth.hs256_secret.len() >= 32 || (auth.hs256_secret.is_empty() && !needs_secret),
+            "auth.hs256_secret must have 32 bytes or more",
+        );
+        wrong.unless(
+            auth.hs256_secrets_old.iter().all(|secret| secret.len() >= 32),
+            "auth.hs256_secrets_old must have 32 bytes or more each",
+        );
+        wrong.unless(
+            auth.mode != AuthMode::TrustedHeader || !auth.trusted_proxies.is_empty(),
+            "auth.trusted_proxies must name the gateway where auth.mode is trusted_header",
+        );
+        let is_key = |hex: &str| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit());
+        wrong.unless(is_key(&coupon.key_hex), "coupon.key_hex must be 64 hexadecimal digits");
+        wrong.unless(
+            coupon.old_keys.iter().all(|old| is_key(&old.key_hex) && old.key_id <= 15),
+            "coupon.old_keys must have a key_id of 0 to 15 and 64 hexadecimal digits each",
+        );
+        let mut ids: Vec<u8> = coupon.old_keys.iter().map(|old| old.key_id).chain([coupon.key_id]).collect();
+        ids.sort_unstable();
+        wrong.unless(
+            ids.windows(2).all(|pair| pair[0] != pair[1]),
+            "coupon.key_id and those of coupon.old_keys must all differ: a code names its key by it",
         );
         wrong.unless(
             self.auth
@@ -227,6 +268,13 @@ impl Config {
         is.within("http.request_timeout_ms", http.request_timeout_ms, 100..=600_000);
         is.within("http.drain_timeout_ms", http.drain_timeout_ms, 0..=600_000);
         is.within("auth.leeway_s", self.auth.leeway_s, 0..=300);
+        is.within("auth.jwks_refresh_ms", self.auth.jwks_refresh_ms, 100..=86_400_000);
+        is.within("auth.jwks_unknown_kid_ms", self.auth.jwks_unknown_kid_ms, 100..=3_600_000);
+        is.within("auth.jwks_timeout_ms", self.auth.jwks_timeout_ms, 100..=60_000);
+        is.unless(
+            self.auth.jwks_file.is_empty() || self.auth.jwks_url.is_empty(),
+            "auth.jwks_file and auth.jwks_url must not both be given",
+        );
         is.within("coupon.key_id", self.coupon.key_id, 0..=15);
         is.within("claim.batch_max", claim.batch_max, 1..=1_000);
         is.within("claim.in_flight_max", claim.in_flight_max, 1..=1_000_000);
@@ -242,6 +290,13 @@ impl Config {
         is.within("redis.command_timeout_ms", redis.command_timeout_ms, 50..=60_000);
         is.within("redis.reconnect_ms", redis.reconnect_ms, 10..=10_000);
         is.within("redis.waiting_commands_max", redis.waiting_commands_max, 100..=1_000_000);
+        is.within("redis.replicas_min", redis.replicas_min, 1..=9);
+        is.within("redis.wait_ms_max", redis.wait_ms_max, 1..=10_000);
+        is.unless(
+            u64::from(redis.wait_ms_max) < redis.command_timeout_ms,
+            "redis.wait_ms_max must be below redis.command_timeout_ms",
+        );
+        is.within("redis.lanes_max", redis.lanes_max, 1..=1_000);
         is.unless(
             !redis.key_prefix.contains(['{', '}']) && redis.key_prefix.len() <= 64,
             "redis.key_prefix must have at most 64 bytes and no braces: those mark a campaign's slot",

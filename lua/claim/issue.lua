@@ -5,6 +5,7 @@
 -- KEYS[3] claims    hash    number -> user, time, attempt, state    onrush:{id}:claims
 -- KEYS[4] outbox    stream  facts for the ledger                    onrush:{id}:outbox
 -- ARGV    '' or a time in ms (tests only); the generation and the highest fact_no that this node knows;
+--         the letter of the durability that the campaign asks for ('' memory, f fsynced, r replicated);
 --         then attempt id, user, alternating
 --
 -- Reply: {'lost'} | {'unarmed'} | {'ok', now, generation, epoch, fact_no, left, outbox_facts before, then an answer
@@ -28,7 +29,7 @@ elseif c.paused then gate = -2
 elseif c.now < c.opens_at then gate = -1 end
 
 local users = {}
-for i = 5, #ARGV, 2 do users[#users + 1] = ARGV[i] end
+for i = 6, #ARGV, 2 do users[#users + 1] = ARGV[i] end
 local found = redis.call('HMGET', holders, unpack(users))
 local records, changed = {}, {}
 for i, user in ipairs(users) do records[user] = found[i] or '' end
@@ -66,7 +67,8 @@ local function decide(user, attempt)
   c.next = c.next + 1
   local number = tostring(c.next)
   fact(c, 'claimed', -1, number, c.generation, user, attempt)
-  unwritten[number] = user .. US .. c.now .. US .. attempt .. US .. 'l' .. US .. c.generation
+  unwritten[number] =
+    join_claim({ user = user, at = c.now, attempt = attempt, generation = c.generation, kept = ARGV[4] }, 'l')
   new_claims[#new_claims + 1] = number
   new_claims[#new_claims + 1] = unwritten[number]
   records[user] = (record == '' and '' or record .. ',') .. number .. ':' .. attempt .. ':l'
@@ -74,7 +76,7 @@ local function decide(user, attempt)
   return c.next
 end
 
-for i = 4, #ARGV, 2 do answers[#answers + 1] = decide(ARGV[i + 1], ARGV[i]) end
+for i = 5, #ARGV, 2 do answers[#answers + 1] = decide(ARGV[i + 1], ARGV[i]) end
 
 local reply = head('ok', c)
 if c.left < left_before then

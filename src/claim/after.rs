@@ -6,7 +6,7 @@ use super::ClaimError;
 use super::record::Claim;
 use crate::campaign::Campaign;
 use crate::ids::{ClaimId, UserId};
-use crate::redis::{Redis, Reply, Script, Value};
+use crate::redis::{Durability, Redis, Reply, Script, Value};
 use crate::script;
 
 static GIVE_BACK: Script<4> = script!(prelude + "claim/give_back");
@@ -74,7 +74,8 @@ async fn call(
     args.extend([claim.number.to_string().into(), claim.generation.to_string().into()]);
     args.extend(owner);
     let keys = [keys.campaign(), keys.holders(), keys.claims(), keys.outbox()];
-    let reply = Reply::parse(redis.call(script, &claim.campaign, keys, args).await?)?;
+    let mut lane = redis.lane(&claim.campaign, campaign.definition().terms.durability).await;
+    let reply = Reply::parse(lane.call(script, keys, args).await?)?;
     if let Some(head) = reply.head {
         campaign.saw(redis, head, reply.code == "ok");
     }
@@ -87,7 +88,10 @@ async fn call(
         _ => {}
     }
     let record = reply.rest.into_iter().next().and_then(Value::into_string);
-    let found = record.map(|record| Claim::parse(claim.number, &record)).transpose()?;
+    let mut found = record.map(|record| Claim::parse(claim.number, &record)).transpose()?;
+    if let Some(claim) = found.as_mut().filter(|claim| claim.durability > Durability::Memory) {
+        claim.at_most(lane.reached(reply.code == "ok").await);
+    }
     Ok((reply.code, found))
 }
 

@@ -29,10 +29,16 @@ pub struct Coupon {
     pub number: u64,
 }
 
-/// Writes and checks codes with one key.
+/// Writes codes with one key, and checks those of that and of older ones.
 #[derive(Clone)]
 pub struct Coupons {
-    key_id: u8,
+    current: CouponKey,
+    old: Vec<CouponKey>,
+}
+
+#[derive(Clone)]
+struct CouponKey {
+    id: u8,
     mac: Hmac<Sha256>,
 }
 
@@ -40,7 +46,14 @@ impl Coupons {
     /// A key of 32 bytes; its id is 0 to 15.
     #[must_use]
     pub fn new(key_id: u8, key: &[u8; 32]) -> Self {
-        Self { key_id: key_id & 15, mac: Hmac::new_from_slice(key).expect("HMAC takes keys of any length") }
+        Self { current: CouponKey::new(key_id, key), old: Vec::new() }
+    }
+
+    /// Reads codes that were written with this key, too. Each key has an id of its own.
+    #[must_use]
+    pub fn and_reads(mut self, key_id: u8, key: &[u8; 32]) -> Self {
+        self.old.push(CouponKey::new(key_id, key));
+        self
     }
 
     /// The code, in five groups of four. `None` if the claim is beyond what a code has room for: a script gives no
@@ -51,10 +64,11 @@ impl Coupons {
         let payload = fits(u64::from(coupon.serial), SERIAL_BITS)? << (GENERATION_BITS + NUMBER_BITS)
             | fits(u64::from(coupon.generation), GENERATION_BITS)? << NUMBER_BITS
             | fits(coupon.number, NUMBER_BITS)?;
-        let mac = self.derive(b"coupon mac", payload, MAC_BITS);
-        let masked = payload ^ self.derive(b"coupon mask", mac, PAYLOAD_BITS);
+        let key = &self.current;
+        let mac = key.derive(b"coupon mac", payload, MAC_BITS);
+        let masked = payload ^ key.derive(b"coupon mask", mac, PAYLOAD_BITS);
         let word =
-            u128::from(self.key_id) << (MAC_BITS + PAYLOAD_BITS) | u128::from(mac) << PAYLOAD_BITS | u128::from(masked);
+            u128::from(key.id) << (MAC_BITS + PAYLOAD_BITS) | u128::from(mac) << PAYLOAD_BITS | u128::from(masked);
         let mut code = String::with_capacity(CHARACTERS + 4);
         for position in 0..CHARACTERS {
             if position > 0 && position % 4 == 0 {
@@ -85,9 +99,10 @@ impl Coupons {
         }
         let bits = |shift: u32, count: u32| u64::try_from(word >> shift & ((1 << count) - 1)).expect("at most 56 bits");
         let (key_id, mac) = (bits(MAC_BITS + PAYLOAD_BITS, 4), bits(PAYLOAD_BITS, MAC_BITS));
-        let payload = bits(0, PAYLOAD_BITS) ^ self.derive(b"coupon mask", mac, PAYLOAD_BITS);
-        let genuine = self.derive(b"coupon mac", payload, MAC_BITS).ct_eq(&mac);
-        if characters != CHARACTERS || key_id != u64::from(self.key_id) || !bool::from(genuine) {
+        let key = std::iter::once(&self.current).chain(&self.old).find(|key| u64::from(key.id) == key_id)?;
+        let payload = bits(0, PAYLOAD_BITS) ^ key.derive(b"coupon mask", mac, PAYLOAD_BITS);
+        let genuine = key.derive(b"coupon mac", payload, MAC_BITS).ct_eq(&mac);
+        if characters != CHARACTERS || !bool::from(genuine) {
             return None;
         }
         let part = |shift: u32, count: u32| payload >> shift & ((1 << count) - 1);
@@ -96,6 +111,12 @@ impl Coupons {
             generation: u32::try_from(part(NUMBER_BITS, GENERATION_BITS)).ok()?,
             number: part(0, NUMBER_BITS),
         })
+    }
+}
+
+impl CouponKey {
+    fn new(id: u8, key: &[u8; 32]) -> Self {
+        Self { id: id & 15, mac: Hmac::new_from_slice(key).expect("HMAC takes keys of any length") }
     }
 
     /// The first bits of HMAC-SHA-256 over a purpose and a number.
@@ -146,6 +167,19 @@ mod tests {
         for bad in ["", "U", &code[..23], &format!("{code}0"), "쿠폰", &"0".repeat(1000)] {
             assert_eq!(coupons().read(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_code_of_an_older_key_is_read_and_none_is_written_with_it() {
+        let coupon = Coupon { serial: 1, generation: 1, number: 1 };
+        let old = coupons().write(coupon).unwrap();
+        let rotated = Coupons::new(2, &[8; 32]).and_reads(1, &[7; 32]);
+        assert_eq!(rotated.read(&old), Some(coupon));
+        let new = rotated.write(coupon).unwrap();
+        assert_ne!(new, old);
+        assert_eq!(rotated.read(&new), Some(coupon));
+        assert_eq!(Coupons::new(2, &[8; 32]).read(&new), Some(coupon));
+        assert_eq!(coupons().read(&new), None);
     }
 
     #[test]

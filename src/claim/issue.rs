@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use super::record::{Claim, ClaimState, RECORD_SEPARATOR};
+use super::record::{Claim, ClaimState, RECORD_SEPARATOR, letter};
 use crate::campaign::Campaign;
 use crate::clock::Millis;
 use crate::ids::{AttemptId, UserId};
-use crate::redis::{Head, Redis, RedisError, Reply, Script, Value};
+use crate::redis::{Durability, Head, Lane, Redis, RedisError, Reply, Script, Value};
 use crate::script;
 
 static ISSUE: Script<4> = script!(prelude + "claim/issue");
+static WEAKEN: Script<1> = script!(prelude + "claim/weaken");
 
 /// What Redis decided about one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,14 +48,16 @@ pub(super) async fn issue(
     campaign: &Campaign,
     requests: &[(AttemptId, UserId)],
 ) -> Result<Vec<Answer>, RedisError> {
-    let id = campaign.id();
+    let (id, asked) = (campaign.id(), campaign.definition().terms.durability);
     let keys = redis.keys().of(&id);
     let mut args = campaign.known.args();
+    args.push(letter(asked).into());
     for (attempt, user) in requests {
         args.extend([Value::from(attempt.as_str()), Value::from(user.as_str())]);
     }
     let keys = [keys.campaign(), keys.holders(), keys.claims(), keys.outbox()];
-    let reply = Reply::parse(redis.call(&ISSUE, &id, keys, args).await?)?;
+    let mut lane = redis.lane(&id, asked).await;
+    let reply = Reply::parse(lane.call(&ISSUE, keys, args).await?)?;
     match reply.code.as_str() {
         "ok" => {}
         "lost" => {
@@ -68,17 +71,60 @@ pub(super) async fn issue(
     if reply.rest.len() != requests.len() {
         return Err(RedisError::Unexpected(format!("{} answers to {} requests", reply.rest.len(), requests.len())));
     }
-    let answers = reply
+    let mut answers = reply
         .rest
         .into_iter()
         .zip(requests)
-        .map(|(value, (_, user))| answer(value, head, user))
+        .map(|(value, (_, user))| answer(value, head, user, asked))
         .collect::<Result<Vec<_>, _>>()?;
-    campaign.saw(redis, head, answers.iter().any(|answer| matches!(answer, Answer::Issued(_))));
+    let issued = answers.iter().any(|answer| matches!(answer, Answer::Issued(_)));
+    campaign.saw(redis, head, issued);
+    if asked > Durability::Memory && answers.iter_mut().any(|answer| !answer.claims().is_empty()) {
+        let reached = lane.reached(issued).await;
+        if issued && reached < asked {
+            weaken(redis, lane, campaign, &answers, reached).await;
+        }
+        answers.iter_mut().flat_map(Answer::claims).for_each(|claim| claim.at_most(reached));
+    }
     Ok(answers)
 }
 
-fn answer(value: Value, head: Head, user: &UserId) -> Result<Answer, RedisError> {
+impl Answer {
+    /// The claims that it shows.
+    fn claims(&mut self) -> &mut [Claim] {
+        match self {
+            Self::Issued(claim) | Self::Replayed(claim) => std::slice::from_mut(claim),
+            Self::LimitReached(claims) => claims,
+            Self::SoldOut
+            | Self::NotOpenYet { .. }
+            | Self::Paused
+            | Self::Closed
+            | Self::ClaimsExhausted
+            | Self::OutboxFull
+            | Self::Lost
+            | Self::NotArmed => &mut [],
+        }
+    }
+}
+
+/// Notes what the new claims' first answer says, before it says so: a replay states no more. Where Redis cannot be
+/// told, the record keeps what was asked for, and what a replay states is still no more than what then holds.
+async fn weaken(redis: &Arc<Redis>, mut lane: Lane<'_>, campaign: &Campaign, answers: &[Answer], reached: Durability) {
+    let id = campaign.id();
+    metrics::counter!("onrush_claim_durability_not_reached_total").increment(1);
+    let issued: Vec<&Claim> = answers
+        .iter()
+        .filter_map(|answer| if let Answer::Issued(claim) = answer { Some(claim) } else { None })
+        .collect();
+    let generation = issued.first().map_or(0, |claim| claim.generation);
+    let mut args = vec![Value::from(generation.to_string()), letter(reached).into()];
+    args.extend(issued.iter().map(|claim| Value::from(claim.number.to_string())));
+    if let Err(error) = lane.call(&WEAKEN, [redis.keys().of(&id).claims()], args).await {
+        tracing::warn!(campaign = %id, %error, "claims are answered with less durability than their records say");
+    }
+}
+
+fn answer(value: Value, head: Head, user: &UserId, asked: Durability) -> Result<Answer, RedisError> {
     match value {
         Value::Integer(code) => match code {
             0 => Ok(Answer::SoldOut),
@@ -94,6 +140,7 @@ fn answer(value: Value, head: Head, user: &UserId) -> Result<Answer, RedisError>
                 user: user.as_str().to_owned(),
                 claimed_at: head.now,
                 state: ClaimState::Live,
+                durability: asked,
             })),
         },
         other => {

@@ -2,6 +2,8 @@
 //!
 //! - Redis decides, in one script, for all requests of a campaign that wait at the moment.
 //! - An outcome that is unknown is said to be unknown. The attempt's id makes it safe to ask again.
+//! - An answer states the durability that was reached: at most what the campaign asks for, at most what the claim's record
+//!   says, and at most what holds at that moment.
 //! - Nothing here touches the database or Kafka.
 
 mod after;
@@ -93,8 +95,8 @@ impl Claims {
     }
 
     /// One claim; `None` if there is none.
-    pub async fn find(&self, claim: &ClaimId) -> Result<Option<Claim>, ClaimError> {
-        read::one(&self.redis, claim).await
+    pub async fn find(&self, campaign: &Campaign, claim: &ClaimId) -> Result<Option<Claim>, ClaimError> {
+        read::one(&self.redis, campaign, claim).await
     }
 
     /// Every claim that a user ever made of a campaign, by number.

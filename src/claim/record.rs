@@ -1,7 +1,7 @@
 //! A claim as the scripts keep it: one line of fields, parted by a control character.
 
 use crate::clock::Millis;
-use crate::redis::RedisError;
+use crate::redis::{Durability, RedisError};
 
 /// Where a claim is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -28,16 +28,22 @@ pub struct Claim {
     pub claimed_at: Millis,
     /// Where it is in its life.
     pub state: ClaimState,
+    /// What holds of it. Read from its record, it is the most that may be said: see [`Claim::at_most`].
+    pub durability: Durability,
 }
 
 pub(super) const RECORD_SEPARATOR: char = '\u{1e}';
 const UNIT_SEPARATOR: char = '\u{1f}';
 
 impl Claim {
-    /// Reads `user US claimed_at US attempt US state US generation`.
+    /// Reads `user US claimed_at US attempt US state US generation [US kept]`.
     pub(super) fn parse(number: u64, record: &str) -> Result<Self, RedisError> {
         let unexpected = || RedisError::Unexpected(format!("the record of claim {number}: {record:?}"));
         let fields: Vec<&str> = record.split(UNIT_SEPARATOR).collect();
+        let (fields, kept) = match fields[..] {
+            [.., kept] if fields.len() == 6 => (&fields[..5], kept),
+            _ => (&fields[..], ""),
+        };
         let [user, claimed_at, _attempt, state, generation] = fields[..] else { return Err(unexpected()) };
         Ok(Self {
             number,
@@ -50,7 +56,13 @@ impl Claim {
                 "r" => ClaimState::Redeemed,
                 _ => return Err(unexpected()),
             },
+            durability: Durability::ALL.into_iter().find(|it| letter(*it) == kept).ok_or_else(unexpected)?,
         })
+    }
+
+    /// No more than what holds now, and no more than what was recorded.
+    pub(super) fn at_most(&mut self, reached: Durability) {
+        self.durability = self.durability.min(reached);
     }
 
     /// Reads a record with its number before it, as replies carry it.
@@ -58,5 +70,14 @@ impl Claim {
         let unexpected = || RedisError::Unexpected(format!("a numbered claim: {text:?}"));
         let (number, record) = text.split_once(UNIT_SEPARATOR).ok_or_else(unexpected)?;
         Self::parse(number.parse().map_err(|_| unexpected())?, record)
+    }
+}
+
+/// How the records spell a durability.
+pub(super) fn letter(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Memory => "",
+        Durability::Fsynced => "f",
+        Durability::Replicated => "r",
     }
 }

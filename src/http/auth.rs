@@ -1,8 +1,9 @@
-//! Who calls? Users by a signed token, operators by one of the configured ones.
+//! Who calls? Users by a signed token or by the word of a gateway, operators by one of the configured tokens.
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, header};
+use ipnet::IpNet;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -10,17 +11,24 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
+use super::jwks::Jwks;
 use super::problem::{Code, Problem};
+use super::server::Peer;
 use crate::clock::Millis;
-use crate::config;
+use crate::config::{self, AuthMode};
 use crate::ids::UserId;
+
+const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
 
 /// Checks credentials.
 pub(super) struct Auth {
-    key: DecodingKey,
-    validation: Validation,
+    mode: AuthMode,
+    /// Shared secrets: the one that tokens are signed with, and those before it.
+    secrets: Vec<DecodingKey>,
+    jwks: Arc<Jwks>,
     leeway_s: u64,
     operators: Vec<[u8; 32]>,
+    proxies: Vec<IpNet>,
 }
 
 /// Who a request comes from.
@@ -37,13 +45,7 @@ struct Claims {
 }
 
 impl Auth {
-    pub(super) fn new(config: &config::Auth) -> Self {
-        // The algorithm is ours to say, never the token's: `none` and the public-key ones do not get past this.
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.set_required_spec_claims(&["exp", "sub"]);
-        validation.leeway = config.leeway_s;
-        validation.validate_nbf = true;
-        validation.validate_aud = false;
+    pub(super) fn new(config: &config::Auth, jwks: Arc<Jwks>) -> Self {
         let operators = config.operator_token_sha256.iter().filter_map(|hash| {
             let mut bytes = [0; 32];
             for (byte, pair) in bytes.iter_mut().zip(hash.as_bytes().chunks(2)) {
@@ -51,34 +53,58 @@ impl Auth {
             }
             Some(bytes)
         });
+        let secrets = std::iter::once(&config.hs256_secret).chain(&config.hs256_secrets_old);
         Self {
-            key: DecodingKey::from_secret(config.hs256_secret.as_bytes()),
-            validation,
+            mode: config.mode,
+            // Where only public keys are used there is no secret, and an empty one would be everybody's.
+            secrets: secrets.filter(|it| !it.is_empty()).map(|it| DecodingKey::from_secret(it.as_bytes())).collect(),
+            jwks,
             leeway_s: config.leeway_s,
             operators: operators.collect(),
+            proxies: config.trusted_proxies.clone(),
         }
     }
 
-    fn caller(&self, parts: &Parts) -> Result<Caller, Problem> {
+    async fn caller(&self, parts: &Parts) -> Result<Caller, Problem> {
         let mut sent = parts.headers.get_all(header::AUTHORIZATION).iter();
-        let (Some(authorization), None) = (sent.next(), sent.next()) else {
-            return Err(unauthenticated("send one header Authorization: Bearer", None));
+        let token = match (sent.next(), sent.next()) {
+            (Some(authorization), None) => Some(bearer(authorization)),
+            (None, _) => None,
+            (Some(_), Some(_)) => Some(None),
         };
-        let token = authorization
-            .to_str()
-            .ok()
-            .and_then(|text| text.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim());
-        let Some(token) = token else {
-            return Err(unauthenticated("the header Authorization must be: Bearer <token>", Some("invalid_request")));
-        };
-        if self.is_operator(token) {
+        if let Some(Some(token)) = token
+            && self.is_operator(token)
+        {
             return Ok(Caller::Operator);
         }
-        self.user(token)
-            .map(Caller::User)
-            .map_err(|why| unauthenticated(&format!("the token is not valid: {why}"), Some("invalid_token")))
+        if self.mode == AuthMode::TrustedHeader {
+            return self.named_by_proxy(parts).map(Caller::User);
+        }
+        match token {
+            None => Err(unauthenticated("send one header Authorization: Bearer", None)),
+            Some(None) => {
+                Err(unauthenticated("the header Authorization must be, once: Bearer <token>", Some("invalid_request")))
+            }
+            Some(Some(token)) => self.user(token).await.map(Caller::User),
+        }
+    }
+
+    /// The user that a gateway in front has authenticated. Only its own addresses are believed: whoever reaches this
+    /// server past it could write the header, too.
+    fn named_by_proxy(&self, parts: &Parts) -> Result<UserId, Problem> {
+        let trusted = parts.extensions.get::<Peer>().is_some_and(|peer| {
+            let address = peer.0.to_canonical();
+            self.proxies.iter().any(|network| network.contains(&address))
+        });
+        if !trusted {
+            return Err(unauthenticated("users are named by the gateway, and this address is not its", None));
+        }
+        let mut sent = parts.headers.get_all(USER_ID).iter();
+        let (Some(user), None) = (sent.next(), sent.next()) else {
+            return Err(unauthenticated("the gateway sends one header X-User-Id", None));
+        };
+        let user = std::str::from_utf8(user.as_bytes()).ok().and_then(|user| user.parse().ok());
+        user.ok_or_else(|| unauthenticated("the header X-User-Id is no user id", None))
     }
 
     fn is_operator(&self, token: &str) -> bool {
@@ -87,9 +113,38 @@ impl Auth {
         self.operators.iter().fold(false, |found, known| found | bool::from(hash.ct_eq(known)))
     }
 
-    fn user(&self, token: &str) -> Result<UserId, String> {
-        let data =
-            jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation).map_err(|error| error.to_string())?;
+    async fn user(&self, token: &str) -> Result<UserId, Problem> {
+        let invalid = |why: String| unauthenticated(&format!("the token is not valid: {why}"), Some("invalid_token"));
+        let head = jsonwebtoken::decode_header(token).map_err(|error| invalid(error.to_string()))?;
+        // The token only says which of our keys to try. Each key has its one algorithm: a token that was signed with
+        // HMAC and a public key as the secret meets the secrets, and no key set.
+        if head.alg == Algorithm::HS256 {
+            let mut why = "InvalidSignature".to_owned();
+            for secret in &self.secrets {
+                match self.check(token, secret, Algorithm::HS256) {
+                    Ok(user) => return Ok(user),
+                    Err(error) => why = error,
+                }
+            }
+            return Err(invalid(why));
+        }
+        let kid = head.kid.ok_or_else(|| invalid("it names no key (kid)".into()))?;
+        let Some(key) = self.jwks.find(&kid).await else {
+            if self.jwks.is_missing() {
+                return Err(Problem::new(Code::Unavailable, "the keys of users' tokens could not be read"));
+            }
+            return Err(invalid("its key (kid) is not known".into()));
+        };
+        self.check(token, &key.key, key.algorithm).map_err(invalid)
+    }
+
+    fn check(&self, token: &str, key: &DecodingKey, algorithm: Algorithm) -> Result<UserId, String> {
+        let mut validation = Validation::new(algorithm);
+        validation.set_required_spec_claims(&["exp", "sub"]);
+        validation.leeway = self.leeway_s;
+        validation.validate_nbf = true;
+        validation.validate_aud = false;
+        let data = jsonwebtoken::decode::<Claims>(token, key, &validation).map_err(|error| error.to_string())?;
         // The library counts the very second of `exp` as valid; RFC 7519 wants now to be before it.
         #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 stay exact in 53 bits")]
         let now_s = Millis::now().0 as f64 / 1000.0;
@@ -100,6 +155,12 @@ impl Auth {
         }
         data.claims.sub.parse().map_err(|error| format!("sub {error}"))
     }
+}
+
+/// The token of a header Authorization; `None` if it is of another form.
+fn bearer(authorization: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = authorization.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 fn unauthenticated(detail: &str, error: Option<&str>) -> Problem {
@@ -150,7 +211,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Arc::<Auth>::from_ref(state).caller(parts)
+        Arc::<Auth>::from_ref(state).caller(parts).await
     }
 }
 

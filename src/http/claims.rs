@@ -57,6 +57,7 @@ pub(super) struct ClaimView {
     state: ClaimState,
     #[schema(value_type = String, format = DateTime)]
     claimed_at: Millis,
+    /// What held when this answer was given: at most what the campaign asks for.
     durability: Durability,
 }
 
@@ -104,8 +105,7 @@ impl App {
             coupon_code,
             state: claim.state,
             claimed_at: claim.claimed_at,
-            // What is kept today is what Redis' memory keeps, whatever the campaign asks for: the answer says so.
-            durability: Durability::Memory,
+            durability: claim.durability,
         })
     }
 
@@ -236,7 +236,7 @@ async fn read(State(app): State<App>, caller: Caller, input: Input) -> Result<Re
     input.allow_query(&[])?;
     let id: ClaimId = input.path("claim_id")?;
     let campaign = app.campaign_of(&id).await?;
-    let claim = app.claims.find(&id).await?.filter(|claim| match &caller {
+    let claim = app.claims.find(&campaign, &id).await?.filter(|claim| match &caller {
         Caller::Operator => true,
         Caller::User(user) => user.as_str() == claim.user,
     });
@@ -271,7 +271,7 @@ async fn give_back(State(app): State<App>, caller: Caller, input: Input) -> Resu
 async fn read_coupon(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let (campaign, id) = app.coupon(&input)?;
-    let claim = app.claims.find(&id).await?.ok_or_else(|| Problem::not_found("coupon"))?;
+    let claim = app.claims.find(&campaign, &id).await?.ok_or_else(|| Problem::not_found("coupon"))?;
     Ok(private(app.claim_view(&campaign, claim)?))
 }
 

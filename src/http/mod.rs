@@ -11,6 +11,7 @@ mod docs;
 mod edge;
 mod health;
 mod input;
+mod jwks;
 mod ops;
 mod problem;
 mod server;
@@ -37,6 +38,7 @@ use crate::redis::Redis;
 use auth::Auth;
 pub use auth::{TokenError, user_token};
 use input::Input;
+pub use jwks::{Jwks, JwksError};
 use problem::{Code, Problem};
 pub use server::{bind, serve};
 
@@ -46,6 +48,8 @@ pub struct Rooms {
     pub config: config::Http,
     /// Who may call.
     pub auth: config::Auth,
+    /// The keys of users' tokens.
+    pub jwks: Arc<Jwks>,
     /// What is on offer.
     pub campaigns: Arc<Campaigns>,
     /// Who may have one.
@@ -138,7 +142,7 @@ pub fn worker_router(rooms: Rooms) -> Router {
 fn finish(routes: Router<App>, rooms: Rooms) -> Router {
     let config = Arc::new(rooms.config.clone());
     let cors = cors(&config.cors_origins);
-    let app = App { auth: Arc::new(Auth::new(&rooms.auth)), config, rooms: Arc::new(rooms) };
+    let app = App { auth: Arc::new(Auth::new(&rooms.auth, Arc::clone(&rooms.jwks))), config, rooms: Arc::new(rooms) };
     routes
         .fallback(async || Problem::new(Code::NotFound, "there is no such route"))
         .method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed, "this route has other methods"))

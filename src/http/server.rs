@@ -1,10 +1,12 @@
 //! Connections: accepted up to a limit, each with its time limits, and let go in order at the end.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -12,8 +14,13 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 use crate::config;
+
+/// Where a request's connection comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
 
 /// Binds the address with a backlog that a burst fits in. A port of 0 takes a free one.
 pub fn bind(config: &config::Http) -> std::io::Result<TcpListener> {
@@ -45,7 +52,7 @@ pub async fn serve(listener: TcpListener, routes: Router, config: Arc<config::Ht
         let permit = permit.expect("nobody closes this semaphore");
         let accepted = match stop.run_until_cancelled(listener.accept()).await {
             None => break,
-            Some(Ok((stream, _))) => stream,
+            Some(Ok(accepted)) => accepted,
             Some(Err(error)) => {
                 // Out of file descriptors, or a client that went away in the meantime.
                 metrics::counter!("onrush_http_accept_failures_total").increment(1);
@@ -66,7 +73,7 @@ pub async fn serve(listener: TcpListener, routes: Router, config: Arc<config::Ht
 fn spawn(
     builder: &Builder<TokioExecutor>,
     draining: &GracefulShutdown,
-    stream: TcpStream,
+    (stream, peer): (TcpStream, SocketAddr),
     routes: Router,
     permit: OwnedSemaphorePermit,
 ) {
@@ -74,6 +81,11 @@ fn spawn(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection was gone before it was served");
     }
+    let peer = Peer(peer.ip());
+    let routes = routes.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        request
+    });
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes)).into_owned();
     let connection = draining.watch(connection);
     tokio::spawn(async move {

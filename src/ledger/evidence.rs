@@ -261,7 +261,7 @@ async fn count_live(redis: &Redis, campaign: &CampaignId, highest: u64) -> Resul
     loop {
         let (next, page) = redis.scan_page(campaign, &key, &cursor, CLAIMS_PAGE).await?;
         for pair in page.chunks_exact(2) {
-            let state = pair[1].rsplit('\u{1f}').nth(1).unwrap_or_default();
+            let state = pair[1].split('\u{1f}').nth(3).unwrap_or_default();
             let place = pair[0].parse::<usize>().ok().and_then(|number| is_live.get_mut(number));
             match place {
                 Some(place) => *place = state != "g",

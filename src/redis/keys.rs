@@ -6,6 +6,7 @@
 //! | `{id}:holders`, `{id}:claims` | claim | claim, ledger (auditor) |
 //! | `{id}:outbox` | campaign, claim (append), relay (delete) | relay, ledger (auditor) |
 //! | `{id}:relay`, `{id}:fence` | relay | relay |
+//! | `{id}:mark` | redis (lanes) | nobody: a write for WAIT and the log to follow |
 //! | `directory` | campaign | campaign, relay |
 //! | `lease:{job}` | ledger (reconciler), alarm | the same |
 //! | `alarms` | alarm | alarm |
@@ -98,5 +99,11 @@ impl CampaignKeys {
     #[must_use]
     pub fn fence(&self) -> String {
         format!("{}:fence", self.stem)
+    }
+
+    /// String without a meaning: written to learn how well the writes before it are kept.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        format!("{}:mark", self.stem)
     }
 }

@@ -5,6 +5,7 @@
 //! - A script is called with exactly the keys that its header lists, or the program does not compile.
 
 mod keys;
+mod lane;
 mod lease;
 mod messages;
 mod outbox;
@@ -16,16 +17,19 @@ use std::time::Duration;
 
 use fred::clients::{Client, Pool, SubscriberClient};
 use fred::prelude::{
-    Builder, ClientLike, Config, ConnectionConfig, EventInterface, HashesInterface, Key, LuaInterface,
-    PerformanceConfig, PubsubInterface, ReconnectPolicy, SortedSetsInterface,
+    Builder, ClientLike, ClusterInterface, Config, ConnectionConfig, EventInterface, HashesInterface, Key,
+    LuaInterface, PerformanceConfig, PubsubInterface, ReconnectPolicy, ServerConfig, SortedSetsInterface,
 };
-use fred::types::{ClusterHash, CustomCommand, InfoKind, MultipleKeys};
+use fred::types::config::{ClusterDiscoveryPolicy, UnresponsiveConfig};
+use fred::types::{ClusterHash, CustomCommand, MultipleKeys};
 use thiserror::Error;
 
 use crate::clock::Millis;
 use crate::config;
 use crate::ids::CampaignId;
 pub use keys::{CampaignKeys, Keys};
+use lane::Lanes;
+pub use lane::{Durability, Lane};
 pub use lease::Lease;
 pub use messages::{Channel, Messages, Reconnects};
 pub use outbox::{Entry, read_outbox};
@@ -52,6 +56,7 @@ pub enum RedisError {
 /// Connections to one Redis, and the names of our keys in it.
 pub struct Redis {
     pool: Pool,
+    lanes: Lanes,
     subscriber: SubscriberClient,
     keys: Keys,
 }
@@ -59,48 +64,52 @@ pub struct Redis {
 impl Redis {
     /// Connects, and goes on connecting again whenever a connection breaks. Fails if Redis cannot be reached at all.
     pub async fn connect(config: &config::Redis) -> Result<Self, RedisError> {
-        let mut builder = Builder::from_config(Config::from_url(&config.url)?);
+        let mut client = Config::from_url(&config.url)?;
         let command_timeout = Duration::from_millis(config.command_timeout_ms);
+        let mut connection = ConnectionConfig {
+            connection_timeout: command_timeout,
+            internal_command_timeout: command_timeout,
+            max_command_buffer_len: config.waiting_commands_max,
+            tcp: fred::types::config::TcpConfig { nodelay: Some(true), ..Default::default() },
+            ..Default::default()
+        };
+        let performance = PerformanceConfig { default_command_timeout: command_timeout, ..Default::default() };
+        let lanes = Lanes::new(config, client.clone(), connection.clone(), performance.clone());
+        if let ServerConfig::Clustered { policy, .. } = &mut client.server {
+            // The node that the address names may be the one that died.
+            *policy = ClusterDiscoveryPolicy::UseCache;
+            // Nor does a node that hangs close its connections: what does not answer is given up, and the others are
+            // asked who has its slots now.
+            connection.unresponsive =
+                UnresponsiveConfig { max_timeout: Some(command_timeout), interval: command_timeout / 4 };
+        }
+        let mut builder = Builder::from_config(client);
         builder
             .set_policy(ReconnectPolicy::new_constant(0, config.reconnect_ms))
-            .set_connection_config(ConnectionConfig {
-                connection_timeout: command_timeout,
-                internal_command_timeout: command_timeout,
-                max_command_buffer_len: config.waiting_commands_max,
-                tcp: fred::types::config::TcpConfig { nodelay: Some(true), ..Default::default() },
-                ..Default::default()
-            })
-            .set_performance_config(PerformanceConfig {
-                default_command_timeout: command_timeout,
-                ..Default::default()
-            });
+            .set_connection_config(connection)
+            .set_performance_config(performance);
         let pool = builder.build_pool(config.pool_max)?;
         let subscriber = builder.build_subscriber_client()?;
         pool.init().await?;
         subscriber.init().await?;
         // The task ends with the client.
         drop(subscriber.manage_subscriptions());
-        Ok(Self { pool, subscriber, keys: Keys::new(&config.key_prefix) })
+        Ok(Self { pool, lanes, subscriber, keys: Keys::new(&config.key_prefix) })
     }
 
-    /// Refuses a Redis that throws keys away when its memory is full, or is too old for the scripts.
+    /// Refuses a Redis that throws keys away when its memory is full, or is too old for the scripts: each primary of a
+    /// cluster.
     pub async fn check_fitness(&self) -> Result<(), RedisError> {
         let client = self.pool.next();
-        let memory: String = client.info(Some(InfoKind::Memory)).await?;
-        let server: String = client.info(Some(InfoKind::Server)).await?;
-        let field = |info: &str, name: &str| {
-            info.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned()))
-        };
-        let policy = field(&memory, "maxmemory_policy").unwrap_or_default();
-        if policy != "noeviction" {
-            return Err(RedisError::Unfit(format!("maxmemory-policy is {policy:?}, must be noeviction")));
+        match client.cached_cluster_state() {
+            None => check_server(client, ClusterHash::Random).await,
+            Some(cluster) => {
+                for range in cluster.slots() {
+                    check_server(client, ClusterHash::Custom(range.start)).await?;
+                }
+                Ok(())
+            }
         }
-        let version = field(&server, "redis_version").unwrap_or_default();
-        let major: u32 = version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
-        if major < 7 {
-            return Err(RedisError::Unfit(format!("version is {version:?}, must be 7.0 or newer")));
-        }
-        Ok(())
     }
 
     /// Every key that there is.
@@ -148,17 +157,20 @@ impl Redis {
         keys: [String; KEYS],
         args: Vec<Value>,
     ) -> Result<Value, RedisError> {
+        let slot = keys.first().map(|key| fred::util::redis_keyslot(key.as_bytes()));
         let keys: MultipleKeys = keys.into_iter().map(Key::from).collect::<Vec<_>>().into();
         let args = Value::Array(args);
-        // Cloned for the rare reload: the arguments are reference-counted bytes, their list is what is copied.
-        match client.evalsha(script.sha(), keys.clone(), args.clone()).await {
-            Err(error) if error.details().starts_with("NOSCRIPT") => {
-                tracing::info!(script = script.name(), "Redis does not know this script: loading it");
-                let _: Value = client.script_load(script.source()).await?;
-                Ok(client.evalsha(script.sha(), keys, args).await?)
+        for _ in 0..LOADS_MAX {
+            // Cloned for the rare reload: the arguments are reference-counted bytes, their list is what is copied.
+            match client.evalsha(script.sha(), keys.clone(), args.clone()).await {
+                Err(error) if error.details().starts_with("NOSCRIPT") => {
+                    tracing::info!(script = script.name(), "Redis does not know this script: loading it");
+                    load(client, script.source(), slot).await?;
+                }
+                outcome => return Ok(outcome?),
             }
-            outcome => Ok(outcome?),
         }
+        Ok(client.evalsha(script.sha(), keys, args).await?)
     }
 
     /// Several fields of a hash, in one step.
@@ -236,6 +248,7 @@ impl Redis {
 
     /// Closes all connections, after what is under way.
     pub async fn close(&self) {
+        self.lanes.close();
         for outcome in [self.pool.quit().await, self.subscriber.quit().await] {
             if let Err(error) = outcome {
                 tracing::debug!(%error, "closing a connection to Redis");
@@ -250,4 +263,34 @@ impl Redis {
         let index = usize::try_from(hasher.finish() % clients.len() as u64).expect("below the number of clients");
         &clients[index]
     }
+}
+
+/// How often a script is loaded for one call: a slot may move to another server in between.
+const LOADS_MAX: usize = 3;
+
+/// Loads a script where its keys are.
+async fn load(client: &Client, source: &'static str, slot: Option<u16>) -> Result<(), RedisError> {
+    let command = CustomCommand::new_static("SCRIPT", slot.map_or(ClusterHash::Random, ClusterHash::Custom), false);
+    let _sha: Value = client.custom(command, vec![Value::from_static_str("LOAD"), source.into()]).await?;
+    Ok(())
+}
+
+/// Checks the server that has this slot.
+async fn check_server(client: &Client, slot: ClusterHash) -> Result<(), RedisError> {
+    let command = CustomCommand::new_static("INFO", slot, false);
+    let memory: String = client.custom(command.clone(), vec!["memory"]).await?;
+    let server: String = client.custom(command, vec!["server"]).await?;
+    let field = |info: &str, name: &str| {
+        info.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim().to_owned()))
+    };
+    let policy = field(&memory, "maxmemory_policy").unwrap_or_default();
+    if policy != "noeviction" {
+        return Err(RedisError::Unfit(format!("maxmemory-policy is {policy:?}, must be noeviction")));
+    }
+    let version = field(&server, "redis_version").unwrap_or_default();
+    let major: u32 = version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
+    if major < 7 {
+        return Err(RedisError::Unfit(format!("version is {version:?}, must be 7.0 or newer")));
+    }
+    Ok(())
 }

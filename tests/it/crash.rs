@@ -59,6 +59,7 @@ impl Rush {
         }
     }
 
+    /// Every user who asked, and what they heard, if anything.
     async fn end(self) -> Heard {
         self.over.cancel();
         join_all(self.streams).await.into_iter().flat_map(Result::unwrap).collect()

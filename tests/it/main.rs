@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "what a test did not expect fails it")]
 
 mod alarm;
+mod auth;
 mod burst;
 mod campaigns;
 mod claims;
+mod cluster;
 mod contract;
 mod crash;
+mod durability;
 mod ledger;
 mod limits;
 mod order;

@@ -1,25 +1,18 @@
 //! The Lua scripts against a plain model in Rust: random claims, give-backs, redemptions, raises, pauses, time that
 //! passes and calls that are repeated. After each call the answers agree; at the end all that Redis holds does.
 
+mod store;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use onrush::facts::{Fact, Kind};
-use onrush::ids::CampaignId;
-use onrush::redis::{Redis, Reply, Script, Value, read_outbox};
-use onrush::script;
+use onrush::facts::Kind;
+use onrush::redis::Redis;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use crate::support::names;
-
-static PUT: Script<2> = script!(prelude + "campaign/put");
-static ISSUE: Script<4> = script!(prelude + "claim/issue");
-static GIVE_BACK: Script<4> = script!(prelude + "claim/give_back");
-static REDEEM: Script<4> = script!(prelude + "claim/redeem");
-
-static TAKE: Script<2> = script!("relay/take");
-static DELETE: Script<3> = script!("relay/delete");
+use store::{Call, Row, Store};
 
 const OPENS_AT: i64 = 1_000_000;
 const CLOSES_AT: i64 = 2_000_000;
@@ -35,6 +28,11 @@ enum Step {
     },
     Redeem {
         number: u8,
+    },
+    /// A claim's first answer could say only so much.
+    Weaken {
+        number: u8,
+        kept: &'static str,
     },
     Put(Edit),
     /// The call before, once more, as a client library resends it.
@@ -71,6 +69,7 @@ fn step() -> impl Strategy<Value = Step> {
         12 => prop::collection::vec((0..6_u8, 0..12_u8), 1..9).prop_map(Step::Claim),
         5 => (1..20_u8, prop::option::of(0..6_u8)).prop_map(|(number, as_user)| Step::GiveBack { number, as_user }),
         2 => (1..20_u8).prop_map(|number| Step::Redeem { number }),
+        2 => (1..20_u8, letter()).prop_map(|(number, kept)| Step::Weaken { number, kept }),
         4 => edit.prop_map(Step::Put),
         3 => Just(Step::Again),
         2 => (1..400_000_i64).prop_map(Step::Wait),
@@ -80,17 +79,31 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Of a durability, weakest first.
+const LETTERS: [&str; 3] = ["", "f", "r"];
+
+fn letter() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(&LETTERS[..])
+}
+
+fn strength(letter: &str) -> usize {
+    LETTERS.iter().position(|known| *known == letter).unwrap()
+}
+
 #[derive(Debug, Clone, PartialEq)]
 struct ModelClaim {
     user: String,
     attempt: String,
     at: i64,
     state: char,
+    kept: &'static str,
 }
 
 /// What the scripts are meant to do, in the plainest words.
 #[derive(Debug, Clone)]
 struct Model {
+    /// What the campaign asks for.
+    asked: &'static str,
     stock: i64,
     limit: usize,
     paused: bool,
@@ -116,7 +129,9 @@ impl Model {
 
     fn shown(&self, number: u64) -> String {
         let claim = &self.claims[&number];
-        format!("{number}\u{1f}{}\u{1f}{}\u{1f}{}\u{1f}{}\u{1f}1", claim.user, claim.at, claim.attempt, claim.state)
+        let kept = if claim.kept.is_empty() { String::new() } else { format!("\u{1f}{}", claim.kept) };
+        let ModelClaim { user, at, attempt, state, .. } = claim;
+        format!("{number}\u{1f}{user}\u{1f}{at}\u{1f}{attempt}\u{1f}{state}\u{1f}1{kept}")
     }
 
     fn claim(&mut self, requests: &[(String, String)], now: i64) -> Vec<String> {
@@ -153,7 +168,7 @@ impl Model {
             return "-5".into();
         }
         let number = self.claims.len() as u64 + 1;
-        let claim = ModelClaim { user: user.into(), attempt: attempt.into(), at: now, state: 'l' };
+        let claim = ModelClaim { user: user.into(), attempt: attempt.into(), at: now, state: 'l', kept: self.asked };
         self.claims.insert(number, claim);
         self.fact(Kind::Claimed, -1, Some(number), now);
         number.to_string()
@@ -190,6 +205,15 @@ impl Model {
         }
     }
 
+    fn weaken(&mut self, number: u64, kept: &'static str) -> &'static str {
+        let Some(claim) = self.claims.get_mut(&number) else { return "0" };
+        if strength(kept) >= strength(claim.kept) {
+            return "0";
+        }
+        claim.kept = kept;
+        "1"
+    }
+
     fn put(&mut self, row: &Row, now: i64) -> &'static str {
         if row.version <= self.version {
             return "unchanged";
@@ -211,118 +235,19 @@ impl Model {
     }
 }
 
-/// The campaign's row, as the database would have it.
-#[derive(Debug, Clone)]
-struct Row {
-    version: i64,
-    stock: i64,
-    limit: usize,
-    paused: bool,
-    closed: bool,
-}
-
-/// One call, as it can be repeated.
-#[derive(Debug, Clone)]
-enum Call {
-    Claim(Vec<(String, String)>),
-    GiveBack(u64, Option<String>),
-    Redeem(u64),
-    Put(Row),
-}
-
-struct Store {
-    redis: Arc<Redis>,
-    campaign: CampaignId,
-    facts: Vec<Fact>,
-}
-
-impl Store {
-    fn head(now: i64) -> Vec<Value> {
-        vec![now.to_string().into(), "1".into(), "0".into()]
-    }
-
-    async fn put(&self, row: &Row, now: i64, put_before: bool) -> String {
-        let keys = self.redis.keys().of(&self.campaign);
-        let mut args = if put_before { Self::head(now) } else { vec![now.to_string().into(), "0".into(), "0".into()] };
-        let user_max = row.limit * USER_MAX_FACTOR;
-        args.extend(
-            [
-                i64::from(put_before),
-                row.version,
-                row.stock,
-                i64::try_from(row.limit).unwrap(),
-                i64::try_from(user_max).unwrap(),
-                OPENS_AT,
-                CLOSES_AT,
-                i64::from(row.paused),
-                i64::from(row.closed),
-                i64::try_from(OUTBOX_MAX).unwrap(),
-            ]
-            .map(|number| Value::from(number.to_string())),
-        );
-        args.push("{}".into());
-        let keys = [keys.campaign(), keys.outbox()];
-        Reply::parse(self.redis.call(&PUT, &self.campaign, keys, args).await.unwrap()).unwrap().code
-    }
-
-    async fn run(&self, call: &Call, now: i64) -> Vec<String> {
-        let keys = self.redis.keys().of(&self.campaign);
-        let keys = [keys.campaign(), keys.holders(), keys.claims(), keys.outbox()];
-        let mut args = Self::head(now);
-        let script = match call {
-            Call::Put(row) => return vec![self.put(row, now, true).await],
-            Call::Claim(requests) => {
-                for (user, attempt) in requests {
-                    args.extend([Value::from(attempt.as_str()), Value::from(user.as_str())]);
-                }
-                &ISSUE
-            }
-            Call::GiveBack(number, owner) => {
-                args.extend([number.to_string().into(), "1".into(), owner.clone().unwrap_or_default().into()]);
-                &GIVE_BACK
-            }
-            Call::Redeem(number) => {
-                args.extend([number.to_string().into(), "1".into()]);
-                &REDEEM
-            }
-        };
-        let reply = Reply::parse(self.redis.call(script, &self.campaign, keys, args).await.unwrap()).unwrap();
-        match call {
-            Call::Claim(_) => reply.rest.into_iter().map(|answer| answer.into_string().unwrap()).collect(),
-            _ => vec![reply.code],
-        }
-    }
-
-    /// What a relay does: takes the facts, and makes room.
-    async fn drain(&mut self) {
-        let keys = self.redis.keys().of(&self.campaign);
-        let entries = read_outbox(&self.redis, &self.campaign, None, 10_000).await.unwrap();
-        let lease = vec!["model".into(), "60000".into()];
-        let token = self.redis.call(&TAKE, &self.campaign, [keys.relay(), keys.fence()], lease).await.unwrap();
-        let mut args = vec!["model".into(), token.as_u64().unwrap().to_string().into()];
-        for entry in &entries {
-            args.extend([Value::from(entry.id.as_str()), entry.facts.len().to_string().into()]);
-        }
-        let keys = [keys.relay(), keys.campaign(), keys.outbox()];
-        let removed = self.redis.call(&DELETE, &self.campaign, keys, args).await.unwrap();
-        let facts: Vec<Fact> = entries.into_iter().flat_map(|entry| entry.facts).collect();
-        assert_eq!(removed.as_u64(), Some(facts.len() as u64));
-        self.facts.extend(facts);
-    }
-}
-
 fn name(prefix: &str, index: u8) -> String {
     format!("{prefix}{index}")
 }
 
-async fn agree(redis: Arc<Redis>, steps: Vec<Step>) -> Result<(), TestCaseError> {
+async fn agree(redis: Arc<Redis>, asked: &'static str, steps: Vec<Step>) -> Result<(), TestCaseError> {
     let campaign = names::unique("model").parse().unwrap();
-    let mut store = Store { redis, campaign, facts: Vec::new() };
+    let mut store = Store { redis, campaign, asked, facts: Vec::new() };
     let mut now = OPENS_AT - 300_000;
     let mut row = Row { version: 1, stock: 8, limit: 1, paused: false, closed: false };
     prop_assert_eq!(store.put(&row, now, false).await, "created");
     prop_assert_eq!(store.put(&row, now, true).await, "unchanged");
     let mut model = Model {
+        asked,
         stock: row.stock,
         limit: row.limit,
         paused: false,
@@ -360,6 +285,7 @@ async fn agree(redis: Arc<Redis>, steps: Vec<Step>) -> Result<(), TestCaseError>
                 Call::GiveBack(u64::from(number), as_user.map(|user| name("u", user)))
             }
             Step::Redeem { number } => Call::Redeem(u64::from(number)),
+            Step::Weaken { number, kept } => Call::Weaken(u64::from(number), kept),
             Step::Put(edit) => {
                 // A refused edit leaves the row as it was: the next one starts from what Redis has.
                 row = Row {
@@ -386,6 +312,7 @@ async fn agree(redis: Arc<Redis>, steps: Vec<Step>) -> Result<(), TestCaseError>
             Call::Claim(requests) => model.claim(requests, now),
             Call::GiveBack(number, owner) => vec![model.give_back(*number, owner.as_deref(), now).to_owned()],
             Call::Redeem(number) => vec![model.redeem(*number, now).to_owned()],
+            Call::Weaken(number, kept) => vec![model.weaken(*number, kept).to_owned()],
             Call::Put(row) => vec![model.put(row, now).to_owned()],
         };
         prop_assert_eq!(store.run(&call, now).await, expected, "{:?} at {}", call, now);
@@ -428,6 +355,8 @@ fn the_scripts_do_what_the_model_does() {
     let redis = runtime.block_on(async { Arc::new(Redis::connect(&names::config().redis).await.unwrap()) });
     let mut runner = TestRunner::new(Config { cases: 200, failure_persistence: None, ..Config::default() });
     runner
-        .run(&prop::collection::vec(step(), 1..60), |steps| runtime.block_on(agree(Arc::clone(&redis), steps)))
+        .run(&(letter(), prop::collection::vec(step(), 1..60)), |(asked, steps)| {
+            runtime.block_on(agree(Arc::clone(&redis), asked, steps))
+        })
         .unwrap_or_else(|failure| panic!("{failure}"));
 }

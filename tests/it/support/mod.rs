@@ -3,6 +3,7 @@
 pub(crate) mod installation;
 pub(crate) mod leftovers;
 pub(crate) mod names;
+pub(crate) mod private_redis;
 pub(crate) mod process;
 pub(crate) mod stores;
 pub(crate) mod topic;

@@ -92,7 +92,7 @@ impl Stores {
     /// Claims for these users, one script call.
     pub(crate) async fn issue(&self, campaign: &CampaignId, users: &[String]) {
         let keys = self.redis.keys().of(campaign);
-        let mut args = values(&["", "0", "0"]);
+        let mut args = values(&["", "0", "0", ""]);
         for user in users {
             args.extend(values(&[AttemptId::random().as_str(), user]));
         }
