@@ -36,11 +36,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["src/http/"]),
     ("rdkafka", &["src/kafka"]),
     ("sqlx", &["src/database.rs", "src/campaign/", "src/ledger/", "src/rebuild/"]),
-    ("reqwest", &["src/alarm/"]),
     ("hmac", &["src/claim/coupon.rs"]),
     ("figment", &["src/config.rs"]),
     ("ipnet", &["src/config.rs", "src/http/auth.rs"]),
-    ("reqwest", &["src/http/jwks.rs"]),
+    ("reqwest", &["src/alarm/", "src/http/jwks.rs"]),
     ("clap", &["src/main.rs"]),
     ("metrics_exporter_prometheus", &["src/telemetry.rs", "src/http/mod.rs"]),
 ];

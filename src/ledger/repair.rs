@@ -100,7 +100,7 @@ async fn of_gap(
 /// The fact of a claim, from its record: user, time, attempt, state and generation, parted by US.
 fn fact_of(campaign: &CampaignId, (number, fact_no): (u64, u64), record: &str) -> Option<Fact> {
     let fields: Vec<&str> = record.split('\u{1f}').collect();
-    let [user, claimed_at, attempt, _state, "1"] = fields[..] else { return None };
+    let [user, claimed_at, attempt, _state, "1", ..] = fields[..] else { return None };
     Some(Fact {
         v: SCHEMA_VERSION,
         campaign: campaign.as_str().to_owned(),
@@ -133,5 +133,7 @@ mod tests {
         assert_eq!(fact.claim.unwrap().user, "alice");
         assert_eq!(fact_of(&campaign, (4, 7), "alice\u{1f}1700\u{1f}abc\u{1f}l\u{1f}2"), None);
         assert_eq!(fact_of(&campaign, (4, 7), ""), None);
+        // How well it is kept comes after the generation.
+        assert!(fact_of(&campaign, (4, 7), "alice\u{1f}1700\u{1f}abc\u{1f}l\u{1f}1\u{1f}r").is_some());
     }
 }
