@@ -34,7 +34,7 @@ audit: ## compare Redis, Kafka and the database: make audit CAMPAIGN=WELCOME_001
 
 faults: prerequisites services ## hurt it in mid-rush and judge its promises: make faults SEED=1 RUNS=50
 	cargo build --workspace
-	cargo run --quiet -p faults -- --seed $(SEED) --runs $(RUNS) --jobs $(JOBS)
+	cargo run --quiet -p faults --bin faults -- --seed $(SEED) --runs $(RUNS) --jobs $(JOBS)
 
 down: ## stop the services
 	dev/services down

@@ -19,6 +19,10 @@ use crate::stores::{Stores, Use};
 /// How long a node may take to get ready, its stores' recovery included.
 const READY_MAX: Duration = Duration::from_mins(1);
 
+/// The exit status of `onrush audit` when something is broken, and how often in turn it is believed to change its mind.
+const AUDIT_BROKEN: i32 = 1;
+const BROKEN_MAX: u32 = 5;
+
 /// What a node does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -227,15 +231,18 @@ impl Installation {
         Ok(program.run(&self.folder.join("onrush.log"), timeout).await?.code())
     }
 
-    /// Waits until `onrush audit` says `ok`. Otherwise what it said last.
+    /// Waits until `onrush audit` says `ok`. Otherwise what it said last: when there is no more time, or when it has said
+    /// again and again that something is broken, which no waiting mends.
     pub async fn settle(&self, campaign: &str, patience: Duration) -> anyhow::Result<Result<(), String>> {
         let deadline = tokio::time::Instant::now() + patience;
+        let mut broken = 0;
         loop {
             let status = self.command(&["audit", campaign, "--wait", "5s"], patience).await?;
             if status == Some(0) {
                 return Ok(Ok(()));
             }
-            if tokio::time::Instant::now() > deadline {
+            broken = if status == Some(AUDIT_BROKEN) { broken + 1 } else { 0 };
+            if broken >= BROKEN_MAX || tokio::time::Instant::now() > deadline {
                 let said = std::fs::read_to_string(self.folder.join("onrush.log")).unwrap_or_default();
                 let last = said.lines().last().unwrap_or_default();
                 return Ok(Err(format!("onrush audit ends with status {status:?}: {last}")));

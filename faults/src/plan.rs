@@ -80,6 +80,10 @@ pub struct Step {
 pub enum Fault {
     /// SIGKILL, and started again after a while.
     Kill { node: usize, down: Duration },
+    /// A worker is killed while the database has its batch and has not answered.
+    KillMidWrite { node: usize, down: Duration },
+    /// A worker is killed when the database has its batch, and Kafka not its offsets.
+    KillBeforeCommit { node: usize, down: Duration },
     /// SIGSTOP, and SIGCONT after a while.
     Pause { node: usize, time: Duration },
     /// All of a node's connections to a store are cut.
@@ -209,8 +213,12 @@ fn step(draw: &mut Draw, roles: &[Role], scale: Scale) -> Step {
     let latest = u64::try_from(scale.rush.as_millis()).unwrap_or(u64::MAX);
     let at = draw.ms(100..latest);
     let node = draw.place(roles.len());
+    let workers: Vec<_> = (0..roles.len()).filter(|node| roles[*node] != Role::Serve).collect();
+    let worker = workers[draw.place(workers.len())];
     let store = [Store::Redis, Store::Kafka, Store::Postgres][draw.place(3)];
     let fault = match draw.number(0..100) {
+        0..6 => Fault::KillMidWrite { node: worker, down: draw.ms(0..1_500) },
+        6..10 => Fault::KillBeforeCommit { node: worker, down: draw.ms(0..1_500) },
         16..32 => Fault::Pause { node, time: draw.ms(300..4_000) },
         32..40 => Fault::Cut { node, store },
         40..46 => Fault::Stall { node, store, time: draw.ms(100..3_000) },
@@ -260,7 +268,9 @@ mod tests {
         let all: Vec<String> = plans.collect();
         let kinds =
             ["Kill", "Pause", "Cut", "Stall", "Delay", "Refuse", "LoseReplies", "RestartRedis", "ForgetScripts"];
-        for kind in kinds.into_iter().chain(["KillKafka", "KillPostgres", "Rebalance"]) {
+        for kind in
+            kinds.into_iter().chain(["KillKafka", "KillPostgres", "Rebalance", "KillMidWrite", "KillBeforeCommit"])
+        {
             assert!(all.iter().any(|plan| plan.contains(kind)), "{kind}");
         }
     }

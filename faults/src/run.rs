@@ -23,6 +23,9 @@ const SETTLE_MAX: Duration = Duration::from_mins(1);
 const CALM_CLAIMS: u64 = 20;
 const CALM_TRIES: u32 = 3;
 
+/// A worker that is to die in the middle of a batch has waited for its store so long: longer than from batch to batch.
+const STUCK_FOR: Duration = Duration::from_millis(500);
+
 /// How a run ended.
 #[derive(Debug)]
 pub struct Outcome {
@@ -183,6 +186,14 @@ impl Storm {
                 tokio::time::sleep(down).await;
                 installation.revive(&self.nodes[node]).await?;
             }
+            Fault::KillMidWrite { node, down } => {
+                self.nodes[node].proxy(Store::Postgres).stall();
+                self.kill_in(&self.nodes[node], Store::Postgres, down).await?;
+            }
+            Fault::KillBeforeCommit { node, down } => {
+                self.nodes[node].proxy(Store::Kafka).hold_offset_commits();
+                self.kill_in(&self.nodes[node], Store::Kafka, down).await?;
+            }
             Fault::Pause { node, time } => self.nodes[node].pause(time).await?,
             Fault::Cut { node, store } => self.nodes[node].proxy(store).cut(),
             Fault::Stall { node, store, time } => {
@@ -222,6 +233,17 @@ impl Storm {
             Fault::SetRedisBack { by } => return self.lose(Some(by)).await.map(Some),
         }
         Ok(None)
+    }
+
+    /// Kills a node that has been waiting for a store for some time, so that what it had sent does not get through, and
+    /// starts it again.
+    async fn kill_in(&self, node: &Node, store: Store, down: Duration) -> anyhow::Result<()> {
+        tokio::time::sleep(STUCK_FOR).await;
+        node.kill().await;
+        node.proxy(store).cut();
+        node.proxy(store).clear();
+        tokio::time::sleep(down).await;
+        self.installation.revive(node).await
     }
 
     /// Redis forgets, all or what was after this long ago; claims are refused until the campaign has been rebuilt.
