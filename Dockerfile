@@ -3,7 +3,7 @@
 # NOT EXERCISED: nobody has built this file yet. What is tested is `make run` and `make test`.
 
 FROM rust:1.94-bookworm AS build
-# librdkafka is built from source.
+# librdkafka and AWS-LC are built from source.
 RUN apt-get update && apt-get install -y --no-install-recommends cmake pkg-config zlib1g-dev \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src

@@ -132,8 +132,9 @@ impl Node {
     }
 
     /// Finishes what was accepted, each step after the one that feeds it: requests, then the loops that follow
-    /// campaigns, those that watch, then the relay (its last publish and delete), then the writer (its last transaction and
-    /// offsets), then those that take care of what it left over (dead letters, contradictions). What is not relayed or written by then waits in its store for another node.
+    /// campaigns and those that watch, then the relay (its last publish and delete), then the writer (its last
+    /// transaction and offsets), then those that take care of what it left over (dead letters, contradictions). What is
+    /// not relayed or written by then waits in its store for another node.
     pub async fn stop(self) {
         self.stops.server.cancel();
         ended("server", self.server).await;
