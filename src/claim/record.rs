@@ -28,7 +28,7 @@ pub struct Claim {
     pub claimed_at: Millis,
     /// Where it is in its life.
     pub state: ClaimState,
-    /// What holds of it. Read from its record, it is the most that may be said: see [`Claim::at_most`].
+    /// What holds of it. Read from its record, it is the most that may be said: see `Claim::at_most`.
     pub durability: Durability,
 }
 
