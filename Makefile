@@ -1,7 +1,7 @@
 # Thin names for what is below. `make run` and `make test` are all the set-up there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check burst audit faults down prerequisites services
+.PHONY: help run test check burst audit faults down prerequisites services binaries
 
 USERS ?= 10000
 STOCK ?= 100
@@ -17,7 +17,7 @@ run: prerequisites services ## build, start everything, rush it once, and serve 
 	cargo build --release --workspace
 	dev/run
 
-test: prerequisites services ## all tests, against the real stores
+test: prerequisites services binaries ## all tests, against the real stores
 	cargo test --workspace --all-targets
 
 check: prerequisites ## formatting, lints, house rules, documentation
@@ -32,7 +32,7 @@ burst: ## another rush against what `make run` started: make burst USERS=20000 S
 audit: ## compare Redis, Kafka and the database: make audit CAMPAIGN=WELCOME_001, or all
 	target/release/onrush audit $(CAMPAIGN) --wait 30s
 
-faults: prerequisites services ## hurt it in mid-rush and judge its promises: make faults SEED=1 RUNS=50
+faults: prerequisites services binaries ## hurt it in mid-rush and judge its promises: make faults SEED=1 RUNS=50
 	cargo build --workspace
 	cargo run --quiet -p faults --bin faults -- --seed $(SEED) --runs $(RUNS) --jobs $(JOBS)
 
@@ -44,3 +44,7 @@ prerequisites:
 
 services:
 	@dev/services up
+
+# The faults hurt services of their own.
+binaries:
+	@dev/services install
