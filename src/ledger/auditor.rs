@@ -159,8 +159,10 @@ impl Auditor {
         let passed = self.writers_passed(&counters, &outbox, mark).await?;
         let rows = Rows::read(&self.database, campaign, &counters, &outbox).await?;
         let recount = Recount::make(&self.redis, campaign, self.recount_max).await?;
-        let went_back = rows.is_ahead_of(&Counters::read(&self.redis, campaign).await?.unwrap_or_default());
-        let mut audit = judge(campaign, &counters, &outbox, &rows, passed);
+        let after = Counters::read(&self.redis, campaign).await?.unwrap_or_default();
+        let went_back = rows.is_ahead_of(&after);
+        let nothing_since = (after.generation, after.fact_no) == (counters.generation, counters.fact_no);
+        let mut audit = judge(campaign, &counters, &outbox, &rows, passed, nothing_since);
         audit.recounted = recount.is_some();
         if went_back || recount.is_some_and(Recount::disagrees) {
             audit.verdict = Verdict::Broken;
@@ -227,7 +229,15 @@ impl Auditor {
 }
 
 /// What follows from the figures. `passed`: what was in Kafka at the mark has been dealt with by the writers.
-fn judge(campaign: &CampaignId, counters: &Counters, outbox: &Outbox, rows: &Rows, passed: bool) -> Audit {
+/// `nothing_since`: Redis decided nothing between the mark and the look at the rows.
+fn judge(
+    campaign: &CampaignId,
+    counters: &Counters,
+    outbox: &Outbox,
+    rows: &Rows,
+    passed: bool,
+    nothing_since: bool,
+) -> Audit {
     let below = |sum: i128| u64::try_from(sum).unwrap_or(0);
     let waiting = |of: u64, are_rows: u64| i128::from(of) - i128::from(are_rows);
     // Facts, claims and give-backs of the outbox that are not rows: the writers may be faster than the relay's delete.
@@ -247,6 +257,14 @@ fn judge(campaign: &CampaignId, counters: &Counters, outbox: &Outbox, rows: &Row
     let live_expected = i128::from(counters.live())
         - (claimed_in_outbox - given_back_in_outbox)
         - (on_the_way(claimed_elsewhere) - on_the_way(given_back_elsewhere));
+    let all_arrived = in_outbox == 0 && elsewhere == 0;
+    // The claim of a unit may arrive before the give-back that made it free: while facts are on their way, rows beyond
+    // the stock are only wrong if the give-backs among those facts do not explain them.
+    let rows_live = if all_arrived && nothing_since {
+        rows.live_ever
+    } else {
+        below(i128::from(rows.live) - given_back_in_outbox.max(0) - on_the_way(given_back_elsewhere).max(0))
+    };
     let numbers_expected = i128::from(counters.next)
         - i128::from(counters.lost_numbers)
         - claimed_in_outbox
@@ -263,12 +281,11 @@ fn judge(campaign: &CampaignId, counters: &Counters, outbox: &Outbox, rows: &Row
         rows: rows.live,
         missing: below(live_expected - i128::from(rows.live)),
         doubled: rows.doubled,
-        oversold: counters.live().max(rows.live_ever).saturating_sub(counters.stock),
+        oversold: counters.live().max(rows_live).saturating_sub(counters.stock),
         gaps: below(numbers_expected - i128::from(rows.numbers)),
         recounted: false,
         verdict: Verdict::Ok,
     };
-    let all_arrived = in_outbox == 0 && elsewhere == 0;
     let something_is_wrong = audit.missing + audit.doubled + audit.oversold + audit.gaps > 0
         || rows.contradictions + rows.dead_letters > 0
         || rows.claims_differ_from_history
@@ -282,4 +299,20 @@ fn judge(campaign: &CampaignId, counters: &Counters, outbox: &Outbox, rows: &Row
         (false, false) => Verdict::Settling,
     };
     audit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One unit: claimed, given back, claimed again. The give-back is the last to arrive.
+    #[test]
+    fn a_claim_that_overtakes_the_give_back_before_it_is_not_oversold() {
+        let counters = Counters { generation: 1, fact_no: 4, stock: 1, next: 2, given_back: 1, ..Counters::default() };
+        let rows = Rows { facts: 3, claimed: 2, numbers: 2, live: 2, live_ever: 2, change: -1, ..Rows::default() };
+        let audit = |passed| judge(&"c".parse().unwrap(), &counters, &Outbox::default(), &rows, passed, true);
+        assert_eq!((audit(false).oversold, audit(false).verdict), (0, Verdict::Settling));
+        // The writers are past it, and it did not arrive: now it is wrong.
+        assert_eq!((audit(true).oversold, audit(true).verdict), (1, Verdict::Broken));
+    }
 }

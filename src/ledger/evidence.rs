@@ -126,7 +126,7 @@ pub(super) struct Rows {
     pub(super) change: i128,
     pub(super) facts_ever: u64,
     pub(super) generation: u32,
-    highest: u64,
+    pub(super) highest: u64,
     /// Claims up to the mark's number, in any state.
     pub(super) numbers: u64,
     /// Claims that were live at the mark.
