@@ -36,8 +36,21 @@ impl PrivateRedis {
     pub(crate) async fn replica_of(primary: &Self, options: &[&str]) -> Self {
         let port = primary.port.to_string();
         let replica = Self::start(&[&["--replicaof", "127.0.0.1", &port], options].concat()).await;
+        // "online" comes before the replica has synced and loaded what it was sent, and a busy disk takes its time: the
+        // replica is in step once it has acknowledged a write.
+        primary.cli(&["set", "replicated", "1"]);
         let line = format!("port={},state=online", replica.port);
-        primary.until("the replica is online", |redis| redis.cli(&["info", "replication"]).contains(&line)).await;
+        primary
+            .until("the replica is in step", |redis| {
+                let info = redis.cli(&["info", "replication"]);
+                let word = |line: &str, name: &str| {
+                    line.split([',', '\n', '\r']).find_map(|it| it.strip_prefix(name)).map(str::to_owned)
+                };
+                let written = word(&info, "master_repl_offset:");
+                let known = info.lines().find(|found| found.contains(&line)).and_then(|found| word(found, "offset="));
+                written.is_some() && known == written
+            })
+            .await;
         replica
     }
 
