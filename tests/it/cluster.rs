@@ -20,7 +20,7 @@ async fn on(cluster: &PrivateCluster) -> Installation {
     Installation::with(|config| {
         config.redis.url = cluster.url();
         // Many tests share two cores: a replica that runs must not seem to be stopped.
-        config.redis.wait_ms_max = 2_000;
+        config.redis.wait_ms_max = 500;
     })
     .await
 }

@@ -17,6 +17,7 @@ async fn on(redis: &PrivateRedis) -> (Installation, TestNode) {
         config.redis.url = redis.url();
         // Many tests share two cores: a replica that runs must not seem to be stopped.
         config.redis.wait_ms_max = WAIT_MS_MAX;
+        config.redis.command_timeout_ms = 3 * u64::from(WAIT_MS_MAX);
     })
     .await;
     let node = installation.node(Role::All).await;
