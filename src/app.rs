@@ -74,7 +74,11 @@ impl Node {
     pub async fn start(config: Config, role: Role) -> anyhow::Result<Self> {
         config.check_secrets()?;
         let metrics = telemetry::metrics();
-        let redis = Arc::new(Redis::connect(&config.redis).await.context("connecting to Redis")?);
+        let mut redis = Redis::connect(&config.redis).await.context("connecting to Redis")?;
+        if config.bench.deaf {
+            redis = redis.deafened();
+        }
+        let redis = Arc::new(redis);
         redis.check_fitness().await?;
         let database = database::open(&config.postgres).context("reading postgres.url")?;
         let campaigns = Arc::new(Campaigns::new(Arc::clone(&redis), database.clone(), config.campaign.clone()));
@@ -92,6 +96,8 @@ impl Node {
             tokio::spawn(publisher.run(stop_too)),
         ];
 
+        followers.push(tokio::spawn(telemetry::keep_up(metrics.clone(), stops.followers.clone())));
+
         let jwks = Arc::new(http::Jwks::start(&config.auth).await?);
         followers.push(tokio::spawn(Arc::clone(&jwks).run(stops.followers.clone())));
 
@@ -105,6 +111,7 @@ impl Node {
         let address = listener.local_addr()?;
         let rooms = http::Rooms {
             config: config.http.clone(),
+            bench: config.bench.clone(),
             auth: config.auth.clone(),
             jwks,
             claims: Arc::new(Claims::new(Arc::clone(&redis), config.claim.clone())),
@@ -119,8 +126,8 @@ impl Node {
             metrics,
             stop: stops.server.clone(),
         };
-        let routes = if role.serves() { http::router(rooms) } else { http::worker_router(rooms) };
-        let server = tokio::spawn(http::serve(listener, routes, Arc::new(config.http), stops.server.clone()));
+        let edge = if role.serves() { http::router(rooms) } else { http::worker_router(rooms) };
+        let server = tokio::spawn(http::serve(listener, edge, config.http, stops.server.clone()));
         tracing::info!(%address, ?role, "ready");
         Ok(Self { address, redis, stops, server, followers, workers })
     }

@@ -59,6 +59,7 @@ pub struct Redis {
     lanes: Lanes,
     subscriber: SubscriberClient,
     keys: Keys,
+    is_deaf: bool,
 }
 
 impl Redis {
@@ -94,7 +95,14 @@ impl Redis {
         subscriber.init().await?;
         // The task ends with the client.
         drop(subscriber.manage_subscriptions());
-        Ok(Self { pool, lanes, subscriber, keys: Keys::new(&config.key_prefix) })
+        Ok(Self { pool, lanes, subscriber, keys: Keys::new(&config.key_prefix), is_deaf: false })
+    }
+
+    /// One that hears no message, as though all were lost: for tests and benchmarks.
+    #[must_use]
+    pub fn deafened(mut self) -> Self {
+        self.is_deaf = true;
+        self
     }
 
     /// Refuses a Redis that throws keys away when its memory is full, or is too old for the scripts: each primary of a
@@ -239,7 +247,9 @@ impl Redis {
     pub async fn listen(&self, channel: Channel) -> Result<Messages, RedisError> {
         let name = self.keys.channel(channel);
         let messages = Messages::new(name.clone(), self.subscriber.message_rx());
-        self.subscriber.subscribe(name).await?;
+        if !self.is_deaf {
+            self.subscriber.subscribe(name).await?;
+        }
         Ok(messages)
     }
 
