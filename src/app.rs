@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::task::JoinHandle;
@@ -97,6 +98,10 @@ impl Node {
         ];
 
         followers.push(tokio::spawn(telemetry::keep_up(metrics.clone(), stops.followers.clone())));
+
+        let (redis_too, every) = (Arc::clone(&redis), Duration::from_millis(config.claim.clock_every_ms));
+        let stop = stops.followers.clone();
+        followers.push(tokio::spawn(async move { redis_too.follow_time(every, stop).await }));
 
         let jwks = Arc::new(http::Jwks::start(&config.auth).await?);
         followers.push(tokio::spawn(Arc::clone(&jwks).run(stops.followers.clone())));

@@ -11,6 +11,7 @@ mod messages;
 mod outbox;
 mod reply;
 mod script;
+mod time;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub use messages::{Channel, Messages, Reconnects};
 pub use outbox::{Entry, read_outbox};
 pub use reply::{Head, Reply};
 pub use script::Script;
+pub use time::TimeEstimate;
+use time::TimeKeeper;
 
 /// What one argument or one part of a reply is.
 pub type Value = fred::types::Value;
@@ -60,6 +63,7 @@ pub struct Redis {
     subscriber: SubscriberClient,
     keys: Keys,
     is_deaf: bool,
+    time_keeper: TimeKeeper,
 }
 
 impl Redis {
@@ -95,7 +99,14 @@ impl Redis {
         subscriber.init().await?;
         // The task ends with the client.
         drop(subscriber.manage_subscriptions());
-        Ok(Self { pool, lanes, subscriber, keys: Keys::new(&config.key_prefix), is_deaf: false })
+        Ok(Self {
+            pool,
+            lanes,
+            subscriber,
+            keys: Keys::new(&config.key_prefix),
+            is_deaf: false,
+            time_keeper: TimeKeeper::default(),
+        })
     }
 
     /// One that hears no message, as though all were lost: for tests and benchmarks.
