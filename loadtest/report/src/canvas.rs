@@ -10,17 +10,17 @@ pub(crate) struct Format {
     pub(crate) name: &'static str,
     /// In px; the height is what the picture needs.
     pub(crate) width: f64,
-    /// More points on a curve than this are not seen.
-    pub(crate) points_max: usize,
     /// Names beside the curves rather than in a legend, if they are at most so wide, in px.
     pub(crate) label_max: f64,
 }
 
 /// For pages, files and paper.
-pub(crate) const WIDE: Format = Format { name: "wide", width: 800.0, points_max: 200, label_max: 210.0 };
+pub(crate) const WIDE: Format = Format { name: "wide", width: 800.0, label_max: 210.0 };
 /// For phones: the same text size on fewer pixels.
-pub(crate) const NARROW: Format = Format { name: "narrow", width: 340.0, points_max: 100, label_max: 0.0 };
+pub(crate) const NARROW: Format = Format { name: "narrow", width: 340.0, label_max: 0.0 };
 
+/// More points on a curve than this are not seen.
+pub(crate) const POINTS_MAX: usize = 200;
 /// The space around a picture that is a file.
 const MARGIN: f64 = 16.0;
 const LEGEND_LINE: f64 = 20.0;
@@ -188,6 +188,21 @@ pub(crate) fn fit(text: &str, width: f64) -> String {
     format!("{}…", kept.trim_end())
 }
 
+/// The parts, with dots between them, in as many lines as they need; a part that is too long for a line is cut.
+pub(crate) fn wrap(parts: &[String], width: f64) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for part in parts {
+        match lines.last_mut() {
+            Some(line) if text_width(line) + text_width(part) + 13.0 <= width => {
+                line.push_str(" · ");
+                line.push_str(part);
+            }
+            _ => lines.push(fit(part, width)),
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,6 +213,14 @@ mod tests {
         let cut = fit("claims granted at half of the highest throughput", 100.0);
         assert!(cut.ends_with('…') && text_width(&cut) <= 105.0, "{cut}");
         assert_eq!(fit("x", 0.0), "…");
+    }
+
+    #[test]
+    fn what_does_not_fit_on_one_line_is_on_the_next() {
+        let parts = ["12 oversold", "34 out of order", "cut off at 5 of 6"].map(str::to_owned);
+        assert_eq!(wrap(&parts, 800.0), ["12 oversold · 34 out of order · cut off at 5 of 6"]);
+        assert_eq!(wrap(&parts, 200.0), ["12 oversold · 34 out of order", "cut off at 5 of 6"]);
+        assert_eq!(wrap(&[], 200.0), Vec::<String>::new());
     }
 
     #[test]

@@ -9,8 +9,9 @@ use crate::canvas::{Drawing, Format, NARROW, WIDE};
 use crate::data::Run;
 use crate::words;
 
-pub(crate) use cpu::total;
-pub(crate) use strategies::{answered, is_exact, ranked};
+pub(crate) use cpu::{processes, total};
+pub(crate) use strategies::{end, is_exact, ranked};
+pub(crate) use timeline::is_count_so_far;
 
 /// Curves of one picture; more are divided among several.
 const CURVES_MAX: usize = 6;

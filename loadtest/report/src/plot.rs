@@ -3,10 +3,13 @@
 use crate::canvas::{Anchor, Canvas, fit, text_width};
 use crate::scale::{Scale, Ticks};
 use crate::style;
-use crate::svg::{Element, path};
+use crate::svg::{Element, path, px};
 
 /// How far apart names beside curves are, in px.
 const LABEL_LINE: f64 = 16.0;
+
+/// From the end of the longest curve to its name, in px.
+const LEADER: f64 = 26.0;
 
 /// Where the curves are, in px.
 #[derive(Debug, Clone, Copy)]
@@ -17,11 +20,11 @@ pub(crate) struct Area {
     pub(crate) bottom: f64,
 }
 
-/// What is written beside a curve, and the curve's end.
+/// What is written beside a curve, and where the curve ends.
 pub(crate) struct Label<'a> {
     pub(crate) index: usize,
     pub(crate) name: &'a str,
-    pub(crate) y: f64,
+    pub(crate) end: (f64, f64),
 }
 
 /// The room that the values beside the vertical axis need.
@@ -32,7 +35,7 @@ pub(crate) fn room_for(ticks: &[String]) -> f64 {
 /// The room that names beside the curves need; `None` if they are too long for it and a legend must do.
 pub(crate) fn room_for_labels<'a>(canvas: &Canvas, names: impl Iterator<Item = &'a str>) -> Option<f64> {
     let widest = names.map(text_width).fold(0.0, f64::max);
-    (widest <= canvas.format.label_max).then_some(widest + 14.0)
+    (widest <= canvas.format.label_max).then_some(widest + LEADER + 6.0)
 }
 
 /// The values beside the vertical axis with a hairline each, and what they count above them.
@@ -82,14 +85,16 @@ pub(crate) fn curve(canvas: &mut Canvas, index: usize, points: &[(f64, f64)]) {
 
 /// Names beside the ends of their curves, moved apart where the curves end too near each other.
 pub(crate) fn labels(canvas: &mut Canvas, area: Area, mut labels: Vec<Label<'_>>) {
-    labels.sort_by(|one, other| one.y.total_cmp(&other.y));
-    let wished: Vec<f64> = labels.iter().map(|label| label.y).collect();
-    let x = area.right + 10.0;
+    labels.sort_by(|one, other| one.end.1.total_cmp(&other.end.1));
+    let wished: Vec<f64> = labels.iter().map(|label| label.end.1).collect();
+    let x = area.right + LEADER;
     for (label, y) in labels.iter().zip(apart(&wished, area.top, area.bottom)) {
-        let name = fit(label.name, canvas.format.width - x);
-        // The text has the ink's colour, which can be read; the bar before it has the curve's.
-        canvas.rule((x - 4.0, y - 5.0), (x - 4.0, y + 5.0), &style::line(label.index));
-        canvas.text((x + 2.0, y + 4.5), "ink", Anchor::Start, &name);
+        // The text has the ink's colour, which can be read; a thin line of the curve's colour leads to it.
+        let leader = [(label.end.0 + 6.0, label.end.1), (area.right + 8.0, label.end.1), (x - 4.0, y)];
+        let points = leader.map(|(x, y)| format!("{},{}", px(x), px(y))).join(" ");
+        let class = format!("{} leader", style::line(label.index));
+        canvas.add(Element::new("polyline").with("points", points).with("class", class));
+        canvas.text((x, y + 4.5), "ink", Anchor::Start, &fit(label.name, canvas.format.width - x));
     }
 }
 

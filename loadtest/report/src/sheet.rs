@@ -6,7 +6,7 @@ use anyhow::ensure;
 use crate::data::{Machine, Run, Timeline};
 use crate::number::{figure, length, tick, whole};
 use crate::percentile;
-use crate::picture::{answered, is_exact, ranked, total};
+use crate::picture::{end, is_count_so_far, is_exact, processes, ranked, total};
 
 /// A table, as text.
 pub(crate) struct Sheet {
@@ -59,8 +59,8 @@ impl Sheet {
     pub(crate) fn is_numeric(&self, column: usize) -> bool {
         let mut cells = self.rows.iter().filter_map(|row| row.get(column)).filter(|cell| !cell.is_empty()).peekable();
         let is_figure = |cell: &String| {
-            cell.starts_with(|c: char| c.is_ascii_digit() || c == '-')
-                && cell.chars().all(|c| c.is_ascii_digit() || matches!(c, ',' | '.' | '-' | '%'))
+            let digits = cell.trim_end_matches('%').replace(',', "");
+            digits.starts_with(|c: char| c.is_ascii_digit() || c == '-') && digits.parse::<f64>().is_ok()
         };
         cells.peek().is_some() && cells.all(|cell| is_figure(cell) || cell == "–")
     }
@@ -111,12 +111,14 @@ fn latencies(run: &Run) -> Sheet {
 fn timelines(run: &Run) -> Sheet {
     let curves = |timeline: &Timeline| {
         let (name, unit) = (timeline.name.clone(), timeline.unit.clone());
+        let is_rate = !is_count_so_far(timeline);
         let rows = timeline.series.iter().map(move |series| {
             let values = &series.values;
             let highest = values.iter().copied().fold(0.0, f64::max);
-            let mean = values.iter().sum::<f64>() / length(values.len().max(1));
+            let mean = figure(values.iter().sum::<f64>() / length(values.len().max(1)));
+            let mean = if is_rate { mean } else { "–".to_owned() };
             let last = values.last().map_or_else(|| "–".to_owned(), |last| figure(*last));
-            [name.clone(), series.name.clone(), unit.clone(), figure(mean), figure(highest), last]
+            [name.clone(), series.name.clone(), unit.clone(), mean, figure(highest), last]
         });
         rows.collect::<Vec<_>>()
     };
@@ -132,12 +134,10 @@ fn strategies(run: &Run) -> Sheet {
             figure(strategy.per_second),
             figure(strategy.p50_ms),
             figure(strategy.p99_ms),
-            answered(strategy),
-            figure(strategy.seconds),
-            if strategy.was_cut_off { "cut off" } else { "finished" }.to_owned(),
             whole(strategy.oversold),
             whole(strategy.undersold),
             whole(strategy.out_of_order),
+            end(strategy),
             strategy.note.clone(),
         ]
     });
@@ -147,24 +147,32 @@ fn strategies(run: &Run) -> Sheet {
         "answers/s",
         "p50 ms",
         "p99 ms",
-        "answered",
-        "s",
-        "end",
         "oversold",
         "undersold",
         "out of order",
+        "end: answered",
         "note",
     ];
     sheet("Ways to sell a stock", "The same users, stock, PostgreSQL and Redis for each.", head, rows.collect())
 }
 
 fn cpu(run: &Run) -> Sheet {
-    let rows = run.cpu.iter().flat_map(|cost| {
-        let row = |process: &str, us| [cost.name.clone(), process.to_owned(), figure(us), whole(cost.claims)];
-        let parts = cost.processes.iter().map(move |process| row(&process.process, process.us_per_claim));
-        parts.chain([row("all together", total(cost))]).collect::<Vec<_>>()
+    let processes = processes(&run.cpu);
+    let rows = run.cpu.iter().map(|cost| {
+        let spent = |name: &&str| {
+            let own = cost.processes.iter().find(|process| process.process == *name);
+            own.map_or_else(|| "–".to_owned(), |process| figure(process.us_per_claim))
+        };
+        let parts = processes.iter().map(spent);
+        [cost.name.clone(), whole(cost.claims)].into_iter().chain(parts).chain([figure(total(cost))]).collect()
     });
-    sheet("CPU time a claim", "", ["load", "process", "µs a claim", "claims"], rows.collect())
+    let head = ["load", "claims"].into_iter().chain(processes.iter().copied()).chain(["all together"]);
+    Sheet {
+        title: "CPU time a claim".into(),
+        text: "In µs.".into(),
+        head: head.map(str::to_owned).collect(),
+        rows: rows.collect(),
+    }
 }
 
 fn machine(machine: &Machine) -> Sheet {
@@ -239,8 +247,10 @@ mod tests {
 
     #[test]
     fn figures_stand_on_the_right_and_words_on_the_left() {
-        let rows = vec![["1,204".into(), "a".into(), "–".into()], ["0.5".into(), "2".into(), "7%".into()]];
-        let sheet = sheet("t", "", ["x", "y", "z"], rows);
-        assert_eq!([0, 1, 2, 3].map(|column| sheet.is_numeric(column)), [true, false, true, false]);
+        let rows = vec![["1,204", "a", "–", "7.0.15"], ["0.5", "2", "7%", "8.0.1"]]
+            .into_iter()
+            .map(|row| row.map(str::to_owned));
+        let sheet = sheet("t", "", ["x", "y", "z", "version"], rows.collect());
+        assert_eq!([0, 1, 2, 3, 4].map(|column| sheet.is_numeric(column)), [true, false, true, false, false]);
     }
 }

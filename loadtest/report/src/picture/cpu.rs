@@ -42,7 +42,7 @@ pub(super) fn draw(costs: &[CpuCost], format: Format, slug: &str) -> Drawing {
     let legend: Vec<(usize, &str)> = names.iter().copied().enumerate().collect();
     let top = canvas.legend(&legend, 0.0) + 8.0;
     let rows = costs.iter().fold(0.0, |rows, _| rows + ROW);
-    let area = Area { left: 0.0, right: format.width - 16.0, top, bottom: top + rows };
+    let area = Area { left: 0.0, right: format.width - 84.0, top, bottom: top + rows };
     let ticks =
         scale::linear(costs.iter().map(total).fold(0.0, f64::max), if format.label_max > 0.0 { 8.0 } else { 4.0 });
     let x = Scale::linear(&ticks, area.left, area.right);
@@ -51,10 +51,7 @@ pub(super) fn draw(costs: &[CpuCost], format: Format, slug: &str) -> Drawing {
     }
     let mut y = area.top;
     for cost in costs {
-        let sum = format!("{} µs", figure(total(cost)));
-        let room = format.width - text_width(&sum) - 24.0;
-        canvas.text((0.0, y + 15.0), "ink", Anchor::Start, &fit(&cost.name, room));
-        canvas.text((area.right, y + 15.0), "ink bold", Anchor::End, &sum);
+        canvas.text((0.0, y + 15.0), "ink", Anchor::Start, &fit(&cost.name, format.width));
         let mut before = 0.0;
         for process in &cost.processes {
             let index = names.iter().position(|name| *name == process.process).unwrap_or(0);
@@ -69,7 +66,9 @@ pub(super) fn draw(costs: &[CpuCost], format: Format, slug: &str) -> Drawing {
             }
             before += process.us_per_claim;
         }
-        canvas.hit((area.left, area.right), (y, y + ROW - 4.0), &told(cost));
+        let sum = format!("{} µs", figure(total(cost)));
+        canvas.text((x.px(before) + 8.0, y + 22.0 + BAR / 2.0 + 4.5), "ink bold", Anchor::Start, &sum);
+        canvas.hit((area.left, format.width), (y, y + ROW - 4.0), &told(cost));
         y += ROW;
     }
     let height = plot::horizontal_axis(&mut canvas, area, &x, &plot::written(&ticks, tick), "µs a claim");

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::canvas::{Canvas, Drawing, Format};
+use crate::canvas::{Canvas, Drawing, Format, POINTS_MAX};
 use crate::data::Latencies;
-use crate::number::{figure, float, tick};
+use crate::number::{figure, float, length, tick};
 use crate::percentile;
 use crate::plot::{self, Area, Label};
 use crate::scale::{self, Scale, Ticks};
@@ -42,11 +42,11 @@ pub(super) fn explained() -> String {
 /// The curves of these loads.
 pub(super) fn draw(loads: &[Latencies], format: Format, slug: &str) -> Drawing {
     let mut canvas = Canvas::new(format, slug);
-    let curves: Vec<Vec<(f64, f64)>> = loads.iter().map(|load| curve(load, format.points_max)).collect();
+    let curves: Vec<Vec<(f64, f64)>> = loads.iter().map(curve).collect();
     let names = || loads.iter().map(|load| load.name.as_str());
     let room = plot::room_for_labels(&canvas, names());
     let legend: Vec<(usize, &str)> = if room.is_none() { names().enumerate().collect() } else { Vec::new() };
-    let top = canvas.legend(&legend, 0.0) + 28.0;
+    let top = canvas.legend(&legend, 0.0) + 32.0;
 
     let values = || curves.iter().flatten().map(|(_, ms)| *ms);
     let y_ticks = scale::logarithmic(values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max));
@@ -76,8 +76,8 @@ pub(super) fn draw(loads: &[Latencies], format: Format, slug: &str) -> Drawing {
     for (index, (points, load)) in curves.iter().zip(loads).enumerate() {
         let points: Vec<(f64, f64)> = points.iter().map(|(one_of, ms)| (x.px(*one_of), y.px(*ms))).collect();
         plot::curve(&mut canvas, index, &points);
-        if let Some((_, y)) = points.last() {
-            labels.push(Label { index, name: &load.name, y: *y });
+        if let Some(end) = points.last().copied() {
+            labels.push(Label { index, name: &load.name, end });
         }
     }
     if labels.is_empty() {
@@ -92,13 +92,13 @@ pub(super) fn draw(loads: &[Latencies], format: Format, slug: &str) -> Drawing {
 }
 
 /// Points of a percentile's distance and ms, as far as at least one answer is slower; the median always.
-fn curve(load: &Latencies, points_max: usize) -> Vec<(f64, f64)> {
+fn curve(load: &Latencies) -> Vec<(f64, f64)> {
     let all = float(percentile::count(load));
     let last = all.clamp(2.0, ONE_OF_MAX);
-    let steps = u32::try_from(points_max).unwrap_or(u32::MAX).saturating_sub(1).max(1);
+    let steps = POINTS_MAX - 1;
     let mut points: Vec<(f64, f64)> = Vec::new();
     for step in 0..=steps {
-        let one_of = 2.0 * (last / 2.0).powf(f64::from(step) / f64::from(steps));
+        let one_of = 2.0 * (last / 2.0).powf(length(step) / length(steps));
         let Some(us) = percentile::all_but_one_of(load, one_of) else { continue };
         if points.last().is_none_or(|(before, _)| one_of > *before) {
             points.push((one_of, float(us.max(1)) / 1e3));
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_curve_goes_as_far_as_an_answer_is_slower() {
-        let points = curve(&load((1..=1_000).map(|us| (us * 1_000, 1)).collect()), 200);
+        let points = curve(&load((1..=1_000).map(|us| (us * 1_000, 1)).collect()));
         assert_eq!(points[0], (2.0, 500.0));
         let (one_of, ms) = points[points.len() - 1];
         assert!((one_of - 1_000.0).abs() < 1e-6 && ms >= 999.0, "{one_of} {ms}");
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn one_answer_is_a_dot_and_none_is_said() {
-        assert_eq!(curve(&load(vec![(7_000, 1)]), 200), [(2.0, 7.0)]);
+        assert_eq!(curve(&load(vec![(7_000, 1)])), [(2.0, 7.0)]);
         for format in [WIDE, NARROW] {
             let drawing = draw(&[load(vec![(7_000, 1)])], format, "latency");
             assert_eq!((count(&drawing, "circle"), count(&drawing, "path")), (1, 0));
@@ -172,6 +172,6 @@ mod tests {
 
     #[test]
     fn an_answer_in_no_time_is_on_the_axis_all_the_same() {
-        assert_eq!(curve(&load(vec![(0, 5)]), 200)[0], (2.0, 0.001));
+        assert_eq!(curve(&load(vec![(0, 5)]))[0], (2.0, 0.001));
     }
 }

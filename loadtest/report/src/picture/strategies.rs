@@ -1,9 +1,9 @@
 //! Which way to sell is how fast, and is it right? A bar for each, the fastest first; what sells wrongly has stripes and says
 //! by how much.
 
-use crate::canvas::{Anchor, Canvas, Drawing, Format, fit, rectangle};
+use crate::canvas::{Anchor, Canvas, Drawing, Format, fit, rectangle, wrap};
 use crate::data::Strategy;
-use crate::number::{figure, float, tick, whole};
+use crate::number::{figure, length, tick, whole};
 use crate::plot::{self, Area};
 use crate::scale::{self, Scale};
 use crate::style;
@@ -12,6 +12,9 @@ use crate::style;
 const OURS: usize = 0;
 const OTHERS: usize = 6;
 const BAR: f64 = 20.0;
+/// A name and a bar, and each line below them.
+const ROW: f64 = 54.0;
+const LINE: f64 = 17.0;
 
 /// How the picture is read.
 pub(super) fn explained() -> String {
@@ -28,9 +31,10 @@ pub(crate) fn ranked(strategies: &[Strategy]) -> Vec<&Strategy> {
     ranked
 }
 
-/// Whether it sold as many as there were, as far as was seen, and does so by its construction.
+/// Whether it sold as many as there were, as far as was seen, and does so by its construction. What was left when it was
+/// stopped was not refused to anybody.
 pub(crate) fn is_exact(strategy: &Strategy) -> bool {
-    strategy.is_correct && strategy.oversold == 0 && strategy.undersold == 0
+    strategy.is_correct && strategy.oversold == 0 && (strategy.undersold == 0 || strategy.was_cut_off)
 }
 
 /// The bars.
@@ -39,15 +43,16 @@ pub(super) fn draw(strategies: &[Strategy], format: Format, slug: &str) -> Drawi
     let ranked = ranked(strategies);
     let speeds = || ranked.iter().map(|strategy| strategy.per_second).filter(|speed| *speed > 0.0);
     let ticks = scale::decades(speeds().fold(f64::INFINITY, f64::min), speeds().fold(0.0, f64::max));
-    let rows: Vec<(&Strategy, String)> = ranked.iter().map(|strategy| (*strategy, marks(strategy))).collect();
-    let heights = rows.iter().map(|(_, marks)| if marks.is_empty() { 54.0 } else { 72.0 });
+    let lines = |strategy: &Strategy| wrap(&marks(strategy), format.width);
+    let rows: Vec<(&Strategy, Vec<String>)> = ranked.iter().map(|strategy| (*strategy, lines(strategy))).collect();
+    let heights = rows.iter().map(|(_, lines)| ROW + LINE * length(lines.len()));
     let area = Area { left: 0.0, right: format.width - 96.0, top: 0.0, bottom: heights.sum() };
     let x = Scale::log(&ticks, area.left, area.right);
     for tick in &ticks.at {
         canvas.rule((x.px(*tick), area.top), (x.px(*tick), area.bottom), "grid");
     }
     let mut y = area.top;
-    for (strategy, marks) in &rows {
+    for (strategy, lines) in &rows {
         let top = y;
         let is_ours = strategy.name.to_lowercase().contains("onrush");
         let colour = if is_ours { OURS } else { OTHERS };
@@ -68,10 +73,11 @@ pub(super) fn draw(strategies: &[Strategy], format: Format, slug: &str) -> Drawi
         canvas.add(bar);
         let speed = format!("{} /s", figure(strategy.per_second));
         canvas.text((end + 6.0, y + 22.0 + BAR - 5.5), "ink bold", Anchor::Start, &speed);
-        y += 54.0;
-        if !marks.is_empty() {
-            canvas.text((0.0, y + 2.0), "wrong small", Anchor::Start, &fit(marks, format.width * 1.05));
-            y += 18.0;
+        y += ROW;
+        for line in lines {
+            let class = if is_exact(strategy) { "muted small" } else { "wrong small" };
+            canvas.text((0.0, y + 2.0), class, Anchor::Start, line);
+            y += LINE;
         }
         canvas.hit((area.left, format.width), (top, y), &told(strategy));
     }
@@ -81,7 +87,7 @@ pub(super) fn draw(strategies: &[Strategy], format: Format, slug: &str) -> Drawi
 }
 
 /// What is wrong with it, in words; nothing if nothing is.
-fn marks(strategy: &Strategy) -> String {
+fn marks(strategy: &Strategy) -> Vec<String> {
     let mut marks = Vec::new();
     for (count, what) in
         [(strategy.oversold, "oversold"), (strategy.undersold, "undersold"), (strategy.out_of_order, "out of order")]
@@ -96,7 +102,7 @@ fn marks(strategy: &Strategy) -> String {
     if strategy.was_cut_off {
         marks.push(format!("cut off at {} of {}", whole(strategy.answered), whole(strategy.asked)));
     }
-    marks.join(" · ")
+    marks
 }
 
 fn told(strategy: &Strategy) -> String {
@@ -114,7 +120,7 @@ fn told(strategy: &Strategy) -> String {
 fn label(ranked: &[&Strategy]) -> String {
     let parts: Vec<String> = ranked
         .iter()
-        .map(|strategy| match marks(strategy).as_str() {
+        .map(|strategy| match marks(strategy).join(", ").as_str() {
             "" => format!("{}: {} answers/s.", strategy.name, figure(strategy.per_second)),
             marks => format!("{}: {} answers/s, {marks}.", strategy.name, figure(strategy.per_second)),
         })
@@ -122,13 +128,13 @@ fn label(ranked: &[&Strategy]) -> String {
     format!("Ways to sell a stock, the fastest first. {}", parts.join(" "))
 }
 
-/// What fraction of those who asked had an answer, for the table.
-pub(crate) fn answered(strategy: &Strategy) -> String {
-    if strategy.asked == strategy.answered {
-        return whole(strategy.answered);
+/// How it ended, for the table.
+pub(crate) fn end(strategy: &Strategy) -> String {
+    let end = if strategy.was_cut_off { "cut off" } else { "finished" };
+    match (whole(strategy.answered), whole(strategy.asked)) {
+        (answered, asked) if answered == asked => format!("{end}: {answered}"),
+        (answered, asked) => format!("{end}: {answered} of {asked}"),
     }
-    let share = 100.0 * float(strategy.answered) / float(strategy.asked.max(1));
-    format!("{} of {} ({}%)", whole(strategy.answered), whole(strategy.asked), figure(share))
 }
 
 #[cfg(test)]
@@ -149,23 +155,26 @@ mod tests {
             assert!(text.contains("1,234 oversold · 5 out of order"), "{text}");
             assert_eq!(text.matches("fill=\"url(#").count(), 1);
         }
-        assert_eq!(marks(&strategy("row lock", 1.0)), "");
+        assert!(marks(&strategy("row lock", 1.0)).is_empty());
     }
 
     #[test]
     fn a_correct_one_that_oversold_is_not_drawn_as_exact() {
         assert!(!is_exact(&Strategy { oversold: 1, ..strategy("row lock", 1.0) }));
+        assert!(!is_exact(&Strategy { undersold: 1, ..strategy("row lock", 1.0) }));
+        assert!(is_exact(&Strategy { undersold: 1, was_cut_off: true, ..strategy("row lock", 1.0) }));
         assert!(is_exact(&Strategy { out_of_order: 1, ..strategy("row lock", 1.0) }));
     }
 
     #[test]
     fn a_cut_is_said_and_a_fault_that_was_not_seen_too() {
         let cut = Strategy { was_cut_off: true, asked: 20_000, answered: 1_500, ..strategy("optimistic", 25.0) };
-        assert_eq!(marks(&cut), "cut off at 1,500 of 20,000");
-        assert_eq!(answered(&cut), "1,500 of 20,000 (7.50%)");
+        assert_eq!(marks(&cut), ["cut off at 1,500 of 20,000"]);
+        assert_eq!(end(&cut), "cut off: 1,500 of 20,000");
+        assert_eq!(end(&strategy("row lock", 1.0)), "finished: 100");
         assert_eq!(
             marks(&Strategy { is_correct: false, ..strategy("x", 1.0) }),
-            "inexact, though not seen in this run"
+            ["inexact, though not seen in this run"]
         );
     }
 

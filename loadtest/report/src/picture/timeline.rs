@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::canvas::{Canvas, Drawing, Format, WIDE};
+use crate::canvas::{Canvas, Drawing, Format, POINTS_MAX, WIDE};
 use crate::data::{Series, Timeline};
 use crate::number::{figure, float, length, tick};
 use crate::plot::{self, Area, Label};
@@ -23,7 +23,7 @@ pub(super) fn explained(timeline: &Timeline) -> String {
     };
     let step_s = float(timeline.step_ms) / 1e3;
     let _ = write!(text, "One step is {} s", tick(step_s));
-    let joined = joined(timeline, WIDE.points_max);
+    let joined = joined(timeline);
     if joined > 1 {
         let _ = write!(text, "; a point is the mean of {joined} steps");
     }
@@ -32,7 +32,7 @@ pub(super) fn explained(timeline: &Timeline) -> String {
 }
 
 /// Whether the values can only grow, by their nature.
-fn is_count_so_far(timeline: &Timeline) -> bool {
+pub(crate) fn is_count_so_far(timeline: &Timeline) -> bool {
     !timeline.unit.ends_with("/s")
         && timeline.series.len() > 1
         && timeline.series.iter().all(|series| series.values.is_sorted())
@@ -41,11 +41,11 @@ fn is_count_so_far(timeline: &Timeline) -> bool {
 /// The picture of one stretch of time.
 pub(super) fn draw(timeline: &Timeline, format: Format, slug: &str) -> Drawing {
     let mut canvas = Canvas::new(format, slug);
-    let shown = Shown::of(timeline, format.points_max);
+    let shown = Shown::of(timeline);
     let names = || timeline.series.iter().map(|series| series.name.as_str());
     let room = if timeline.stacked { None } else { plot::room_for_labels(&canvas, names()) };
     let legend: Vec<(usize, &str)> = if room.is_none() { names().enumerate().collect() } else { Vec::new() };
-    let top = canvas.legend(&legend, 0.0) + 28.0;
+    let top = canvas.legend(&legend, 0.0) + 32.0;
 
     let y_ticks = scale::linear(shown.highest(timeline.stacked), 5.0);
     let y_texts = plot::written(&y_ticks, tick);
@@ -77,9 +77,9 @@ pub(super) fn draw(timeline: &Timeline, format: Format, slug: &str) -> Drawing {
 }
 
 /// So many steps become one point.
-fn joined(timeline: &Timeline, points_max: usize) -> usize {
+fn joined(timeline: &Timeline) -> usize {
     let steps = timeline.series.iter().map(|series| series.values.len()).max().unwrap_or(0);
-    steps.div_ceil(points_max.max(1)).max(1)
+    steps.div_ceil(POINTS_MAX).max(1)
 }
 
 /// What can be seen of a timeline.
@@ -93,8 +93,8 @@ struct Shown {
 }
 
 impl Shown {
-    fn of(timeline: &Timeline, points_max: usize) -> Self {
-        let joined = joined(timeline, points_max);
+    fn of(timeline: &Timeline) -> Self {
+        let joined = joined(timeline);
         let second = float(timeline.step_ms.max(1)) / 1e3;
         let steps = timeline.series.iter().map(|series| series.values.len()).max().unwrap_or(0);
         let mean = |chunk: &[f64]| chunk.iter().sum::<f64>() / length(chunk.len());
@@ -151,8 +151,8 @@ fn lines<'a>(canvas: &mut Canvas, timeline: &'a Timeline, shown: &Shown, x: &Sca
         let place = |(point, value): (usize, &f64)| (x.px(shown.second(point)), y.px(*value));
         let points: Vec<(f64, f64)> = values.iter().enumerate().map(place).collect();
         plot::curve(canvas, index, &points);
-        if let Some((_, y)) = points.last() {
-            labels.push(Label { index, name: &series.name, y: *y });
+        if let Some(end) = points.last().copied() {
+            labels.push(Label { index, name: &series.name, end });
         }
     }
     labels
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_stack_is_as_high_as_its_parts_together() {
-        let shown = Shown::of(&timeline(true, &[("a", &[1.0, 2.0]), ("b", &[3.0])]), 200);
+        let shown = Shown::of(&timeline(true, &[("a", &[1.0, 2.0]), ("b", &[3.0])]));
         assert_eq!([true, false].map(|stacked| tick(shown.highest(stacked))), ["4", "3"]);
     }
 
@@ -208,7 +208,7 @@ mod tests {
     fn what_is_too_fine_to_see_is_joined_to_its_mean_and_this_is_said() {
         let many: Vec<f64> = (0..500).map(f64::from).collect();
         let timeline = timeline(false, &[("a", &many)]);
-        let shown = Shown::of(&timeline, 200);
+        let shown = Shown::of(&timeline);
         assert_eq!((shown.points(), tick(shown.values[0][0]), tick(shown.step_s)), (167, "1".into(), "0.3".into()));
         assert_eq!(tick(shown.seconds), "50");
         assert!(explained(&timeline).ends_with("One step is 0.1 s; a point is the mean of 3 steps."));
