@@ -77,7 +77,7 @@ pub(crate) fn pictures() -> String {
     format!(
         ".picture text{{font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif;font-size:13px}}\
          .picture .small{{font-size:12px}}.picture .bold{{font-weight:600}}.picture .line{{fill:none;stroke-width:2;\
-         stroke-linejoin:round;stroke-linecap:round}}.picture .dashed{{stroke-dasharray:6 4}}.picture .leader{{stroke-width:1;stroke-dasharray:none;stroke-opacity:.7}}.picture .grid,.picture .axis,\
+         stroke-linejoin:round;stroke-linecap:round}}.picture .dashed{{stroke-dasharray:6 4}}.picture .leader{{stroke-width:1;stroke-dasharray:1 3;stroke-opacity:.7}}.picture .grid,.picture .axis,\
          .picture .edge{{stroke-width:1;fill:none}}.picture .hatching{{stroke-width:3;fill:none}}\
          .picture .hit{{fill:#808080;fill-opacity:0}}.picture .hit:hover{{fill-opacity:.16}}{}\
          @media screen and (prefers-color-scheme:dark){{{}}}",

@@ -140,7 +140,14 @@ fn stack(canvas: &mut Canvas, shown: &Shown, x: &Scale, y: &Scale) {
             .map(|(point, height)| height + values.get(point).copied().unwrap_or(0.0))
             .collect();
         let outline: Vec<(f64, f64)> = edge(&above).into_iter().chain(edge(&below).into_iter().rev()).collect();
-        canvas.add(Element::new("path").with("d", format!("{}Z", path(&outline))).with("class", style::fill(index)));
+        let area = Element::new("path").with("d", format!("{}Z", path(&outline)));
+        let area = if index < style::COLOURS {
+            area.with("class", style::fill(index))
+        } else {
+            let stripes = canvas.hatching(index);
+            area.with("fill", stripes)
+        };
+        canvas.add(area);
         below = above;
     }
 }
@@ -225,6 +232,14 @@ mod tests {
                 assert!(paths(&drawing).is_empty() && drawing.standalone().contains(">nothing was counted<"));
             }
         }
+    }
+
+    #[test]
+    fn more_kinds_than_colours_have_stripes() {
+        let names: Vec<String> = (0..style::COLOURS + 2).map(|index| format!("kind {index}")).collect();
+        let series: Vec<(&str, &[f64])> = names.iter().map(|name| (name.as_str(), &[1.0, 2.0][..])).collect();
+        let text = draw(&timeline(true, &series), NARROW, "t").standalone();
+        assert_eq!(text.matches("fill=\"url(#hatching").count(), 2);
     }
 
     #[test]
