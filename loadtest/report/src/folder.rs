@@ -38,7 +38,7 @@ pub fn write(run: &Run, folder: &Path) -> anyhow::Result<()> {
     save(folder, "index.html", &html::render(run, &sheets, &pictures))
 }
 
-/// What an earlier [`write`] left there.
+/// What an earlier [`write()`] left there.
 pub fn read(folder: &Path) -> anyhow::Result<Run> {
     let path = folder.join(RUN);
     let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
