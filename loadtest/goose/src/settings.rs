@@ -141,19 +141,23 @@ fn seconds(text: &str) -> Result<Duration, String> {
 mod tests {
     use super::*;
 
-    fn settings(more: &[&str]) -> Settings {
-        let least = ["crowd", "limited", "--url", "http://127.0.0.1:1", "--hs256-secret", "s", "--operator-token", "t"];
+    fn settings(url: &str, more: &[&str]) -> Settings {
+        let least = ["crowd", "limited", "--url", url, "--hs256-secret", "s", "--operator-token", "t"];
         Settings::try_parse_from(least.iter().chain(more)).unwrap()
+    }
+
+    fn here(more: &[&str]) -> Settings {
+        settings("http://127.0.0.1:1", more)
     }
 
     #[test]
     fn users_and_stock_follow_from_rate_and_duration_unless_they_are_said() {
-        let left_out = settings(&["--rate", "100", "--duration", "2m"]);
+        let left_out = here(&["--rate", "100", "--duration", "2m"]);
         assert_eq!((left_out.visits(), left_out.users(), left_out.stock()), (12_000, 12_000, 1_200));
-        let said = settings(&["--rate", "100", "--duration", "2", "--users", "50", "--stock", "7"]);
+        let said = here(&["--rate", "100", "--duration", "2", "--users", "50", "--stock", "7"]);
         assert_eq!((said.visits(), said.users(), said.stock()), (200, 50, 7));
         assert!(said.check().is_ok());
-        assert!(settings(&["--rate", "100", "--duration", "6s", "--users", "50"]).check().is_err());
+        assert!(here(&["--rate", "100", "--duration", "6s", "--users", "50"]).check().is_err());
     }
 
     #[test]
@@ -166,7 +170,7 @@ mod tests {
             ("http://user@127.0.0.1@example.org", false),
             ("https://127.0.0.1:8080", false),
         ] {
-            assert_eq!(settings(&["--url", url]).check().is_ok(), is_here, "{url}");
+            assert_eq!(settings(url, &[]).check().is_ok(), is_here, "{url}");
         }
     }
 }
