@@ -143,3 +143,60 @@ impl Books {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn books(scenario: &str) -> Books {
+        let words = format!("crowd {scenario} --url http://[::1] --hs256-secret s --operator-token t --users 1000");
+        Books::new(&Settings::parse_from(words.split(' ')))
+    }
+
+    fn user(name: &str) -> User {
+        User { name: name.to_owned(), token: String::new(), visit: 0 }
+    }
+
+    fn granted(number: u64) -> Meaning {
+        Meaning::Granted(Claim { id: format!("c.1.{number}"), number, coupon_code: format!("code {number}") })
+    }
+
+    fn wrong(books: &Books) -> Vec<String> {
+        books.totals().shown
+    }
+
+    #[test]
+    fn a_number_and_a_code_that_two_users_were_given_are_wrong() {
+        let books = books("plenty");
+        books.told(&user("alice"), &granted(1), &["granted"]);
+        assert_eq!(wrong(&books), Vec::<String>::new());
+        books.told(&user("bob"), &granted(1), &["granted"]);
+        assert_eq!(wrong(&books), ["the number 1 was granted twice", "the coupon code code 1 was granted twice"]);
+    }
+
+    #[test]
+    fn a_second_unit_is_wrong_until_the_first_is_given_back() {
+        let books = books("trickle");
+        let alice = user("alice");
+        books.told(&alice, &granted(1), &["granted"]);
+        books.gives_back(&alice);
+        books.told(&alice, &granted(2), &["granted"]);
+        assert_eq!(wrong(&books), Vec::<String>::new());
+        books.told(&alice, &granted(3), &["granted"]);
+        assert_eq!(wrong(&books), ["alice was granted Some(2) and 3"]);
+    }
+
+    #[test]
+    fn what_a_user_was_not_to_hear_is_wrong() {
+        for (scenario, may_hear) in [("limited", true), ("plenty", false), ("sold_out", true), ("trickle", false)] {
+            let books = books(scenario);
+            books.told(&user("alice"), &Meaning::SoldOut, books.may_hear());
+            assert_eq!(books.totals().wrong == 0, may_hear, "{scenario}");
+        }
+        let books = books("sold_out");
+        books.told(&user("alice"), &granted(1), books.may_hear());
+        assert_eq!(books.totals().wrong, 1);
+    }
+}

@@ -105,3 +105,55 @@ pub(crate) fn render(
     let _never = writeln!(text, "  {}", if failures.is_empty() { "all is well" } else { "NOT WELL" });
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn settings() -> Settings {
+        let words =
+            "crowd limited --url http://[::1] --hs256-secret s --operator-token t --rate 5 --duration 1 --stock 2";
+        Settings::parse_from(words.split(' '))
+    }
+
+    fn totals(granted: u64) -> Totals {
+        let said = [("granted", granted), ("sold_out", 5 - granted)].into();
+        Totals { visits: 5, users: 5, granted, highest: granted, said, ..Totals::default() }
+    }
+
+    fn figures(live: u64) -> Figures {
+        let (stock, left) = (2, 2 - i64::try_from(live).unwrap());
+        let (given_back, outbox, lag, missing, doubled, oversold, gaps) = Default::default();
+        let verdict = "ok".to_owned();
+        Figures { verdict, stock, left, live, given_back, rows: live, outbox, lag, missing, doubled, oversold, gaps }
+    }
+
+    #[test]
+    fn exactly_the_stock_has_to_be_granted() {
+        let judge = |granted| failures(&settings(), &totals(granted), &Ok(figures(granted)));
+        assert_eq!(judge(2), Vec::<String>::new());
+        assert_eq!(judge(1), ["1 claims were granted, not 2"]);
+        assert!(judge(3).contains(&"3 claims are live, of a stock of 2".to_owned()));
+    }
+
+    #[test]
+    fn the_auditor_has_to_agree() {
+        let judge = |figures| failures(&settings(), &totals(2), &figures);
+        assert_eq!(judge(Err("it did not".to_owned())), ["it did not"]);
+        assert_eq!(judge(Ok(figures(1))), ["the auditor counts 1 live and 0 given back, users were told 2 and 0"],);
+        assert_eq!(judge(Ok(Figures { rows: 1, ..figures(2) })), ["1 rows and 2 live claims"]);
+        assert_eq!(judge(Ok(Figures { gaps: 1, ..figures(2) })), ["the auditor's verdict is ok, but gaps is 1"]);
+    }
+
+    #[test]
+    fn a_number_that_nobody_was_told_and_a_visit_that_nobody_made_are_failures() {
+        let judge = |totals: Totals| failures(&settings(), &totals, &Ok(figures(2)));
+        let gap = judge(Totals { highest: 3, ..totals(2) });
+        assert_eq!(gap, ["2 claims were granted, and the highest number is 3"]);
+        assert_eq!(judge(Totals { visits: 4, ..totals(2) }), ["4 visits were made, not 5"]);
+        let wrong = judge(Totals { wrong: 1, shown: vec!["this".into()], ..totals(2) });
+        assert_eq!(wrong, ["this", "1 things were not as they must be"]);
+    }
+}
