@@ -10,6 +10,7 @@
 //   VUS             visits that may be under way at a time
 //   CAMPAIGN        a campaign that exists already and that nobody has claimed from; otherwise one is made
 //   AUDIT_WAIT      how long everything may take to become rows after the last answer
+//   SUMMARY_JSON    a file that k6's figures are written to (see summary.js)
 
 const LOOPBACK = /^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?$/;
 
