@@ -72,7 +72,17 @@ fn onrush(subcommand: &str, folder: &Path, name: &str, port: u16) -> Program {
         ("AUTH__OPERATOR_TOKEN_SHA256", format!("[\"{operator}\"]")),
         ("COUPON__KEY_HEX", format!("\"{}\"", "07".repeat(32))),
     ];
-    let settings = settings.into_iter().map(|(name, value)| (format!("ONRUSH__{name}"), value));
+    // A node that has waited for so long says that it does not know, 503. On a machine that is busy with everything else
+    // that would be the machine's failure, and not what is asked here.
+    let patient = [
+        ("HTTP__REQUEST_TIMEOUT_MS", "25000"),
+        ("HTTP__HEADER_TIMEOUT_MS", "25000"),
+        ("CLAIM__QUEUE_WAIT_MS_MAX", "20000"),
+        ("REDIS__COMMAND_TIMEOUT_MS", "20000"),
+        ("POSTGRES__ACQUIRE_TIMEOUT_MS", "20000"),
+    ];
+    let patient = patient.map(|(name, value)| (name, value.to_owned()));
+    let settings = settings.into_iter().chain(patient).map(|(name, value)| (format!("ONRUSH__{name}"), value));
     Program::new("onrush", binary).args([subcommand]).envs(settings.chain(stores())).folder(folder)
 }
 
