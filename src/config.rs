@@ -74,7 +74,7 @@ section!(
 section!(
     /// Claims on their way to Redis.
     Claim {
-        batch_max: usize, in_flight_max: usize, campaign_in_flight_max: usize, queue_wait_ms_max: u64,
+        batch_max: usize, second_call_min: usize, in_flight_max: usize, campaign_in_flight_max: usize, queue_wait_ms_max: u64,
         latch_lease_ms: u64, clock_every_ms: u64, clock_margin_ms: u64,
     }
 );
@@ -284,6 +284,7 @@ impl Config {
         );
         is.within("coupon.key_id", self.coupon.key_id, 0..=15);
         is.within("claim.batch_max", claim.batch_max, 1..=1_000);
+        is.within("claim.second_call_min", claim.second_call_min, 1..=1_000_000);
         is.within("claim.in_flight_max", claim.in_flight_max, 1..=1_000_000);
         is.within("claim.campaign_in_flight_max", claim.campaign_in_flight_max, 1..=1_000_000);
         is.within("claim.queue_wait_ms_max", claim.queue_wait_ms_max, 10..=60_000);

@@ -2,20 +2,23 @@
 //!
 //! - Idle, a claim leaves at once, alone. Under load the round trip is shared by all that came during the last one
 //!   (group commit), up to `claim.batch_max`.
-//! - One call of a campaign is under way at a time, so decisions are made in the order of arrival.
+//! - While Redis works on one call and enough wait to fill another, that one is sent, too: Redis finds it when it is done.
+//!   Both travel on one connection, in the order of arrival, and so are the decisions. More would only be shorter batches.
 //! - What waits is bounded, for the node and for each campaign: a claim counts until it is answered.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio::sync::{Notify, oneshot};
 
 use super::ClaimError;
 use super::in_flight::InFlight;
 use super::issue::{Answer, issue};
 use super::memory::Memory;
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, Durability};
 use crate::config;
 use crate::ids::{AttemptId, CampaignId, UserId};
 use crate::redis::Redis;
@@ -39,6 +42,8 @@ struct Lane {
     campaign: Arc<Campaign>,
     shared: Arc<Shared>,
     queue: Mutex<Queue>,
+    /// Enough wait for a second call.
+    enough: Notify,
 }
 
 #[derive(Default)]
@@ -85,8 +90,12 @@ impl Coalescer {
         let known = self.lanes.read().unwrap_or_else(PoisonError::into_inner).get(definition.id()).cloned();
         known.unwrap_or_else(|| {
             let mut lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
-            let new_lane =
-                || Lane { campaign: Arc::clone(campaign), shared: Arc::clone(&self.shared), queue: Mutex::default() };
+            let new_lane = || Lane {
+                campaign: Arc::clone(campaign),
+                shared: Arc::clone(&self.shared),
+                queue: Mutex::default(),
+                enough: Notify::new(),
+            };
             Arc::clone(lanes.entry(campaign.id()).or_insert_with(|| Arc::new(new_lane())))
         })
     }
@@ -112,7 +121,11 @@ impl Lane {
         }
         queue.waiting.push_back(waiting);
         let starts = !std::mem::replace(&mut queue.draining, true);
+        let is_enough = queue.waiting.len() == self.shared.limits.second_call_min;
         drop(queue);
+        if is_enough {
+            self.enough.notify_one();
+        }
         if starts {
             // A task of its own: the caller may go away, those who wait behind it do not.
             tokio::spawn(async move { Draining(&self).run().await });
@@ -120,14 +133,25 @@ impl Lane {
         Ok(answered)
     }
 
-    /// Those who are next and still there; `None` when nobody is, and then nobody drains any more.
-    fn next_batch(&self) -> Option<Vec<Waiting>> {
+    /// Calls that may be under way at a time. Where each answer waits for replicas or the disk, calls have connections of
+    /// their own, and only one at a time keeps the order.
+    fn calls_max(&self) -> usize {
+        if self.campaign.definition().terms.durability == Durability::Memory { 2 } else { 1 }
+    }
+
+    /// Those who are next and still there, if they should leave now that so many calls are under way.
+    fn next_batch(&self, calls: usize) -> Next {
+        if calls >= self.calls_max() {
+            return Next::Later;
+        }
         let Shared { redis, limits, memory, in_flight } = &*self.shared;
         let wait_max = Duration::from_millis(limits.queue_wait_ms_max);
         let sold_out = memory.is_sold_out(redis, &self.campaign);
         let (now, mut left) = (Instant::now(), 0);
         let mut queue = self.queue();
-        left += std::mem::take(&mut queue.deciding);
+        if calls > 0 && queue.waiting.len() < limits.second_call_min {
+            return Next::Later;
+        }
         let mut batch = Vec::with_capacity(limits.batch_max.min(queue.waiting.len()));
         while batch.len() < limits.batch_max {
             let Some(waiting) = queue.waiting.pop_front() else { break };
@@ -144,19 +168,26 @@ impl Lane {
             }
             left += 1;
         }
-        queue.deciding = batch.len();
-        let is_empty = batch.is_empty() && queue.waiting.is_empty();
-        queue.draining = !is_empty;
+        queue.deciding += batch.len();
+        let is_over = batch.is_empty() && queue.waiting.is_empty() && calls == 0;
+        queue.draining = !is_over;
         drop(queue);
         in_flight.leave(left);
-        (!is_empty).then_some(batch)
+        match (is_over, batch.is_empty()) {
+            (true, _) => Next::Over,
+            (false, true) => Next::Later,
+            (false, false) => Next::Batch(batch),
+        }
+    }
+
+    /// So many are with Redis no longer.
+    fn decided(&self, count: usize) {
+        self.queue().deciding -= count;
+        self.shared.in_flight.leave(count);
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(campaign = %self.campaign.id(), requests = batch.len()))]
     async fn decide(&self, batch: Vec<Waiting>) {
-        if batch.is_empty() {
-            return;
-        }
         #[expect(clippy::cast_precision_loss, reason = "a batch has at most a thousand requests")]
         metrics::histogram!("onrush_claim_batch_requests").record(batch.len() as f64);
         let (requests, answers): (Vec<_>, Vec<_>) =
@@ -164,6 +195,7 @@ impl Lane {
         let asked = Instant::now();
         let outcome = issue(&self.shared.redis, &self.campaign, &requests, self.shared.memory.lease_us()).await;
         metrics::histogram!("onrush_claim_call_seconds").record(asked.elapsed().as_secs_f64());
+        self.decided(answers.len());
         match outcome {
             Ok(decided) => {
                 for (answer, decision) in answers.into_iter().zip(decided) {
@@ -185,10 +217,34 @@ impl Lane {
 /// come starts another.
 struct Draining<'a>(&'a Lane);
 
+/// What a lane does next.
+enum Next {
+    /// These leave.
+    Batch(Vec<Waiting>),
+    /// Not before something changes.
+    Later,
+    /// Nobody waits, and nothing is under way.
+    Over,
+}
+
 impl Draining<'_> {
     async fn run(self) {
-        while let Some(batch) = self.0.next_batch() {
-            self.0.decide(batch).await;
+        let lane = self.0;
+        // First asked in the order in which they were put in, so that they are sent in it.
+        let mut calls = FuturesUnordered::new();
+        loop {
+            match lane.next_batch(calls.len()) {
+                Next::Batch(batch) => {
+                    calls.push(lane.decide(batch));
+                    continue;
+                }
+                Next::Later => {}
+                Next::Over => return,
+            }
+            tokio::select! {
+                _ = calls.next() => {}
+                () = lane.enough.notified() => {}
+            }
         }
     }
 }
