@@ -12,20 +12,20 @@ const ASK_AGAIN_MAX: u32 = 20;
 
 /// What became of a batch.
 #[derive(Debug, Default)]
-pub(super) struct Written {
+pub struct Written {
     /// Facts that are new rows.
-    pub(super) new: u64,
+    pub new: u64,
     /// Facts that were there already.
-    pub(super) doubles: u64,
+    pub doubles: u64,
     /// Facts that say something else than what is recorded.
-    pub(super) contradictions: u64,
+    pub contradictions: u64,
     /// Facts that the database refuses whatever one does, with its reason.
-    pub(super) refused: Vec<(Placed, String)>,
+    pub refused: Vec<(Placed, String)>,
 }
 
 /// Writes all of them, but those that the database refuses as data. Any other error is returned: part of the batch may
 /// be written, and all of it may be written again.
-pub(super) async fn write(database: &Database, facts: Vec<Placed>) -> Result<Written, sqlx::Error> {
+pub async fn write(database: &Database, facts: Vec<Placed>) -> Result<Written, sqlx::Error> {
     let mut written = Written::default();
     let mut left = facts;
     let mut unseen_rounds = 0;
