@@ -25,13 +25,15 @@ pub struct BatchRound {
     pub of_256: f64,
 }
 
-/// Rows a second, in one round of alternating measurements.
+/// Facts that become rows a second, in one round of alternating measurements.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct LedgerRound {
-    /// By the statement of the ledger's writer.
+    /// By the statement of the ledger's writer: a row of the history and one of the claims each.
     pub ours: f64,
-    /// By `COPY`.
+    /// By `COPY` of the rows of the claims, without the history.
     pub copy: f64,
+    /// By `COPY` of both.
+    pub copy_with_history: f64,
 }
 
 /// The middle one of these values; the mean of the two in the middle where there is none; 0 of nothing.
