@@ -37,8 +37,11 @@ struct Shape {
     in_flight: usize,
 }
 
-/// So many rounds of all three.
-pub fn compare(rounds: usize, mut done: impl FnMut(&BatchRound)) -> anyhow::Result<Vec<BatchRound>> {
+/// So many rounds of all three. Ends with the error of the callback, if it returns one after a round.
+pub fn compare(
+    rounds: usize,
+    mut done: impl FnMut(&BatchRound) -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<BatchRound>> {
     let redis = PrivateRedis::start()?;
     let mut connection = redis.connect()?;
     let sha = load(&mut connection)?;
@@ -47,7 +50,7 @@ pub fn compare(rounds: usize, mut done: impl FnMut(&BatchRound)) -> anyhow::Resu
     for _ in 0..rounds {
         let mut per_second = |shape| measure(&mut connection, &sha, shape, ROUND);
         let round = BatchRound { one: per_second(ONE)?, of_64: per_second(OF_64)?, of_256: per_second(OF_256)? };
-        done(&round);
+        done(&round)?;
         all.push(round);
     }
     Ok(all)

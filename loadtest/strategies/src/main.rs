@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
@@ -41,8 +43,8 @@ struct Options {
     /// How many units there are.
     #[arg(long, global = true, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     stock: u64,
-    /// Requests at a time.
-    #[arg(long, global = true, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    /// Requests at a time. The wrong ways need several to be wrong.
+    #[arg(long, global = true, default_value_t = 256, value_parser = clap::value_parser!(u32).range(2..=10_000))]
     concurrency: u32,
     /// Connections to the database, for the ways that sell there.
     #[arg(long, global = true, default_value_t = 32, value_parser = clap::value_parser!(u32).range(2..=200))]
@@ -73,8 +75,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         surprises = outcome?;
     }
     if matches!(what, What::RedisBatches | What::All) {
-        let rounds = options.rounds as usize;
-        findings.redis_batches = tokio::task::spawn_blocking(move || batches::compare(rounds, batch_line)).await??;
+        findings.redis_batches = redis_batches(options.rounds as usize).await?;
         batch_summary(&findings.redis_batches);
     }
     if let Some(file) = &options.json {
@@ -121,6 +122,25 @@ async fn in_stores(
         );
     }
     Ok(surprises)
+}
+
+/// Stops after the round in which Ctrl-C was pressed.
+async fn redis_batches(rounds: usize) -> anyhow::Result<Vec<BatchRound>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let stop_too = Arc::clone(&stop);
+    let mut measured = tokio::task::spawn_blocking(move || {
+        batches::compare(rounds, |round| {
+            batch_line(round);
+            // Relaxed: nothing else is told by it.
+            anyhow::ensure!(!stop_too.load(Ordering::Relaxed), "stopped");
+            Ok(())
+        })
+    });
+    tokio::select! {
+        outcome = &mut measured => return outcome?,
+        _ = tokio::signal::ctrl_c() => stop.store(true, Ordering::Relaxed),
+    }
+    measured.await?
 }
 
 fn line(outcome: &Outcome) {

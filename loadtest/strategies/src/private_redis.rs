@@ -14,7 +14,7 @@ const START_MAX: Duration = Duration::from_secs(20);
 /// Below the ports that the kernel gives to outgoing connections.
 const PORTS: std::ops::Range<u16> = 23_000..32_000;
 
-/// One server. Dropped, it and its data are gone.
+/// One server. Dropped, it and its data are gone; it lives no longer than the thread that started it.
 pub struct PrivateRedis {
     port: u16,
     folder: PathBuf,
@@ -27,8 +27,12 @@ impl PrivateRedis {
     pub fn start() -> anyhow::Result<Self> {
         let port = free_port()?;
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.local/strategies").join(port.to_string());
+        // One that was killed may have left a log.
+        let _none = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder)?;
-        let child = Command::new("redis-server")
+        // It dies with the thread that starts it, also if that is killed.
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "--", "redis-server"])
             .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--daemonize", "no", "--logfile", "redis.log"])
             .args(["--save", "", "--appendonly", "yes", "--appendfsync", "everysec"])
             .args(["--auto-aof-rewrite-percentage", "0", "--maxmemory-policy", "noeviction"])

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use fred::clients::{Client, SubscriberClient};
 use fred::prelude::{Builder, ClientLike, KeysInterface};
 use futures::StreamExt;
@@ -16,6 +16,7 @@ use onrush::redis::Redis;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::types::RDKafkaErrorCode;
 use sqlx::{AssertSqlSafe, Executor};
 
 use crate::ways::TABLES;
@@ -98,8 +99,13 @@ impl Stores {
         admin.set("bootstrap.servers", &kafka.brokers);
         let admin: AdminClient<DefaultClientContext> = admin.create()?;
         let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
-        // The second one is there only if a worker has asked for it.
-        admin.delete_topics(&[&kafka.facts_topic, &kafka.dead_letters_topic()], &options).await?;
+        // A topic of dead letters is there only if a writer has asked for it, and a group if one has joined.
+        for outcome in admin.delete_topics(&[&kafka.facts_topic, &kafka.dead_letters_topic()], &options).await? {
+            match outcome {
+                Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
+                Err((topic, code)) => bail!("the topic {topic} stays: {code}"),
+            }
+        }
         admin.delete_groups(&[&kafka.ledger_group], &options).await?;
         Ok(())
     }
