@@ -1,7 +1,7 @@
 # Thin names for what is below. `make run` and `make test` are all the set-up there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check models burst k6 load audit faults down prerequisites services binaries
+.PHONY: help run test check models burst k6 load audit faults strategies down prerequisites services binaries
 
 USERS ?= 10000
 STOCK ?= 100
@@ -50,6 +50,11 @@ audit: ## compare Redis, Kafka and the database: make audit CAMPAIGN=WELCOME_001
 faults: prerequisites services binaries ## hurt it in mid-rush and judge its promises: make faults SEED=1 RUNS=50
 	cargo build --workspace
 	cargo run --quiet -p faults --bin faults -- --seed $(SEED) --runs $(RUNS) --jobs $(JOBS)
+
+strategies: USERS = 20000
+strategies: STOCK = 10000
+strategies: prerequisites services binaries ## ways to sell a stock, side by side: make strategies USERS=20000 STOCK=10000
+	cargo run --release --quiet -p strategies -- all --users $(USERS) --stock $(STOCK)
 
 down: ## stop the services
 	dev/services down

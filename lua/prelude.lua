@@ -61,10 +61,21 @@ local function enter(key, at, known_generation, known_fact_no)
   }
 end
 
+-- A whole number as text. What `..` makes of a number goes the long way of fractions.
+local function digits(number)
+  return string.format('%d', number)
+end
+
+-- What facts of one kind about claims of this generation have between their number and the claim's, and between the
+-- claim's number and its user.
+local function fact_parts(c, kind, change)
+  return US .. kind .. US .. change .. US, US .. c.generation .. US
+end
+
 -- Notes a fact, to be written by `leave`.
 local function fact(c, kind, change, number, claim_generation, user, attempt)
   c.fact_no = c.fact_no + 1
-  c.facts[#c.facts + 1] = c.fact_no .. US .. kind .. US .. change .. US .. number .. US .. claim_generation
+  c.facts[#c.facts + 1] = digits(c.fact_no) .. US .. kind .. US .. change .. US .. number .. US .. claim_generation
     .. US .. user .. US .. attempt
 end
 
@@ -85,6 +96,11 @@ local function split_claim(record)
   local user, at, attempt, state, generation, kept =
     string.match(record, '^(.-)' .. US .. '(%d+)' .. US .. '(.-)' .. US .. '(%a)' .. US .. '(%d+)' .. US .. '?(%a?)$')
   return { user = user, at = at, attempt = attempt, state = state, generation = generation, kept = kept }
+end
+
+-- What the records of claims that are issued now have between their user and their attempt, and after their attempt.
+local function record_parts(c, kept)
+  return US .. digits(c.now) .. US, US .. 'l' .. US .. c.generation .. (kept == '' and '' or US .. kept)
 end
 
 local function join_claim(claim, state)

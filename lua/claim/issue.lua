@@ -17,6 +17,8 @@
 -- Safe to repeat: yes, by user and attempt id.
 local campaign, holders, claims, outbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local NUMBER_MAX = 2147483647 -- what a coupon code has room for
+local ARGV = ARGV
+local gmatch = string.gmatch
 
 local c = enter(campaign, ARGV[1], ARGV[2], ARGV[3])
 if not c then return { LOST } end
@@ -31,27 +33,27 @@ elseif c.now < c.opens_at then gate = -1 end
 local users = {}
 for i = 6, #ARGV, 2 do users[#users + 1] = ARGV[i] end
 local found = redis.call('HMGET', holders, unpack(users))
-local records, changed = {}, {}
-for i, user in ipairs(users) do records[user] = found[i] or '' end
 
-local new_claims, answers = {}, {}
-local left_before = c.left
+-- A new claim costs five strings and no table of its own: what all of this call have in common is written once.
+local middle, ending = record_parts(c, ARGV[4])
+local fact_middle, fact_ending = fact_parts(c, 'claimed', -1)
+local facts, new_claims, new_holders = {}, {}, {}
+local place = {} -- of a user's record in new_holders
+local next_before, outbox_room = c.next, c.outbox_max - c.outbox_facts
+local left, next, fact_no = c.left, c.next, c.fact_no
 
 -- A claim of this very batch is not in Redis yet.
-local unwritten = {}
 local function claim_of(number)
-  return unwritten[number] or redis.call('HGET', claims, number)
+  return new_claims[2 * (tonumber(number) - next_before)] or redis.call('HGET', claims, number)
 end
 
-local function decide(user, attempt)
-  local record = records[user]
+-- What a user hears who has claimed before; nil: that is no reason to refuse another.
+local function judge(record, attempt)
   local live, ever = {}, 0
-  if record ~= '' then
-    for number, made_by, state in string.gmatch(record, '(%d+):([^:,]+):(%a)') do
-      if made_by == attempt then return 'r' .. RS .. number .. US .. claim_of(number) end
-      ever = ever + 1
-      if state ~= 'g' then live[#live + 1] = number end
-    end
+  for number, made_by, state in gmatch(record, '(%d+):([^:,]+):(%a)') do
+    if made_by == attempt then return 'r' .. RS .. number .. US .. claim_of(number) end
+    ever = ever + 1
+    if state ~= 'g' then live[#live + 1] = number end
   end
   if gate then return gate end
   if #live >= c.limit then
@@ -60,34 +62,42 @@ local function decide(user, attempt)
     return table.concat(held, RS)
   end
   if ever >= c.user_max then return -4 end
-  if c.left <= 0 then return 0 end
-  if c.outbox_facts + #c.facts >= c.outbox_max or c.next >= NUMBER_MAX then return -5 end
-
-  c.left = c.left - 1
-  c.next = c.next + 1
-  local number = tostring(c.next)
-  fact(c, 'claimed', -1, number, c.generation, user, attempt)
-  unwritten[number] =
-    join_claim({ user = user, at = c.now, attempt = attempt, generation = c.generation, kept = ARGV[4] }, 'l')
-  new_claims[#new_claims + 1] = number
-  new_claims[#new_claims + 1] = unwritten[number]
-  records[user] = (record == '' and '' or record .. ',') .. number .. ':' .. attempt .. ':l'
-  changed[user] = true
-  return c.next
+  return nil
 end
 
-for i = 5, #ARGV, 2 do answers[#answers + 1] = decide(ARGV[i + 1], ARGV[i]) end
+local function decide(user, attempt, record)
+  local at = place[user]
+  if at then record = new_holders[at] end
+  if record then
+    local answer = judge(record, attempt)
+    if answer then return answer end
+  elseif gate then
+    return gate
+  end
+  if left <= 0 then return 0 end
+  local issued = next - next_before
+  if issued >= outbox_room or next >= NUMBER_MAX then return -5 end
+
+  left, next, fact_no, issued = left - 1, next + 1, fact_no + 1, issued + 1
+  local number = digits(next)
+  facts[issued] = digits(fact_no) .. fact_middle .. number .. fact_ending .. user .. US .. attempt
+  new_claims[2 * issued - 1] = number
+  new_claims[2 * issued] = user .. middle .. attempt .. ending
+  if not at then
+    at = #new_holders + 2
+    place[user], new_holders[at - 1] = at, user
+  end
+  new_holders[at] = (record and record .. ',' or '') .. number .. ':' .. attempt .. ':l'
+  return next
+end
 
 local reply = head('ok', c)
-if c.left < left_before then
-  local new_holders = {}
-  for user in pairs(changed) do
-    new_holders[#new_holders + 1] = user
-    new_holders[#new_holders + 1] = records[user]
-  end
+for i, user in ipairs(users) do reply[7 + i] = decide(user, ARGV[2 * i + 3], found[i]) end
+if next > next_before then
+  c.left, c.next, c.fact_no, c.facts = left, next, fact_no, facts
   redis.call('HSET', holders, unpack(new_holders))
   redis.call('HSET', claims, unpack(new_claims))
   leave(c, outbox)
+  reply[5], reply[6] = fact_no, left
 end
-for i, answer in ipairs(answers) do reply[7 + i] = answer end
 return reply

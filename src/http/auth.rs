@@ -24,7 +24,7 @@ use crate::ids::UserId;
 const USER_ID: HeaderName = HeaderName::from_static("x-user-id");
 
 /// Checks credentials.
-pub(super) struct Auth {
+pub struct Auth {
     mode: AuthMode,
     /// Shared secrets: the one that tokens are signed with, and those before it.
     secrets: Vec<DecodingKey>,
@@ -50,7 +50,9 @@ struct Claims {
 }
 
 impl Auth {
-    pub(super) fn new(config: &config::Auth, jwks: Arc<Jwks>) -> Self {
+    /// The key set is the node's, and is kept up to date by who made it.
+    #[must_use]
+    pub fn new(config: &config::Auth, jwks: Arc<Jwks>) -> Self {
         let operators = config.operator_token_sha256.iter().filter_map(|hash| {
             let mut bytes = [0; 32];
             for (byte, pair) in bytes.iter_mut().zip(hash.as_bytes().chunks(2)) {
@@ -69,6 +71,11 @@ impl Auth {
             operators: operators.collect(),
             proxies: config.trusted_proxies.clone(),
         }
+    }
+
+    /// Whose token this is; `None` if it is not good. What the bench of it calls.
+    pub async fn user_of(&self, token: &str) -> Option<UserId> {
+        self.user(token).await.ok()
     }
 
     async fn caller(&self, parts: &Parts) -> Result<Caller, Problem> {

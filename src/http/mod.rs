@@ -36,8 +36,8 @@ use crate::database::Database;
 use crate::ids::CampaignId;
 use crate::ledger::{Auditor, LetterBox};
 use crate::redis::Redis;
-use auth::Auth;
-pub use auth::{TokenError, user_token};
+
+pub use auth::{Auth, TokenError, user_token};
 pub use edge::Edge;
 use figures::Figures;
 use input::Input;

@@ -10,9 +10,11 @@ use crate::facts::{Fact, Kind};
 
 /// A fact and the place of its record in the batch.
 #[derive(Debug, Clone)]
-pub(super) struct Placed {
-    pub(super) place: usize,
-    pub(super) fact: Fact,
+pub struct Placed {
+    /// Where its record is in the batch.
+    pub place: usize,
+    /// What it says.
+    pub fact: Fact,
 }
 
 /// The facts of one statement, sorted by key so that two writers never wait for each other in a circle.

@@ -48,8 +48,9 @@ WITH batch AS MATERIALIZED (
 ), refused AS MATERIALIZED (
     SELECT b.* FROM batch b JOIN inserted USING (campaign_id, generation, fact_no)
     WHERE b.number IS NOT NULL
-      AND NOT EXISTS (SELECT FROM applied a WHERE a.campaign_id = b.campaign_id
-                                              AND a.generation = b.claim_generation AND a.number = b.number)
+      -- Not NOT EXISTS: of arrays there are no statistics, and a join of these two is taken for one of a row or two,
+      -- and made row by row. A list is hashed, whatever its length.
+      AND (b.campaign_id, b.claim_generation, b.number) NOT IN (SELECT campaign_id, generation, number FROM applied)
 ), verdicts AS (
     SELECT b.*, CASE
             WHEN h.fact_no IS NULL THEN 'unseen'

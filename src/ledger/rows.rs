@@ -2,30 +2,36 @@
 
 use std::collections::HashSet;
 
+use sqlx::error::DatabaseError;
+
 use super::fold::{Placed, fold};
 use crate::database::Database;
+use crate::facts::{FactClaim, Kind};
 
+/// For all facts.
 const INSERT_FACTS: &str = include_str!("insert_facts.sql");
+/// For facts of claims that are not recorded yet: what a rush consists of, at half the price.
+const INSERT_CLAIMED: &str = include_str!("insert_claimed.sql");
 
 /// How often facts that another writer was inserting are asked for again before the batch counts as failed.
 const ASK_AGAIN_MAX: u32 = 20;
 
 /// What became of a batch.
 #[derive(Debug, Default)]
-pub(super) struct Written {
+pub struct Written {
     /// Facts that are new rows.
-    pub(super) new: u64,
+    pub new: u64,
     /// Facts that were there already.
-    pub(super) doubles: u64,
+    pub doubles: u64,
     /// Facts that say something else than what is recorded.
-    pub(super) contradictions: u64,
+    pub contradictions: u64,
     /// Facts that the database refuses whatever one does, with its reason.
-    pub(super) refused: Vec<(Placed, String)>,
+    pub refused: Vec<(Placed, String)>,
 }
 
 /// Writes all of them, but those that the database refuses as data. Any other error is returned: part of the batch may
 /// be written, and all of it may be written again.
-pub(super) async fn write(database: &Database, facts: Vec<Placed>) -> Result<Written, sqlx::Error> {
+pub async fn write(database: &Database, facts: Vec<Placed>) -> Result<Written, sqlx::Error> {
     let mut written = Written::default();
     let mut left = facts;
     let mut unseen_rounds = 0;
@@ -52,7 +58,9 @@ async fn write_layer(
     layer: Vec<Placed>,
     written: &mut Written,
 ) -> Result<Vec<Placed>, sqlx::Error> {
-    let (mut parts, mut unseen) = (vec![layer], Vec::new());
+    let (claimed, others): (Vec<_>, Vec<_>) = layer.into_iter().partition(|placed| placed.fact.kind == Kind::Claimed);
+    let mut parts: Vec<Vec<Placed>> = [others, claimed].into_iter().filter(|part| !part.is_empty()).collect();
+    let mut unseen = Vec::new();
     while let Some(mut part) = parts.pop() {
         match insert(database, &part).await {
             Ok(verdicts) => unseen.extend(sort_out(part, &verdicts, written)),
@@ -97,8 +105,43 @@ fn is_about_data(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
 }
 
-/// One statement. Answers the place (from 1) and the verdict of each fact that is not simply new.
+/// One statement, or a second one where the first finds what is recorded already and does nothing. Answers the place
+/// (from 1) and the verdict of each fact that is not simply new.
 async fn insert(database: &Database, part: &[Placed]) -> Result<Vec<(i64, String)>, sqlx::Error> {
+    // All facts of a part are 'claimed', or none is.
+    let claims: Option<Vec<(&Placed, &FactClaim)>> = part
+        .iter()
+        .map(|placed| Some((placed, placed.fact.claim.as_ref().filter(|_| placed.fact.kind == Kind::Claimed)?)))
+        .collect();
+    if let Some(claims) = claims {
+        match insert_claimed(database, &claims).await {
+            Err(error) if error.as_database_error().is_some_and(DatabaseError::is_unique_violation) => {}
+            outcome => return outcome.map(|()| Vec::new()),
+        }
+    }
+    insert_facts(database, part).await
+}
+
+/// Fails with a unique violation where any of them is recorded already.
+async fn insert_claimed(database: &Database, claimed: &[(&Placed, &FactClaim)]) -> Result<(), sqlx::Error> {
+    let facts = || claimed.iter().map(|(placed, _)| &placed.fact);
+    let claims = || claimed.iter().map(|(_, claim)| claim);
+    sqlx::query(INSERT_CLAIMED)
+        .bind(facts().map(|fact| fact.campaign.as_str()).collect::<Vec<_>>())
+        .bind(facts().map(|fact| signed(fact.generation)).collect::<Vec<i32>>())
+        .bind(facts().map(|fact| signed(fact.fact_no)).collect::<Vec<i64>>())
+        .bind(facts().map(|fact| fact.change).collect::<Vec<_>>())
+        .bind(claims().map(|claim| signed(claim.number)).collect::<Vec<i64>>())
+        .bind(claims().map(|claim| signed(claim.generation)).collect::<Vec<i32>>())
+        .bind(claims().map(|claim| claim.user.as_str()).collect::<Vec<_>>())
+        .bind(claims().map(|claim| claim.attempt.as_str()).collect::<Vec<_>>())
+        .bind(facts().map(|fact| fact.at).collect::<Vec<_>>())
+        .execute(database)
+        .await
+        .map(drop)
+}
+
+async fn insert_facts(database: &Database, part: &[Placed]) -> Result<Vec<(i64, String)>, sqlx::Error> {
     let facts = || part.iter().map(|placed| &placed.fact);
     let claims = || facts().map(|fact| fact.claim.as_ref());
     sqlx::query_as(INSERT_FACTS)
