@@ -126,6 +126,12 @@ impl fmt::Display for ClaimId {
     }
 }
 
+impl Serialize for ClaimId {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
 impl FromStr for ClaimId {
     type Err = InvalidId;
 

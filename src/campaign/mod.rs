@@ -78,7 +78,8 @@ impl Campaigns {
     pub async fn find(&self, id: &CampaignId) -> Result<Option<Arc<Campaign>>, RedisError> {
         match self.catalog.get(id) {
             Some(campaign) => Ok(Some(campaign)),
-            None => self.catalog.fetch(&self.redis, id).await,
+            // Apart, since it is rare and large: who waits for this would carry it along each time.
+            None => Box::pin(self.catalog.fetch(&self.redis, id)).await,
         }
     }
 

@@ -6,7 +6,7 @@ use super::record::{Claim, ClaimState, RECORD_SEPARATOR, letter};
 use crate::campaign::Campaign;
 use crate::clock::{self, Millis};
 use crate::ids::{AttemptId, UserId};
-use crate::redis::{Durability, Head, Lane, Redis, RedisError, Reply, Script, Value};
+use crate::redis::{Durability, Head, Lane, MadeBy, Redis, RedisError, Reply, Script, Value};
 use crate::script;
 
 static ISSUE: Script<4> = script!(prelude + "claim/issue");
@@ -51,11 +51,16 @@ pub(super) async fn issue(
 ) -> Result<Vec<Answer>, RedisError> {
     let (id, asked) = (campaign.id(), campaign.definition().terms.durability);
     let keys = redis.keys().of(&id);
-    let mut args = campaign.known.args();
-    args.push(letter(asked).into());
-    for (attempt, user) in requests {
-        args.extend([Value::from(attempt.as_str()), Value::from(user.as_str())]);
-    }
+    let known = campaign.known.args();
+    let args = MadeBy(|| {
+        let mut args = Vec::with_capacity(known.len() + 1 + 2 * requests.len());
+        args.extend_from_slice(&known);
+        args.push(Value::from_static_str(letter(asked)));
+        for (attempt, user) in requests {
+            args.extend([Value::from(attempt.as_str()), Value::from(user.as_str())]);
+        }
+        args
+    });
     let keys = [keys.campaign(), keys.holders(), keys.claims(), keys.outbox()];
     let mut lane = redis.lane(&id, asked).await;
     let asked_at_us = clock::uptime_us();

@@ -142,7 +142,7 @@ impl Auth {
             return Err(invalid(why));
         }
         let kid = head.kid.ok_or_else(|| invalid("it names no key (kid)".into()))?;
-        let Some(key) = self.jwks.find(&kid).await else {
+        let Some(key) = Box::pin(self.jwks.find(&kid)).await else {
             if self.jwks.is_missing() {
                 return Err(Problem::new(Code::Unavailable, "the keys of users' tokens could not be read"));
             }

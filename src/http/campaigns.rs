@@ -119,7 +119,7 @@ async fn create(State(app): State<App>, _: Operator, input: Input) -> Result<Res
     let (created, campaign) = app.campaigns.create(&draft).await?;
     match (created, campaign) {
         (Created::New, Some(campaign)) => {
-            let location = app.url(&format!("/v1/campaigns/{}", draft.id));
+            let location = app.url(format_args!("/v1/campaigns/{}", draft.id));
             let view = app.campaigns.view(&campaign).await?;
             Ok((StatusCode::CREATED, [(header::LOCATION, location)], private(view)).into_response())
         }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
@@ -20,7 +20,7 @@ use super::problem::{Code, Problem, ProblemView};
 use crate::campaign::{Campaign, Durability};
 use crate::claim::{Answer, Claim, ClaimState, Coupon, GiveBack, Redeem};
 use crate::clock::Millis;
-use crate::ids::{AttemptId, ClaimId, IdempotencyKey, UserId};
+use crate::ids::{AttemptId, CampaignId, ClaimId, IdempotencyKey, UserId};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -35,6 +35,9 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(super) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
+/// Most claims have room in so many bytes.
+const CLAIM_BYTES: usize = 384;
+
 /// Seconds after which a paused campaign may be asked again, before jitter.
 const PAUSED_RETRY_S: u64 = 5;
 
@@ -42,10 +45,10 @@ const PAUSED_RETRY_S: u64 = 5;
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ClaimView {
     /// `<campaign id>.<generation>.<number>`.
-    #[schema(example = "WELCOME_001.1.42")]
-    claim_id: String,
-    #[schema(example = "WELCOME_001")]
-    campaign_id: String,
+    #[schema(value_type = String, example = "WELCOME_001.1.42")]
+    claim_id: ClaimId,
+    #[schema(value_type = String, example = "WELCOME_001")]
+    campaign_id: CampaignId,
     #[schema(example = "alice")]
     user_id: String,
     /// From 1, in the order of decision.
@@ -98,8 +101,8 @@ impl App {
         let campaign_id = definition.id().clone();
         let claim_id = ClaimId { campaign: campaign_id.clone(), generation: claim.generation, number: claim.number };
         Ok(ClaimView {
-            claim_id: claim_id.to_string(),
-            campaign_id: campaign_id.to_string(),
+            claim_id,
+            campaign_id,
             user_id: claim.user,
             number: claim.number,
             coupon_code,
@@ -176,9 +179,13 @@ fn answered(app: &App, campaign: &Campaign, answer: Answer, has_key: bool) -> Re
 
 fn created(app: &App, campaign: &Campaign, claim: Claim, replayed: bool) -> Result<Response, Problem> {
     let view = app.claim_view(campaign, claim)?;
-    let location = app.url(&format!("/v1/claims/{}", view.claim_id));
-    let mut response = (StatusCode::CREATED, Json(view)).into_response();
+    let location = app.url(format_args!("/v1/claims/{}", view.claim_id));
+    let mut body = Vec::with_capacity(CLAIM_BYTES);
+    serde_json::to_writer(&mut body, &view).expect("a claim is JSON, and memory takes it");
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::CREATED;
     let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::LOCATION, location);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if replayed {

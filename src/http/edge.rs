@@ -80,7 +80,8 @@ impl Edge {
         if let Some(shared) = shared.filter(|_| discard) {
             let left = self.request_timeout.saturating_sub(began.elapsed());
             // Out of time or too much: the connection is closed with the rest unread.
-            let _read_off = tokio::time::timeout(left, read_off(shared, self.discard_bytes_max)).await;
+            let rest = Box::pin(read_off(shared, self.discard_bytes_max));
+            let _read_off = tokio::time::timeout(left, rest).await;
         }
         self.figures.count(route, &method, response.status(), began);
         response.headers_mut().insert(X_REQUEST_ID, request_id);

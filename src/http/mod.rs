@@ -110,8 +110,9 @@ impl AsRef<Auth> for App {
 
 impl App {
     /// An address on this server, for a header.
-    fn url(&self, path: &str) -> HeaderValue {
-        HeaderValue::from_str(&format!("{}{path}", self.config.public_url))
+    fn url(&self, path: std::fmt::Arguments<'_>) -> HeaderValue {
+        let url = format!("{}{path}", self.config.public_url);
+        HeaderValue::from_maybe_shared(bytes::Bytes::from(url))
             .expect("ids and the checked public_url have no control characters")
     }
 

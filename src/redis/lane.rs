@@ -20,7 +20,7 @@ use fred::types::{ClusterHash, ConnectHandle, CustomCommand, InfoKind, MultipleK
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Redis, RedisError, Script, Value};
+use super::{Arguments, Redis, RedisError, Script, Value};
 use crate::config;
 use crate::ids::CampaignId;
 
@@ -189,10 +189,10 @@ impl Lane<'_> {
         &mut self,
         script: &Script<KEYS>,
         keys: [String; KEYS],
-        args: Vec<Value>,
+        args: impl Arguments,
     ) -> Result<Value, RedisError> {
         if let Some((connection, _)) = &mut self.own {
-            match connection.call(script, &keys, &args).await {
+            match connection.call(script, &keys, &args.values()).await {
                 // The campaign is another server's now. Nothing has happened here, and the usual connection knows where.
                 Err(error) if is_refusal(&error) => self.own = None,
                 outcome => return Ok(outcome?),

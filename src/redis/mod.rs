@@ -35,7 +35,7 @@ pub use lease::Lease;
 pub use messages::{Channel, Messages, Reconnects};
 pub use outbox::{Entry, read_outbox};
 pub use reply::{Head, Reply};
-pub use script::Script;
+pub use script::{Arguments, MadeBy, Script};
 pub use time::TimeEstimate;
 use time::TimeKeeper;
 
@@ -155,7 +155,7 @@ impl Redis {
         script: &Script<KEYS>,
         campaign: &CampaignId,
         keys: [String; KEYS],
-        args: Vec<Value>,
+        args: impl Arguments,
     ) -> Result<Value, RedisError> {
         Self::call_on(self.client_of(campaign), script, keys, args).await
     }
@@ -165,7 +165,7 @@ impl Redis {
         &self,
         script: &Script<KEYS>,
         keys: [String; KEYS],
-        args: Vec<Value>,
+        args: impl Arguments,
     ) -> Result<Value, RedisError> {
         Self::call_on(self.pool.next(), script, keys, args).await
     }
@@ -174,17 +174,14 @@ impl Redis {
         client: &Client,
         script: &Script<KEYS>,
         keys: [String; KEYS],
-        args: Vec<Value>,
+        args: impl Arguments,
     ) -> Result<Value, RedisError> {
         let slot = keys.first().map(|key| fred::util::redis_keyslot(key.as_bytes()));
         if !script.is_repeatable() {
-            return call_once(client, script, &keys, args, slot).await;
+            return call_once(client, script, &keys, args.values(), slot).await;
         }
-        let keys: MultipleKeys = keys.into_iter().map(Key::from).collect::<Vec<_>>().into();
-        let args = Value::Array(args);
         for _ in 0..LOADS_MAX {
-            // Cloned for the rare reload: the arguments are reference-counted bytes, their list is what is copied.
-            match client.evalsha(script.sha(), keys.clone(), args.clone()).await {
+            match client.evalsha(script.sha(), key_list(&keys), args.values()).await {
                 Err(error) if error.details().starts_with("NOSCRIPT") => {
                     tracing::info!(script = script.name(), "Redis does not know this script: loading it");
                     load(client, script.source(), slot).await?;
@@ -192,7 +189,7 @@ impl Redis {
                 outcome => return Ok(outcome?),
             }
         }
-        Ok(client.evalsha(script.sha(), keys, args).await?)
+        Ok(client.evalsha(script.sha(), key_list(&keys), args.values()).await?)
     }
 
     /// Several fields of a hash, in one step.
@@ -287,6 +284,10 @@ impl Redis {
         let index = usize::try_from(hasher.finish() % clients.len() as u64).expect("below the number of clients");
         &clients[index]
     }
+}
+
+fn key_list(keys: &[String]) -> MultipleKeys {
+    keys.iter().map(Key::from).collect::<Vec<_>>().into()
 }
 
 /// How often a script is loaded for one call: a slot may move to another server in between.

@@ -2,6 +2,30 @@
 
 use std::sync::OnceLock;
 
+use super::Value;
+
+/// What a script is called with. A script that Redis does not know is loaded and called again, so they may be wanted
+/// twice.
+pub trait Arguments {
+    /// The arguments, in order.
+    fn values(&self) -> Vec<Value>;
+}
+
+impl Arguments for Vec<Value> {
+    fn values(&self) -> Vec<Value> {
+        self.clone()
+    }
+}
+
+/// Arguments that are made again when they are wanted twice, since keeping them would cost each call a copy.
+pub struct MadeBy<F>(pub F);
+
+impl<F: Fn() -> Vec<Value>> Arguments for MadeBy<F> {
+    fn values(&self) -> Vec<Value> {
+        (self.0)()
+    }
+}
+
 /// A script that is called with exactly `KEYS` keys.
 pub struct Script<const KEYS: usize> {
     name: &'static str,
