@@ -1,7 +1,7 @@
 # Thin names for what is below. `make run` and `make test` are all the set-up there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check burst audit faults down prerequisites services binaries
+.PHONY: help run test check burst audit faults bench down prerequisites services binaries
 
 USERS ?= 10000
 STOCK ?= 100
@@ -35,6 +35,10 @@ audit: ## compare Redis, Kafka and the database: make audit CAMPAIGN=WELCOME_001
 faults: prerequisites services binaries ## hurt it in mid-rush and judge its promises: make faults SEED=1 RUNS=50
 	cargo build --workspace
 	cargo run --quiet -p faults --bin faults -- --seed $(SEED) --runs $(RUNS) --jobs $(JOBS)
+
+bench: prerequisites services ## measure what is promised of its speed, judge it, and write reports/<date>-<commit>/
+	cargo build --release --workspace
+	$${CARGO_TARGET_DIR:-target}/release/bench
 
 down: ## stop the services
 	dev/services down

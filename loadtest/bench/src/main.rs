@@ -70,6 +70,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     stores.clean_up(failed).await;
     let (run, failures) = outcome?;
     let folder = output::write(&run, &cli.reports)?;
+    // Drawing it is the business of crate `report`.
     print!("\n{}", output::summary(&run));
     println!("\n{} after {:.0} s", folder.display(), run.seconds);
     if failures > 0 {

@@ -11,28 +11,46 @@ pub struct CpuTimes(Vec<(String, f64)>);
 
 /// Processes whose time is to be known, by name.
 #[derive(Debug, Clone, Default)]
-pub struct Watched(Vec<(String, u32)>);
+pub struct Watched(Vec<Process>);
+
+#[derive(Debug, Clone)]
+struct Process {
+    name: String,
+    pid: u32,
+    /// Whether what its children use is its own: PostgreSQL's is, this program's is not.
+    is_family: bool,
+}
 
 impl Watched {
     /// Adds one, if there is one.
     #[must_use]
     pub fn and(mut self, name: &str, pid: Option<u32>) -> Self {
-        self.0.extend(pid.map(|pid| (name.to_owned(), pid)));
+        self.0.extend(pid.map(|pid| Process { name: name.to_owned(), pid, is_family: false }));
         self
     }
 
-    /// What each has used since it was born, with the children that it has, and had.
+    /// Adds one with the children that it has, and had, if there is one.
+    #[must_use]
+    pub fn and_family(mut self, name: &str, pid: Option<u32>) -> Self {
+        self.0.extend(pid.map(|pid| Process { name: name.to_owned(), pid, is_family: true }));
+        self
+    }
+
+    /// What each has used since it was born.
     #[must_use]
     pub fn times(&self) -> CpuTimes {
         let stats: Vec<Stat> = all_stats().collect();
-        let of = |pid: u32| {
-            let own = stats.iter().filter(|stat| stat.pid == pid).map(|stat| stat.ticks + stat.ticks_of_the_dead);
-            let children = stats.iter().filter(|stat| stat.parent == pid).map(|stat| stat.ticks);
-            own.chain(children).sum::<u64>()
+        let of = |process: &Process| {
+            let ticks = stats.iter().map(|stat| match (stat.pid == process.pid, stat.parent == process.pid) {
+                (true, _) => stat.ticks + if process.is_family { stat.ticks_of_the_dead } else { 0 },
+                (_, true) if process.is_family => stat.ticks,
+                _ => 0,
+            });
+            ticks.sum::<u64>()
         };
         #[expect(clippy::cast_precision_loss)]
         let us = |ticks: u64| ticks as f64 * 1e6 / rustix::param::clock_ticks_per_second() as f64;
-        CpuTimes(self.0.iter().map(|(name, pid)| (name.clone(), us(of(*pid)))).collect())
+        CpuTimes(self.0.iter().map(|process| (process.name.clone(), us(of(process)))).collect())
     }
 }
 

@@ -96,7 +96,7 @@ async fn pairs(bench: &Bench, role: &str) -> anyhow::Result<Found> {
         .and("onrush", Some(node.pid()))
         .and("redis", rig.redis.pid());
     if works {
-        watched = watched.and("kafka", bench.stores.kafka_pid()).and("postgres", bench.stores.postgres_pid());
+        watched = watched.and("kafka", bench.stores.kafka_pid()).and_family("postgres", bench.stores.postgres_pid());
     }
     let mut rounds = Rounds { bench, rig: &rig, node: &node, watched, works, found: Found::default() };
     for pair in 0..bench.plan.pairs {

@@ -38,8 +38,9 @@ const CLAIMANTS: usize = 6;
 /// A give-back at each node so often, and a raise instead of every tenth.
 const CHANGE_EVERY: Duration = Duration::from_millis(17);
 const RAISE_EVERY: u64 = 10;
-/// For so long both nodes are asked, then only the first, both, only the second: while nobody asks a node, nobody takes
-/// from it what it gave back, and the other one has to find it.
+/// For so long both nodes are asked and take back; then only the first is asked and only the second takes back, both do
+/// both, and the other way round. A node that took something back itself knows so, however old its word was: only a node
+/// that others have to tell shows how long it goes by its memory.
 const PHASE_MS: u128 = 350;
 
 /// Measures.
@@ -142,13 +143,9 @@ impl Crowd {
         us(self.begun.elapsed())
     }
 
-    /// Whether this node is asked now.
-    fn is_asked(&self, node: usize) -> bool {
-        match self.begun.elapsed().as_millis() / PHASE_MS % 4 {
-            1 => node == 0,
-            3 => node == 1,
-            _ => true,
-        }
+    /// Whether this node is asked now, and whether it takes back.
+    fn roles(&self, node: usize) -> (bool, bool) {
+        roles(self.begun.elapsed().as_millis() / PHASE_MS, node)
     }
 
     /// Claims at one node, user after user.
@@ -156,7 +153,7 @@ impl Crowd {
         let mut wire = Wire::open(self.addresses[node]).await?;
         let mut request = Vec::new();
         while Instant::now() < self.end {
-            if !self.is_asked(node) {
+            if !self.roles(node).0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 continue;
             }
@@ -192,6 +189,9 @@ impl Crowd {
         let mut turn = 0;
         while Instant::now() < self.end {
             tokio::time::sleep(CHANGE_EVERY).await;
+            if !self.roles(node).1 {
+                continue;
+            }
             turn += 1;
             let request = if turn % RAISE_EVERY == 0 {
                 self.stock.set(self.stock.get() + 1);
@@ -233,5 +233,26 @@ impl Crowd {
             body.len()
         )
         .into_bytes()
+    }
+}
+
+fn roles(phase: u128, node: usize) -> (bool, bool) {
+    match phase % 4 {
+        1 => (node == 0, node == 1),
+        3 => (node == 1, node == 0),
+        _ => (true, true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_node_has_a_time_in_which_only_the_other_one_takes_back() {
+        let seen: Vec<_> = (0..4).map(|phase| (0..NODES).map(|node| roles(phase, node)).collect::<Vec<_>>()).collect();
+        assert_eq!(seen[1], [(true, false), (false, true)]);
+        assert_eq!(seen[3], [(false, true), (true, false)]);
+        assert!(seen[0] == seen[2] && seen[0] == [(true, true), (true, true)]);
     }
 }
