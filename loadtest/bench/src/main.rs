@@ -66,8 +66,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         _ = interrupted.recv() => Err(anyhow::anyhow!("stopped")),
         _ = terminated.recv() => Err(anyhow::anyhow!("stopped")),
     };
-    let failed = !matches!(&outcome, Ok((_, 0)));
-    stores.clean_up(failed).await;
+    // Who stopped it knows why; what failed is to be looked into.
+    stores.clean_up(matches!(&outcome, Ok((_, failures)) if *failures > 0)).await;
     let (run, failures) = outcome?;
     let folder = output::write(&run, &cli.reports)?;
     // Drawing it is the business of crate `report`.

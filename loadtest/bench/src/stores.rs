@@ -88,7 +88,7 @@ impl Stores {
         Ok(())
     }
 
-    /// Takes away what was made and not yet forgotten, and the private data. The logs go, too, unless they are `kept`.
+    /// Takes away what was made and not yet forgotten, and the private data. The logs may stay.
     pub async fn clean_up(&self, keep_logs: bool) {
         let left = self.made.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for name in left {
@@ -96,8 +96,12 @@ impl Stores {
                 eprintln!("bench: {name} stays in the stores: {error:#}");
             }
         }
-        if !keep_logs {
-            // What cannot be removed now is removed by the next run.
+        // What cannot be removed now is removed by the next run.
+        if keep_logs {
+            for installation in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+                let _none = std::fs::remove_dir_all(installation.path().join("redis/appendonlydir"));
+            }
+        } else {
             let _stays = std::fs::remove_dir_all(&self.folder);
         }
     }
