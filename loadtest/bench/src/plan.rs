@@ -35,15 +35,15 @@ impl Plan {
     /// For a report.
     pub const FULL: Self = Self {
         is_quick: false,
-        users: 300_000,
+        users: 400_000,
         pairs: 7,
         warm_up: Duration::from_millis(700),
-        window: Duration::from_secs(4),
+        window: Duration::from_secs(5),
         wrong_refusals: Duration::from_secs(15),
         open: Duration::from_secs(20),
         visible: Duration::from_mins(1),
         peak: Duration::from_secs(5),
-        overload: Duration::from_secs(15),
+        overload: Duration::from_secs(24),
         memory: Duration::from_mins(5),
         scenario: Duration::from_secs(5),
     };
