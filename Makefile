@@ -1,7 +1,7 @@
 # Thin names for what is below. `make run` and `make test` are all the set-up there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check burst audit faults bench down prerequisites services binaries
+.PHONY: help run test check models burst audit faults bench down prerequisites services binaries
 
 USERS ?= 10000
 STOCK ?= 100
@@ -17,8 +17,13 @@ run: prerequisites services ## build, start everything, rush it once, and serve 
 	cargo build --release --workspace
 	dev/run
 
-test: prerequisites services binaries ## all tests, against the real stores
+test: prerequisites services binaries models ## all tests, against the real stores
 	cargo test --workspace --all-targets
+
+# With atomics of its own, in a folder of its own: nothing else has to be built again. Orders of execution with up to three
+# switches in unexpected places are explored, which is where such mistakes show.
+models: prerequisites ## explore what is lock-free under every order of execution
+	LOOM_MAX_PREEMPTIONS=3 RUSTFLAGS="--cfg onrush_loom" cargo test --release -p models --target-dir target/loom
 
 check: prerequisites ## formatting, lints, house rules, documentation
 	cargo fmt --all --check

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::task::JoinHandle;
@@ -74,7 +75,11 @@ impl Node {
     pub async fn start(config: Config, role: Role) -> anyhow::Result<Self> {
         config.check_secrets()?;
         let metrics = telemetry::metrics();
-        let redis = Arc::new(Redis::connect(&config.redis).await.context("connecting to Redis")?);
+        let mut redis = Redis::connect(&config.redis).await.context("connecting to Redis")?;
+        if config.bench.deaf {
+            redis = redis.deafened();
+        }
+        let redis = Arc::new(redis);
         redis.check_fitness().await?;
         let database = database::open(&config.postgres).context("reading postgres.url")?;
         let campaigns = Arc::new(Campaigns::new(Arc::clone(&redis), database.clone(), config.campaign.clone()));
@@ -92,6 +97,12 @@ impl Node {
             tokio::spawn(publisher.run(stop_too)),
         ];
 
+        followers.push(tokio::spawn(telemetry::keep_up(metrics.clone(), stops.followers.clone())));
+
+        let (redis_too, every) = (Arc::clone(&redis), Duration::from_millis(config.claim.clock_every_ms));
+        let stop = stops.followers.clone();
+        followers.push(tokio::spawn(async move { redis_too.follow_time(every, stop).await }));
+
         let jwks = Arc::new(http::Jwks::start(&config.auth).await?);
         followers.push(tokio::spawn(Arc::clone(&jwks).run(stops.followers.clone())));
 
@@ -105,6 +116,7 @@ impl Node {
         let address = listener.local_addr()?;
         let rooms = http::Rooms {
             config: config.http.clone(),
+            bench: config.bench.clone(),
             auth: config.auth.clone(),
             jwks,
             claims: Arc::new(Claims::new(Arc::clone(&redis), config.claim.clone())),
@@ -119,8 +131,8 @@ impl Node {
             metrics,
             stop: stops.server.clone(),
         };
-        let routes = if role.serves() { http::router(rooms) } else { http::worker_router(rooms) };
-        let server = tokio::spawn(http::serve(listener, routes, Arc::new(config.http), stops.server.clone()));
+        let edge = if role.serves() { http::router(rooms) } else { http::worker_router(rooms) };
+        let server = tokio::spawn(http::serve(listener, edge, config.http, stops.server.clone()));
         tracing::info!(%address, ?role, "ready");
         Ok(Self { address, redis, stops, server, followers, workers })
     }

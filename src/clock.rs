@@ -1,6 +1,7 @@
 //! What time is it? The only place that asks the operating system, so that times have one form everywhere.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::format_description::well_known::Rfc3339;
@@ -38,6 +39,21 @@ impl Millis {
             .and_then(|moment| moment.to_offset(UtcOffset::UTC).format(&layout).ok())
             .unwrap_or_else(|| format!("{} ms since 1970", self.0))
     }
+}
+
+/// A moment before any that is counted from it.
+static BEGAN: LazyLock<Instant> = LazyLock::new(|| Instant::now() - std::time::Duration::from_micros(1));
+
+/// How long this process has run, about, in us: a clock that never runs back, as a number. At least 1.
+#[must_use]
+pub fn uptime_us() -> u64 {
+    uptime_us_at(Instant::now())
+}
+
+/// How long this process had run at that moment, in us.
+#[must_use]
+pub fn uptime_us_at(moment: Instant) -> u64 {
+    u64::try_from(moment.saturating_duration_since(*BEGAN).as_micros()).unwrap_or(u64::MAX).max(1)
 }
 
 impl Serialize for Millis {

@@ -44,7 +44,7 @@ section!(
     Config {
         http: Http, auth: Auth, coupon: Coupon, claim: Claim, campaign: Campaign, redis: Redis, postgres: Postgres,
         kafka: Kafka, relay: Relay, ledger: Ledger, dead_letters: DeadLetters, audit: Audit, alarm: Alarm,
-        telemetry: Telemetry,
+        telemetry: Telemetry, bench: Bench,
     }
 );
 section!(
@@ -73,7 +73,10 @@ section!(
 );
 section!(
     /// Claims on their way to Redis.
-    Claim { batch_max: usize, in_flight_max: usize, campaign_in_flight_max: usize, queue_wait_ms_max: u64 }
+    Claim {
+        batch_max: usize, in_flight_max: usize, campaign_in_flight_max: usize, queue_wait_ms_max: u64,
+        latch_lease_ms: u64, clock_every_ms: u64, clock_margin_ms: u64,
+    }
 );
 section!(
     /// Campaigns and how nodes keep up with them.
@@ -140,6 +143,10 @@ section!(
 section!(
     /// What is said about it all.
     Telemetry { log: String, log_format: LogFormat }
+);
+section!(
+    /// What only benchmarks and tests want.
+    Bench { bare: bool, deaf: bool }
 );
 
 /// How users say who they are.
@@ -280,6 +287,9 @@ impl Config {
         is.within("claim.in_flight_max", claim.in_flight_max, 1..=1_000_000);
         is.within("claim.campaign_in_flight_max", claim.campaign_in_flight_max, 1..=1_000_000);
         is.within("claim.queue_wait_ms_max", claim.queue_wait_ms_max, 10..=60_000);
+        is.within("claim.latch_lease_ms", claim.latch_lease_ms, 0..=1_000);
+        is.within("claim.clock_every_ms", claim.clock_every_ms, 50..=60_000);
+        is.within("claim.clock_margin_ms", claim.clock_margin_ms, 1..=10_000);
         is.within("campaign.campaigns_max", campaign.campaigns_max, 1..=1_000_000);
         is.within("campaign.reread_ms", campaign.reread_ms, 50..=60_000);
         is.within("campaign.put_again_ms", campaign.put_again_ms, 100..=600_000);

@@ -151,13 +151,16 @@ fn counting_number<N: FromStr>(text: &str) -> Option<N> {
 /// Names one attempt of a user to claim, so that the same attempt never takes two units: the hash of the
 /// Idempotency-Key, or 128 random bits where there is none. 22 characters of base64url.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct AttemptId(String);
+pub struct AttemptId {
+    text: String,
+    of_key: bool,
+}
 
 impl AttemptId {
     /// An attempt that nobody can repeat but the client library that resends it.
     #[must_use]
     pub fn random() -> Self {
-        Self::from_bits(rand::random())
+        Self { text: Self::text_of(rand::random()), of_key: false }
     }
 
     /// The attempt that this key names. A user and a campaign have their own: the record that it is kept in is theirs.
@@ -166,18 +169,24 @@ impl AttemptId {
         let digest = Sha256::digest(key.0.as_bytes());
         let mut bits = [0; 16];
         bits.copy_from_slice(&digest[..16]);
-        Self::from_bits(bits)
+        Self { text: Self::text_of(bits), of_key: true }
     }
 
-    fn from_bits(bits: [u8; 16]) -> Self {
+    fn text_of(bits: [u8; 16]) -> String {
         use base64::Engine;
-        Self(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bits))
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bits)
+    }
+
+    /// Whether it has a key: then it may be the repetition of one that was granted.
+    #[must_use]
+    pub fn may_be_repeated(&self) -> bool {
+        self.of_key
     }
 
     /// The id as text, free of `:` and `,`.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogFormat, Telemetry};
@@ -14,6 +16,9 @@ const SECONDS: [f64; 15] =
 
 /// Bounds of histograms that count what travels together.
 const COUNTS: [f64; 12] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0];
+
+/// How often what histograms have recorded is put into their buckets. Until then each value is kept by itself.
+const KEEP_UP_EVERY: Duration = Duration::from_secs(1);
 
 /// Starts to write log lines to standard error. A filter that does not parse is an error; a second call does nothing.
 pub fn start_log(config: &Telemetry) -> Result<(), tracing_subscriber::filter::ParseError> {
@@ -46,4 +51,11 @@ pub fn metrics() -> PrometheusHandle {
                 .expect("the bounds are not empty, and nothing else in this process records metrics")
         })
         .clone()
+}
+
+/// Keeps the memory of histograms bounded where nobody reads the metrics. Until told to stop.
+pub async fn keep_up(metrics: PrometheusHandle, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(KEEP_UP_EVERY)).await.is_some() {
+        metrics.run_upkeep();
+    }
 }

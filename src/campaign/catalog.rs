@@ -1,7 +1,7 @@
 //! All campaigns in this node's memory, so that a claim looks nothing up; and how the memory keeps up with the others.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
@@ -9,7 +9,8 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use super::counters::Peek;
 use super::definition::Definition;
-use super::known::Known;
+use super::known::{Known, pack};
+use super::latch::Latch;
 use crate::ids::CampaignId;
 use crate::redis::{Channel, Head, Redis, RedisError};
 
@@ -17,6 +18,10 @@ use crate::redis::{Channel, Head, Redis, RedisError};
 pub struct Campaign {
     definition: RwLock<Arc<Definition>>,
     pub(crate) known: Known,
+    latch: Latch,
+    /// The time of the latest decision that this node knows of, in ms since 1970.
+    decided_at: AtomicI64,
+    freshness: Arc<Freshness>,
     /// What the last reply of a script said. Redis decides each time anew; this is for who asks how the node stands.
     lost: AtomicBool,
     /// The last peek and when it was asked for. Who finds it too old asks; the others wait for that one answer.
@@ -24,10 +29,13 @@ pub struct Campaign {
 }
 
 impl Campaign {
-    pub(super) fn new(definition: Definition) -> Self {
+    fn new(definition: Definition, freshness: Arc<Freshness>) -> Self {
         Self {
             definition: RwLock::new(Arc::new(definition)),
             known: Known::default(),
+            latch: Latch::default(),
+            decided_at: AtomicI64::new(0),
+            freshness,
             lost: AtomicBool::new(false),
             peeked: Mutex::new(None),
         }
@@ -56,6 +64,8 @@ impl Campaign {
     /// Learns from the reply to a script that may have written facts, and tells the relays of an outbox that was empty.
     pub(crate) fn saw(&self, redis: &Arc<Redis>, head: Head, wrote_facts: bool) {
         self.known.raise(head.generation, head.fact_no);
+        self.latch.hear(epoch(head.generation, head.epoch));
+        self.decided_at.fetch_max(head.now.0, Ordering::Relaxed);
         self.lost.store(false, Ordering::Relaxed);
         if wrote_facts && head.outbox_facts_before == 0 {
             let (redis, id) = (Arc::clone(redis), self.id());
@@ -65,6 +75,37 @@ impl Campaign {
                 }
             });
         }
+    }
+
+    /// Tells the other nodes that a unit has come back where none was left. Those who do not hear it offer it a little
+    /// later: see `latch`.
+    pub(crate) fn tell_reopened(&self, redis: &Arc<Redis>, head: Head) {
+        let (redis, text) = (Arc::clone(redis), format!("{} {} {}", self.id(), head.generation, head.epoch));
+        tokio::spawn(async move {
+            if let Err(error) = redis.publish(Channel::Reopened, &text).await {
+                tracing::debug!(%error, "other nodes will offer the unit a lease later");
+            }
+        });
+    }
+
+    /// Learns from the reply to a question sent at that time (see `clock::uptime_us`) that nothing is left.
+    pub(crate) fn saw_sold_out(&self, head: Head, asked_at_us: u64, lease_us: u64) {
+        self.latch.sold_out(epoch(head.generation, head.epoch), asked_at_us, lease_us);
+    }
+
+    /// Whether it is sold out, as far as this node can say.
+    pub(crate) fn latch(&self) -> &Latch {
+        &self.latch
+    }
+
+    /// The time of the latest decision that this node knows of, in ms since 1970; 0: of none.
+    pub(crate) fn decided_at(&self) -> i64 {
+        self.decided_at.load(Ordering::Relaxed)
+    }
+
+    /// How long ago, in us, this node began to look for changes of any campaign and then found all that there were.
+    pub(crate) fn definition_age_us(&self, now_us: u64) -> u64 {
+        now_us.saturating_sub(self.freshness.0.load(Ordering::Acquire))
     }
 
     /// Learns that a script found the campaign lost: refused to everyone until an operator has rebuilt it.
@@ -91,10 +132,20 @@ impl Campaign {
     }
 }
 
+/// Epochs of all generations, in one order.
+fn epoch(generation: u32, epoch: u64) -> u64 {
+    pack(generation, epoch)
+}
+
+/// When the last look for changes was begun that succeeded, by `clock::uptime_us`; 0: none did.
+#[derive(Debug, Default)]
+struct Freshness(AtomicU64);
+
 /// Every campaign that this node knows.
 #[derive(Default)]
 pub struct Catalog {
     held: RwLock<Held>,
+    freshness: Arc<Freshness>,
 }
 
 #[derive(Default)]
@@ -136,6 +187,11 @@ impl Catalog {
         held.by_id.values().filter(|campaign| campaign.is_lost()).take(count_max).map(|lost| lost.id()).collect()
     }
 
+    /// All changes are known that were announced before this moment.
+    pub(super) fn is_as_of(&self, began_us: u64) {
+        self.freshness.0.fetch_max(began_us, Ordering::AcqRel);
+    }
+
     /// Takes a definition in, and answers the one entry of its campaign.
     pub(super) fn learn(&self, definition: Definition) -> Arc<Campaign> {
         if let Some(campaign) = self.get(definition.id()) {
@@ -145,23 +201,40 @@ impl Catalog {
         let mut held = self.held.write().expect("nobody panics while holding it");
         let (id, serial) = (definition.id().clone(), definition.serial);
         // Another task may have been here between the look and the lock.
-        let campaign = held.by_id.entry(id).or_insert_with(|| Arc::new(Campaign::new(definition.clone()))).clone();
+        let campaign = held
+            .by_id
+            .entry(id)
+            .or_insert_with(|| Arc::new(Campaign::new(definition.clone(), Arc::clone(&self.freshness))))
+            .clone();
         campaign.follow(definition);
         held.by_serial.insert(serial, Arc::clone(&campaign));
         campaign
     }
 
+    /// Hears that a campaign has units again: `<id> <generation> <epoch>`.
+    pub(super) fn hear_reopened(&self, text: &str) {
+        let mut words = text.split(' ');
+        let mut next = || words.next();
+        let (Some(id), Some(generation), Some(found)) = (next(), next(), next()) else { return };
+        if let (Ok(id), Ok(generation), Ok(found)) = (id.parse(), generation.parse(), found.parse())
+            && let Some(campaign) = self.get(&id)
+        {
+            campaign.latch.hear(epoch(generation, found));
+        }
+    }
+
     /// Reads a campaign's definition from Redis; `None` if Redis has none.
     pub(super) async fn fetch(&self, redis: &Redis, id: &CampaignId) -> Result<Option<Arc<Campaign>>, RedisError> {
         let key = redis.keys().of(id).campaign();
-        let fields = ["definition", "generation", "fact_no"].map(String::from).to_vec();
+        let fields = ["definition", "generation", "fact_no", "epoch"].map(String::from).to_vec();
         let found = redis.fields(id, &key, fields).await?;
-        let [Some(text), Some(generation), Some(fact_no)] = &found[..] else { return Ok(None) };
+        let [Some(text), Some(generation), Some(fact_no), Some(epoch_text)] = &found[..] else { return Ok(None) };
         let definition: Definition = serde_json::from_str(text)
             .map_err(|error| RedisError::Unexpected(format!("the definition of {id}: {error}")))?;
         let campaign = self.learn(definition);
-        if let (Ok(generation), Ok(fact_no)) = (generation.parse(), fact_no.parse()) {
+        if let (Ok(generation), Ok(fact_no), Ok(found)) = (generation.parse(), fact_no.parse(), epoch_text.parse()) {
             campaign.known.raise(generation, fact_no);
+            campaign.latch.hear(epoch(generation, found));
         }
         Ok(Some(campaign))
     }

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lifecycle::Published;
 use super::{CampaignError, Campaigns, table};
+use crate::clock;
 use crate::ids::CampaignId;
 use crate::redis::{Channel, RedisError};
 
@@ -53,6 +54,7 @@ impl Follower {
 
     /// Reads what has changed since the last tick. Answers how many campaigns that were.
     pub async fn tick(&mut self) -> Result<usize, RedisError> {
+        let began_us = clock::uptime_us();
         let redis = &self.campaigns.redis;
         if redis.last_change().await? < self.read_up_to {
             // Redis was emptied or went back in time: what is there now is read anew.
@@ -63,6 +65,7 @@ impl Follower {
             self.campaigns.catalog.fetch(redis, id).await?;
             self.read_up_to = *sequence;
         }
+        self.campaigns.catalog.is_as_of(began_us);
         Ok(changed.len())
     }
 
@@ -70,6 +73,7 @@ impl Follower {
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), RedisError> {
         let redis = Arc::clone(&self.campaigns.redis);
         let mut messages = redis.listen(Channel::Changes).await?;
+        let mut reopened = redis.listen(Channel::Reopened).await?;
         let mut reconnects = redis.reconnects();
         let mut look = interval(Duration::from_millis(self.campaigns.limits.reread_ms));
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -80,6 +84,11 @@ impl Follower {
                 () = reconnects.next() => {
                     self.learn_what_the_database_knows().await;
                     self.tick().await.map(drop)
+                }
+                // Where some were missed, their campaigns are offered a lease later.
+                message = reopened.next() => {
+                    message.iter().for_each(|text| self.campaigns.catalog.hear_reopened(text));
+                    Ok(())
                 }
                 message = messages.next() => match message.and_then(|id| id.parse::<CampaignId>().ok()) {
                     Some(id) => self.campaigns.catalog.fetch(&redis, &id).await.map(drop),

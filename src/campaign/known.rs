@@ -11,7 +11,8 @@ pub(crate) struct Known(AtomicU64);
 
 const FACT_BITS: u32 = 48;
 
-fn pack(generation: u32, fact_no: u64) -> u64 {
+/// Both in one word, the generation above.
+pub(super) fn pack(generation: u32, fact_no: u64) -> u64 {
     (u64::from(generation) << FACT_BITS) | fact_no
 }
 

@@ -10,6 +10,7 @@ mod counters;
 mod definition;
 mod follow;
 mod known;
+mod latch;
 mod lifecycle;
 mod put;
 mod table;

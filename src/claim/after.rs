@@ -78,6 +78,9 @@ async fn call(
     let reply = Reply::parse(lane.call(script, keys, args).await?)?;
     if let Some(head) = reply.head {
         campaign.saw(redis, head, reply.code == "ok");
+        if reply.code == "ok" && head.left == 1 {
+            campaign.tell_reopened(redis, head);
+        }
     }
     match reply.code.as_str() {
         "lost" => {

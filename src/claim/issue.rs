@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::record::{Claim, ClaimState, RECORD_SEPARATOR, letter};
 use crate::campaign::Campaign;
-use crate::clock::Millis;
+use crate::clock::{self, Millis};
 use crate::ids::{AttemptId, UserId};
 use crate::redis::{Durability, Head, Lane, Redis, RedisError, Reply, Script, Value};
 use crate::script;
@@ -47,6 +47,7 @@ pub(super) async fn issue(
     redis: &Arc<Redis>,
     campaign: &Campaign,
     requests: &[(AttemptId, UserId)],
+    lease_us: u64,
 ) -> Result<Vec<Answer>, RedisError> {
     let (id, asked) = (campaign.id(), campaign.definition().terms.durability);
     let keys = redis.keys().of(&id);
@@ -57,6 +58,7 @@ pub(super) async fn issue(
     }
     let keys = [keys.campaign(), keys.holders(), keys.claims(), keys.outbox()];
     let mut lane = redis.lane(&id, asked).await;
+    let asked_at_us = clock::uptime_us();
     let reply = Reply::parse(lane.call(&ISSUE, keys, args).await?)?;
     match reply.code.as_str() {
         "ok" => {}
@@ -79,6 +81,10 @@ pub(super) async fn issue(
         .collect::<Result<Vec<_>, _>>()?;
     let issued = answers.iter().any(|answer| matches!(answer, Answer::Issued(_)));
     campaign.saw(redis, head, issued);
+    // Of a closed or paused campaign the reply does not say what one would hear if it were open.
+    if head.left == 0 && (issued || answers.contains(&Answer::SoldOut)) {
+        campaign.saw_sold_out(head, asked_at_us, lease_us);
+    }
     if asked > Durability::Memory && answers.iter_mut().any(|answer| !answer.claims().is_empty()) {
         let reached = lane.reached(issued).await;
         if issued && reached < asked {

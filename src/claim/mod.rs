@@ -1,6 +1,7 @@
 //! May this user have one? From the request to Redis' decision, and what may follow it.
 //!
 //! - Redis decides, in one script, for all requests of a campaign that wait at the moment.
+//! - What a node knows for certain it says itself: sold out, not open yet, closed.
 //! - An outcome that is unknown is said to be unknown. The attempt's id makes it safe to ask again.
 //! - An answer states the durability that was reached: at most what the campaign asks for, at most what the claim's record
 //!   says, and at most what holds at that moment.
@@ -9,7 +10,9 @@
 mod after;
 mod coalescer;
 mod coupon;
+mod in_flight;
 mod issue;
+mod memory;
 mod read;
 mod record;
 
@@ -25,6 +28,7 @@ pub use after::{GiveBack, Redeem};
 use coalescer::Coalescer;
 pub use coupon::{Coupon, Coupons};
 pub use issue::Answer;
+use memory::Memory;
 pub use record::{Claim, ClaimState};
 
 /// Why there is no answer. Clients hear `unavailable` and may repeat; the same attempt never takes two units.
@@ -56,6 +60,7 @@ impl From<RedisError> for ClaimError {
 /// The public face of the room.
 pub struct Claims {
     redis: Arc<Redis>,
+    memory: Memory,
     coalescer: Coalescer,
 }
 
@@ -63,18 +68,29 @@ impl Claims {
     /// Nothing is under way yet.
     #[must_use]
     pub fn new(redis: Arc<Redis>, limits: config::Claim) -> Self {
-        let coalescer = Coalescer::new(Arc::clone(&redis), limits);
-        Self { redis, coalescer }
+        let memory = Memory::new(&limits);
+        let coalescer = Coalescer::new(Arc::clone(&redis), limits, memory);
+        Self { redis, memory, coalescer }
     }
 
-    /// Asks for one unit. The call itself takes the place in the queue; awaiting it only hears the answer.
+    /// Asks for one unit. What this node knows for certain is answered at once. Otherwise the call itself takes the place
+    /// in the queue, and awaiting it only hears the answer.
     pub fn claim(
         &self,
         campaign: &Arc<Campaign>,
         attempt: AttemptId,
         user: UserId,
     ) -> impl Future<Output = Result<Answer, ClaimError>> + use<> {
-        self.coalescer.submit(campaign, attempt, user)
+        let place = match self.memory.refusal(&self.redis, campaign, &attempt) {
+            Some(refusal) => Err(refusal),
+            None => Ok(self.coalescer.submit(campaign, attempt, user)),
+        };
+        async move {
+            match place {
+                Err(refusal) => Ok(refusal),
+                Ok(place) => place.await,
+            }
+        }
     }
 
     /// Puts a claim's unit back into stock; with an owner, only if the claim is theirs.

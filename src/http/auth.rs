@@ -1,19 +1,22 @@
 //! Who calls? Users by a signed token or by the word of a gateway, operators by one of the configured tokens.
 
-use axum::extract::{FromRef, FromRequestParts};
+use std::borrow::Cow;
+
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, header};
 use ipnet::IpNet;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
+use super::edge::Peer;
 use super::jwks::Jwks;
 use super::problem::{Code, Problem};
-use super::server::Peer;
 use crate::clock::Millis;
 use crate::config::{self, AuthMode};
 use crate::ids::UserId;
@@ -26,6 +29,8 @@ pub(super) struct Auth {
     /// Shared secrets: the one that tokens are signed with, and those before it.
     secrets: Vec<DecodingKey>,
     jwks: Arc<Jwks>,
+    /// What a token must say, for each algorithm that there may be: made once, not for each token.
+    validations: HashMap<Algorithm, Validation>,
     leeway_s: u64,
     operators: Vec<[u8; 32]>,
     proxies: Vec<IpNet>,
@@ -59,6 +64,7 @@ impl Auth {
             // Where only public keys are used there is no secret, and an empty one would be everybody's.
             secrets: secrets.filter(|it| !it.is_empty()).map(|it| DecodingKey::from_secret(it.as_bytes())).collect(),
             jwks,
+            validations: ALGORITHMS.into_iter().map(|it| (it, validation(it, config.leeway_s))).collect(),
             leeway_s: config.leeway_s,
             operators: operators.collect(),
             proxies: config.trusted_proxies.clone(),
@@ -114,7 +120,7 @@ impl Auth {
     }
 
     async fn user(&self, token: &str) -> Result<UserId, Problem> {
-        let invalid = |why: String| unauthenticated(&format!("the token is not valid: {why}"), Some("invalid_token"));
+        let invalid = |why: String| unauthenticated(format!("the token is not valid: {why}"), Some("invalid_token"));
         let head = jsonwebtoken::decode_header(token).map_err(|error| invalid(error.to_string()))?;
         // The token only says which of our keys to try. Each key has its one algorithm: a token that was signed with
         // HMAC and a public key as the secret meets the secrets, and no key set.
@@ -139,12 +145,8 @@ impl Auth {
     }
 
     fn check(&self, token: &str, key: &DecodingKey, algorithm: Algorithm) -> Result<UserId, String> {
-        let mut validation = Validation::new(algorithm);
-        validation.set_required_spec_claims(&["exp", "sub"]);
-        validation.leeway = self.leeway_s;
-        validation.validate_nbf = true;
-        validation.validate_aud = false;
-        let data = jsonwebtoken::decode::<Claims>(token, key, &validation).map_err(|error| error.to_string())?;
+        let validation = self.validations.get(&algorithm).ok_or("InvalidAlgorithm")?;
+        let data = jsonwebtoken::decode::<Claims>(token, key, validation).map_err(|error| error.to_string())?;
         // The library counts the very second of `exp` as valid; RFC 7519 wants now to be before it.
         #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 stay exact in 53 bits")]
         let now_s = Millis::now().0 as f64 / 1000.0;
@@ -157,13 +159,25 @@ impl Auth {
     }
 }
 
+/// Those that keys are found for: the shared secrets', and what `jwks` reads.
+const ALGORITHMS: [Algorithm; 4] = [Algorithm::HS256, Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
+
+fn validation(algorithm: Algorithm, leeway_s: u64) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    validation.set_required_spec_claims(&["exp", "sub"]);
+    validation.leeway = leeway_s;
+    validation.validate_nbf = true;
+    validation.validate_aud = false;
+    validation
+}
+
 /// The token of a header Authorization; `None` if it is of another form.
 fn bearer(authorization: &HeaderValue) -> Option<&str> {
     let (scheme, token) = authorization.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn unauthenticated(detail: &str, error: Option<&str>) -> Problem {
+fn unauthenticated(detail: impl Into<Cow<'static, str>>, error: Option<&str>) -> Problem {
     let challenge = match error {
         Some(error) => format!("Bearer realm=\"onrush\", error=\"{error}\""),
         None => "Bearer realm=\"onrush\"".to_owned(),
@@ -205,20 +219,18 @@ pub(super) struct Operator;
 
 impl<S> FromRequestParts<S> for Caller
 where
-    S: Send + Sync,
-    Arc<Auth>: FromRef<S>,
+    S: AsRef<Auth> + Send + Sync,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Arc::<Auth>::from_ref(state).caller(parts).await
+        state.as_ref().caller(parts).await
     }
 }
 
 impl<S> FromRequestParts<S> for User
 where
-    S: Send + Sync,
-    Arc<Auth>: FromRef<S>,
+    S: AsRef<Auth> + Send + Sync,
 {
     type Rejection = Problem;
 
@@ -232,8 +244,7 @@ where
 
 impl<S> FromRequestParts<S> for Operator
 where
-    S: Send + Sync,
-    Arc<Auth>: FromRef<S>,
+    S: AsRef<Auth> + Send + Sync,
 {
     type Rejection = Problem;
 

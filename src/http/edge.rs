@@ -1,55 +1,103 @@
 //! What every request passes on its way in and out: an id, a time limit, the last word on errors, the figures.
+//!
+//! It stands before the router and not in it as a layer: a layer is cloned and boxed for each request.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, header};
-use axum::middleware::Next;
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
+use bytes::Bytes;
 use futures::StreamExt;
+use hyper::body::Incoming;
 use tokio::sync::Mutex;
+use tower::Service;
 use tracing::Instrument;
 
-use super::App;
+use super::figures::Figures;
 use super::input::SharedBody;
 use super::problem::{Code, Problem};
+use crate::config;
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How much of a body that nobody wanted is read off, as a multiple of the largest body that is wanted.
 const DISCARD_FACTOR: usize = 256;
 
-pub(super) async fn edge(State(app): State<App>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let request_id = request_id(&request);
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-    let span = tracing::debug_span!("request", %method, route, request_id);
+/// Where a request's connection comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
 
-    let (mut parts, body) = request.into_parts();
-    let shared = SharedBody(Arc::new(Mutex::new(body)));
-    parts.extensions.insert(shared.clone());
-    // Who waits for `100 Continue` has not sent its body and need not.
-    let discard = !parts.headers.contains_key(header::EXPECT);
-    let limit = Duration::from_millis(app.config.request_timeout_ms);
-    let handled = next.run(Request::from_parts(parts, Body::empty())).instrument(span);
-    let mut response = match tokio::time::timeout(limit, handled).await {
-        Ok(response) => finish(response, &request_id),
-        Err(_) => Problem::new(Code::Unavailable, "the request took too long").render(&request_id),
-    };
-    if discard {
-        let left = limit.saturating_sub(began.elapsed());
-        let bytes_max = app.config.body_bytes_max * DISCARD_FACTOR;
-        // Out of time or too much: the connection is closed with the rest unread.
-        let _read_off = tokio::time::timeout(left, read_off(shared, bytes_max)).await;
+/// Everything that a server answers with.
+pub struct Edge {
+    routes: Router,
+    /// The yardstick of benchmarks, past all that is done here.
+    bare: Option<Router>,
+    figures: Figures,
+    request_timeout: Duration,
+    discard_bytes_max: usize,
+}
+
+impl Edge {
+    pub(super) fn new(routes: Router, bare: Option<Router>, figures: Figures, config: &config::Http) -> Self {
+        Self {
+            routes,
+            bare,
+            figures,
+            request_timeout: Duration::from_millis(config.request_timeout_ms),
+            discard_bytes_max: config.body_bytes_max * DISCARD_FACTOR,
+        }
     }
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
-        response.headers_mut().insert(X_REQUEST_ID, value);
+
+    /// The answer to one request; there always is one.
+    pub(super) async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Response {
+        if let Some(bare) = self.bare.as_ref().filter(|_| request.uri().path().starts_with("/bare/")) {
+            return routed(bare, request).await;
+        }
+        let began = Instant::now();
+        let request_id = request_id(&request);
+        let route = self.figures.route_of(request.uri().path());
+        let method = request.method().clone();
+
+        let (mut parts, body) = request.into_parts();
+        parts.extensions.insert(Peer(peer.ip()));
+        // Who waits for `100 Continue` has not sent its body and need not.
+        let discard = !parts.headers.contains_key(header::EXPECT);
+        let shared = (!body.is_end_stream()).then(|| SharedBody(Arc::new(Mutex::new(Body::new(body)))));
+        if let Some(shared) = &shared {
+            parts.extensions.insert(shared.clone());
+        }
+        let span = tracing::debug_span!("request", %method, route = self.figures.name(route), request_id = as_text(&request_id));
+        let handled = routed(&self.routes, Request::from_parts(parts, Body::empty())).instrument(span);
+        let mut response = match tokio::time::timeout(self.request_timeout, handled).await {
+            Ok(response) => finish(response, as_text(&request_id)),
+            Err(_) => Problem::new(Code::Unavailable, "the request took too long").render(as_text(&request_id)),
+        };
+        if let Some(shared) = shared.filter(|_| discard) {
+            let left = self.request_timeout.saturating_sub(began.elapsed());
+            // Out of time or too much: the connection is closed with the rest unread.
+            let _read_off = tokio::time::timeout(left, read_off(shared, self.discard_bytes_max)).await;
+        }
+        self.figures.count(route, &method, response.status(), began);
+        response.headers_mut().insert(X_REQUEST_ID, request_id);
+        response
     }
-    count(&method, route, &response, began);
-    response
+}
+
+/// What the router makes of it. It is ready at any time.
+async fn routed<B>(routes: &Router, request: Request<B>) -> Response
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError>,
+{
+    match routes.clone().call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
 }
 
 /// A problem that a handler answered is rendered here, where the request's id is known.
@@ -68,10 +116,22 @@ fn finish(mut response: Response, request_id: &str) -> Response {
 }
 
 /// The caller's id, if it is fit for logs, else one of ours.
-fn request_id(request: &Request) -> String {
-    let sent = request.headers().get(&X_REQUEST_ID).and_then(|id| id.to_str().ok());
-    let fit = sent.filter(|id| (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic()));
-    fit.map_or_else(|| format!("{:032x}", rand::random::<u128>()), str::to_owned)
+fn request_id<B>(request: &Request<B>) -> HeaderValue {
+    let sent = request.headers().get(&X_REQUEST_ID);
+    let fit = sent.filter(|id| (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic));
+    fit.cloned().unwrap_or_else(|| {
+        let mut bits = rand::random::<u128>();
+        let mut text = [0; 32];
+        for digit in &mut text {
+            *digit = b"0123456789abcdef"[usize::try_from(bits & 15).expect("four bits")];
+            bits >>= 4;
+        }
+        HeaderValue::from_bytes(&text).expect("hexadecimal digits")
+    })
+}
+
+fn as_text(request_id: &HeaderValue) -> &str {
+    request_id.to_str().expect("visible ASCII, by request_id()")
 }
 
 async fn read_off(SharedBody(body): SharedBody, bytes_max: usize) {
@@ -83,21 +143,4 @@ async fn read_off(SharedBody(body): SharedBody, bytes_max: usize) {
             return;
         }
     }
-}
-
-fn count(method: &Method, route: String, response: &Response, began: Instant) {
-    let method = match *method {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::PATCH => "PATCH",
-        Method::PUT => "PUT",
-        Method::DELETE => "DELETE",
-        Method::HEAD => "HEAD",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other",
-    };
-    let status = response.status().as_str().to_owned();
-    metrics::counter!("onrush_http_requests_total", "method" => method, "route" => route.clone(), "status" => status)
-        .increment(1);
-    metrics::histogram!("onrush_http_request_seconds", "route" => route).record(began.elapsed().as_secs_f64());
 }

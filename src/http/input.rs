@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{FromRef, FromRequestParts, RawPathParams};
+use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 use futures::StreamExt;
@@ -22,7 +22,7 @@ pub(super) struct SharedBody(pub Arc<Mutex<Body>>);
 
 /// A request, to be taken apart by its handler after the caller is known.
 pub(super) struct Input {
-    path: Vec<(String, String)>,
+    path: RawPathParams,
     query: Vec<(String, String)>,
     headers: HeaderMap,
     body: Option<SharedBody>,
@@ -31,8 +31,7 @@ pub(super) struct Input {
 
 impl<S> FromRequestParts<S> for Input
 where
-    S: Send + Sync,
-    Arc<config::Http>: FromRef<S>,
+    S: AsRef<config::Http> + Send + Sync,
 {
     type Rejection = Problem;
 
@@ -42,11 +41,12 @@ where
             .map_err(|_| Problem::flaw("path", "must be UTF-8, percent-encoded"))?;
         let query = parts.uri.query().unwrap_or_default();
         Ok(Self {
-            path: path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            path,
             query: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
-            headers: parts.headers.clone(),
+            // Taken, not copied: a handler asks for its input last.
+            headers: std::mem::take(&mut parts.headers),
             body: parts.extensions.get().cloned(),
-            body_bytes_max: Arc::<config::Http>::from_ref(state).body_bytes_max,
+            body_bytes_max: state.as_ref().body_bytes_max,
         })
     }
 }
@@ -59,7 +59,7 @@ impl Input {
 
     /// A part of the path as it is.
     pub(super) fn path_text(&self, name: &str) -> &str {
-        self.path.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+        self.path.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
     }
 
     /// Refuses query parameters that the route does not know, and such that come twice.

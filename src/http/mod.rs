@@ -4,11 +4,13 @@
 //! - Checks come in one order: route and method, who calls, what was sent, what exists, the state of things.
 
 mod auth;
+mod bare;
 mod campaigns;
 mod claims;
 mod dead_letters;
 mod docs;
 mod edge;
+mod figures;
 mod health;
 mod input;
 mod jwks;
@@ -19,7 +21,6 @@ mod server;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::FromRef;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +38,8 @@ use crate::ledger::{Auditor, LetterBox};
 use crate::redis::Redis;
 use auth::Auth;
 pub use auth::{TokenError, user_token};
+pub use edge::Edge;
+use figures::Figures;
 use input::Input;
 pub use jwks::{Jwks, JwksError};
 use problem::{Code, Problem};
@@ -46,6 +49,8 @@ pub use server::{bind, serve};
 pub struct Rooms {
     /// The server's settings.
     pub config: config::Http,
+    /// The yardstick of benchmarks.
+    pub bench: config::Bench,
     /// Who may call.
     pub auth: config::Auth,
     /// The keys of users' tokens.
@@ -74,38 +79,39 @@ pub struct Rooms {
     pub stop: CancellationToken,
 }
 
-/// The state of all handlers: cheap to clone.
+/// The state of all handlers: cheap to clone, since each request does.
 #[derive(Clone)]
-struct App {
-    rooms: Arc<Rooms>,
-    auth: Arc<Auth>,
-    config: Arc<config::Http>,
+struct App(Arc<State>);
+
+struct State {
+    rooms: Rooms,
+    auth: Auth,
 }
 
 impl std::ops::Deref for App {
     type Target = Rooms;
 
     fn deref(&self) -> &Rooms {
-        &self.rooms
+        &self.0.rooms
     }
 }
 
-impl FromRef<App> for Arc<Auth> {
-    fn from_ref(app: &App) -> Self {
-        Arc::clone(&app.auth)
+impl AsRef<config::Http> for App {
+    fn as_ref(&self) -> &config::Http {
+        &self.config
     }
 }
 
-impl FromRef<App> for Arc<config::Http> {
-    fn from_ref(app: &App) -> Self {
-        Arc::clone(&app.config)
+impl AsRef<Auth> for App {
+    fn as_ref(&self) -> &Auth {
+        &self.0.auth
     }
 }
 
 impl App {
     /// An address on this server, for a header.
     fn url(&self, path: &str) -> HeaderValue {
-        HeaderValue::from_str(&format!("{}{path}", self.rooms.config.public_url))
+        HeaderValue::from_str(&format!("{}{path}", self.config.public_url))
             .expect("ids and the checked public_url have no control characters")
     }
 
@@ -120,7 +126,8 @@ impl App {
 }
 
 /// All routes of a node that serves users.
-pub fn router(rooms: Rooms) -> Router {
+#[must_use]
+pub fn router(rooms: Rooms) -> Edge {
     let routes = OpenApiRouter::with_openapi(docs::Document::openapi())
         .merge(campaigns::routes())
         .merge(claims::routes())
@@ -129,26 +136,30 @@ pub fn router(rooms: Rooms) -> Router {
         .merge(docs::routes())
         .merge(health::routes());
     let (routes, document) = routes.split_for_parts();
+    let figures = Figures::new(document.paths.paths.keys().cloned());
     let pages = SwaggerUi::new("/docs").url("/openapi.json", document);
-    finish(routes.merge(pages), rooms)
+    finish(routes.merge(pages), figures, rooms)
 }
 
 /// The routes of a node that only works: alive, ready, metrics.
-pub fn worker_router(rooms: Rooms) -> Router {
-    let (routes, _document) = health::routes().split_for_parts();
-    finish(routes, rooms)
+#[must_use]
+pub fn worker_router(rooms: Rooms) -> Edge {
+    let (routes, document) = health::routes().split_for_parts();
+    finish(routes, Figures::new(document.paths.paths.keys().cloned()), rooms)
 }
 
-fn finish(routes: Router<App>, rooms: Rooms) -> Router {
-    let config = Arc::new(rooms.config.clone());
-    let cors = cors(&config.cors_origins);
-    let app = App { auth: Arc::new(Auth::new(&rooms.auth, Arc::clone(&rooms.jwks))), config, rooms: Arc::new(rooms) };
-    routes
+fn finish(routes: Router<App>, figures: Figures, rooms: Rooms) -> Edge {
+    let auth = Auth::new(&rooms.auth, Arc::clone(&rooms.jwks));
+    let app = App(Arc::new(State { rooms, auth }));
+    let mut routes = routes
         .fallback(async || Problem::new(Code::NotFound, "there is no such route"))
-        .method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed, "this route has other methods"))
-        .layer(cors)
-        .layer(axum::middleware::from_fn_with_state(app.clone(), edge::edge))
-        .with_state(app)
+        .method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed, "this route has other methods"));
+    // A layer costs every request something; where no origin is allowed it would have nothing to say.
+    if !app.config.cors_origins.is_empty() {
+        routes = routes.layer(cors(&app.config.cors_origins));
+    }
+    let bare = app.bench.bare.then(|| bare::routes().with_state(app.clone()));
+    Edge::new(routes.with_state(app.clone()), bare, figures, &app.config)
 }
 
 fn cors(origins: &[String]) -> CorsLayer {

@@ -1,10 +1,12 @@
 //! Every error of every route: RFC 9457, from one closed list.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde::ser::SerializeMap;
 use serde_json::{Map, Value, json};
 
 use super::claims::ClaimView;
@@ -24,6 +26,11 @@ macro_rules! codes {
 
             pub(super) fn word(self) -> &'static str {
                 match self { $(Self::$code => $word),+ }
+            }
+
+            /// The `type` of its problems: where its page is.
+            fn type_uri(self) -> &'static str {
+                match self { $(Self::$code => concat!("/problems/", $word)),+ }
             }
 
             pub(super) fn status(self) -> StatusCode {
@@ -134,7 +141,7 @@ pub(super) struct Flaw {
 #[derive(Debug, Clone)]
 pub(super) struct Problem {
     pub code: Code,
-    detail: String,
+    detail: Cow<'static, str>,
     retry_after_s: Option<u64>,
     members: Map<String, Value>,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -163,7 +170,7 @@ pub(super) struct ProblemView {
 const UNAVAILABLE_RETRY_S: u64 = 1;
 
 impl Problem {
-    pub(super) fn new(code: Code, detail: impl Into<String>) -> Self {
+    pub(super) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         let retry_after_s = (code == Code::Unavailable).then_some(UNAVAILABLE_RETRY_S);
         Self { code, detail: detail.into(), retry_after_s, members: Map::new(), headers: Vec::new() }
     }
@@ -198,15 +205,9 @@ impl Problem {
 
     /// The whole answer, with the request's id in it.
     pub(super) fn render(&self, request_id: &str) -> Response {
-        let mut body = self.members.clone();
         let status = self.code.status();
-        body.insert("type".into(), format!("/problems/{}", self.code.word()).into());
-        body.insert("title".into(), self.code.title().into());
-        body.insert("status".into(), status.as_u16().into());
-        body.insert("detail".into(), self.detail.as_str().into());
-        body.insert("code".into(), self.code.word().into());
-        body.insert("request_id".into(), request_id.into());
-        let mut response = (status, Value::Object(body).to_string()).into_response();
+        let body = serde_json::to_vec(&Rendered { problem: self, request_id }).expect("texts and numbers are JSON");
+        let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -268,6 +269,29 @@ impl From<LedgerError> for Problem {
 impl From<RedisError> for Problem {
     fn from(error: RedisError) -> Self {
         Self::away("Redis", &error)
+    }
+}
+
+/// A problem with the id of its request, written without building it as a tree first: most answers of a burst are one.
+struct Rendered<'a> {
+    problem: &'a Problem,
+    request_id: &'a str,
+}
+
+impl Serialize for Rendered<'_> {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Problem { code, detail, members, .. } = self.problem;
+        let mut body = to.serialize_map(None)?;
+        body.serialize_entry("type", code.type_uri())?;
+        body.serialize_entry("title", code.title())?;
+        body.serialize_entry("status", &code.status().as_u16())?;
+        body.serialize_entry("detail", detail)?;
+        body.serialize_entry("code", code.word())?;
+        body.serialize_entry("request_id", self.request_id)?;
+        for (name, member) in members {
+            body.serialize_entry(name, member)?;
+        }
+        body.end()
     }
 }
 

@@ -1,26 +1,20 @@
 //! Connections: accepted up to a limit, each with its time limits, and let go in order at the end.
 
-use std::net::{IpAddr, SocketAddr};
+use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::http::Request;
-use hyper::body::Incoming;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
 
+use super::edge::Edge;
 use crate::config;
-
-/// Where a request's connection comes from.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Peer(pub(super) IpAddr);
 
 /// Binds the address with a backlog that a burst fits in. A port of 0 takes a free one.
 pub fn bind(config: &config::Http) -> std::io::Result<TcpListener> {
@@ -34,7 +28,7 @@ pub fn bind(config: &config::Http) -> std::io::Result<TcpListener> {
 }
 
 /// Serves until told to stop; then takes no more connections, and finishes the requests that were accepted.
-pub async fn serve(listener: TcpListener, routes: Router, config: Arc<config::Http>, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, edge: Edge, config: config::Http, stop: CancellationToken) {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -46,6 +40,7 @@ pub async fn serve(listener: TcpListener, routes: Router, config: Arc<config::Ht
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX));
+    let edge = Arc::new(edge);
     let connections = Arc::new(Semaphore::new(config.connections_max));
     let draining = GracefulShutdown::new();
     while let Some(permit) = stop.run_until_cancelled(Arc::clone(&connections).acquire_owned()).await {
@@ -61,7 +56,7 @@ pub async fn serve(listener: TcpListener, routes: Router, config: Arc<config::Ht
                 continue;
             }
         };
-        spawn(&builder, &draining, accepted, routes.clone(), permit);
+        spawn(&builder, &draining, accepted, Arc::clone(&edge), permit);
     }
     drop(listener);
     let limit = Duration::from_millis(config.drain_timeout_ms);
@@ -74,19 +69,18 @@ fn spawn(
     builder: &Builder<TokioExecutor>,
     draining: &GracefulShutdown,
     (stream, peer): (TcpStream, SocketAddr),
-    routes: Router,
+    edge: Arc<Edge>,
     permit: OwnedSemaphorePermit,
 ) {
     // Answers are small and must not wait for more to come.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection was gone before it was served");
     }
-    let peer = Peer(peer.ip());
-    let routes = routes.map_request(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        request
+    let service = service_fn(move |request| {
+        let edge = Arc::clone(&edge);
+        async move { Ok::<_, Infallible>(edge.answer(peer, request).await) }
     });
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes)).into_owned();
+    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
     let connection = draining.watch(connection);
     tokio::spawn(async move {
         metrics::gauge!("onrush_http_connections").increment(1.0);

@@ -10,6 +10,8 @@ use fred::types::config::Server;
 pub enum Channel {
     /// A campaign's id: its definition has changed.
     Changes,
+    /// A campaign's id, generation and epoch, parted by spaces: a unit has come back where none was left.
+    Reopened,
     /// A campaign's id: its outbox was empty and is not any more.
     Outbox,
 }
@@ -18,6 +20,7 @@ impl Channel {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Changes => "changes",
+            Self::Reopened => "reopened",
             Self::Outbox => "outbox_filled",
         }
     }

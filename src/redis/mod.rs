@@ -11,6 +11,7 @@ mod messages;
 mod outbox;
 mod reply;
 mod script;
+mod time;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub use messages::{Channel, Messages, Reconnects};
 pub use outbox::{Entry, read_outbox};
 pub use reply::{Head, Reply};
 pub use script::Script;
+pub use time::TimeEstimate;
+use time::TimeKeeper;
 
 /// What one argument or one part of a reply is.
 pub type Value = fred::types::Value;
@@ -59,6 +62,8 @@ pub struct Redis {
     lanes: Lanes,
     subscriber: SubscriberClient,
     keys: Keys,
+    is_deaf: bool,
+    time_keeper: TimeKeeper,
 }
 
 impl Redis {
@@ -94,7 +99,21 @@ impl Redis {
         subscriber.init().await?;
         // The task ends with the client.
         drop(subscriber.manage_subscriptions());
-        Ok(Self { pool, lanes, subscriber, keys: Keys::new(&config.key_prefix) })
+        Ok(Self {
+            pool,
+            lanes,
+            subscriber,
+            keys: Keys::new(&config.key_prefix),
+            is_deaf: false,
+            time_keeper: TimeKeeper::default(),
+        })
+    }
+
+    /// One that hears no message, as though all were lost: for tests and benchmarks.
+    #[must_use]
+    pub fn deafened(mut self) -> Self {
+        self.is_deaf = true;
+        self
     }
 
     /// Refuses a Redis that throws keys away when its memory is full, or is too old for the scripts: each primary of a
@@ -239,7 +258,9 @@ impl Redis {
     pub async fn listen(&self, channel: Channel) -> Result<Messages, RedisError> {
         let name = self.keys.channel(channel);
         let messages = Messages::new(name.clone(), self.subscriber.message_rx());
-        self.subscriber.subscribe(name).await?;
+        if !self.is_deaf {
+            self.subscriber.subscribe(name).await?;
+        }
         Ok(messages)
     }
 

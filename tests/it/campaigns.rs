@@ -170,7 +170,7 @@ async fn a_view_is_cacheable_and_a_list_has_pages() {
 async fn a_campaign_that_is_missing_in_redis_is_refused_and_never_made_again() {
     let installation = Installation::new().await;
     let node = installation.node(Role::Serve).await;
-    let campaign = node.campaign(1, json!({})).await;
+    let campaign = node.campaign(2, json!({})).await;
     assert_eq!(node.claim(&campaign, "alice").await.outcome(), "201");
     stores::delete_campaign(&installation.config, &campaign).await;
     assert_eq!(node.claim(&campaign, "bob").await.outcome(), "503 unavailable");

@@ -55,7 +55,9 @@ async fn a_key_has_the_same_answer_after_sold_out_and_pause_and_close_and_give_b
     assert_eq!(node.claim(&campaign, "bob").await.outcome(), "409 sold_out");
     replayed("live").await;
     assert_eq!(node.claim_with_key(&campaign, "alice", "other").await.outcome(), "409 limit_reached");
-    assert_eq!(node.claim(&campaign, "alice").await.outcome(), "409 limit_reached");
+    let plenty = node.campaign(5, json!({})).await;
+    assert_eq!(node.claim(&plenty, "alice").await.outcome(), "201");
+    assert_eq!(node.claim(&plenty, "alice").await.outcome(), "409 limit_reached", "without a key, too");
     switch(&node, &campaign, "pause").await;
     replayed("live").await;
     assert_eq!(node.give_back(&first).await.outcome(), "200");

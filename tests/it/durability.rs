@@ -108,7 +108,7 @@ async fn fsynced_is_said_while_each_write_is_synced_and_not_a_second_longer() {
         redis.cli(&["config", "set", setting, bad]);
         let since = std::time::Instant::now();
         eventually("an answer says memory", async || get(&node, &alice).await == "memory").await;
-        assert!(since.elapsed() < std::time::Duration::from_millis(4_000), "{setting}: {:?}", since.elapsed());
+        assert!(since.elapsed() < std::time::Duration::from_secs(4), "{setting}: {:?}", since.elapsed());
         assert_eq!(claim(&node, &synced, &format!("{setting}-bad")).await, "memory");
         redis.cli(&["config", "set", setting, good]);
         eventually("an answer says fsynced", async || get(&node, &alice).await == "fsynced").await;

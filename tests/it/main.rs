@@ -13,6 +13,7 @@ mod crash;
 mod durability;
 mod ledger;
 mod limits;
+mod memory;
 mod order;
 mod rebuild;
 mod rush;

@@ -69,8 +69,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     // Who stopped it knows why; what failed is to be looked into.
     stores.clean_up(matches!(&outcome, Ok((_, failures)) if *failures > 0)).await;
     let (run, failures) = outcome?;
-    let folder = output::write(&run, &cli.reports)?;
-    // Drawing it is the business of crate `report`.
+    let folder = output::folder(&run, &cli.reports);
+    report::write(&run, &folder)?;
     print!("\n{}", output::summary(&run));
     println!("\n{} after {:.0} s", folder.display(), run.seconds);
     if failures > 0 {

@@ -1,0 +1,41 @@
+//! The yardstick: what the framework alone makes of a claim. It checks the user's token as any route does, decides
+//! nothing, and answers the bytes of an answer that was made before. It is on only where `bench.bare` says so.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use axum::routing::post;
+use bytes::Bytes;
+
+use super::App;
+use super::auth::User;
+use super::edge::X_REQUEST_ID;
+
+const GRANTED: &[u8] = br#"{"claim_id":"rush-1795203709643.1.123456","campaign_id":"rush-1795203709643","user_id":"user-123456","number":123456,"coupon_code":"7Q4M-WX2A-9KCD-RT5H-3NVE","state":"live","claimed_at":"2026-12-01T01:00:00.000Z","durability":"memory"}"#;
+const SOLD_OUT: &[u8] = br#"{"type":"/problems/sold_out","title":"No unit is left","status":409,"detail":"no unit of rush-1795203709643 is left","code":"sold_out","request_id":"0123456789abcdef0123456789abcdef"}"#;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/bare/granted", post(granted)).route("/bare/sold-out", post(sold_out))
+}
+
+async fn granted(_: User) -> Response {
+    let mut response = answer(StatusCode::CREATED, "application/json", GRANTED);
+    let location = HeaderValue::from_static("/v1/claims/rush-1795203709643.1.123456");
+    response.headers_mut().insert(header::LOCATION, location);
+    response
+}
+
+async fn sold_out(_: User) -> Response {
+    answer(StatusCode::CONFLICT, "application/problem+json", SOLD_OUT)
+}
+
+fn answer(status: StatusCode, kind: &'static str, body: &'static [u8]) -> Response {
+    let mut response = Response::new(Body::from(Bytes::from_static(body)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_REQUEST_ID, HeaderValue::from_static("0123456789abcdef0123456789abcdef"));
+    response
+}
