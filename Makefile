@@ -1,23 +1,26 @@
 # Thin names for what is below. `make run` and `make test` are all the set-up there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check models burst audit faults bench down prerequisites services binaries
+.PHONY: help run test check models burst k6 load audit faults bench down prerequisites services binaries
 
 USERS ?= 10000
 STOCK ?= 100
 CAMPAIGN ?=
+TOOL ?= k6
+SCENARIO ?= limited
 SEED ?= 1
 RUNS ?= 1
 JOBS ?= 2
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*##/\t/' | expand -t 14
+	@grep -E '^[a-z0-9]+:.*##' Makefile | sed -E 's/:.*##/\t/' | expand -t 14
 
 run: prerequisites services ## build, start everything, rush it once, and serve at http://127.0.0.1:8080 until Ctrl-C
-	cargo build --release --workspace
+	cargo build --release -p onrush -p loadtest
 	dev/run
 
 test: prerequisites services binaries models ## all tests, against the real stores
+	dev/k6 --if-possible
 	cargo test --workspace --all-targets
 
 # With atomics of its own, in a folder of its own: nothing else has to be built again. Orders of execution with up to three
@@ -34,6 +37,13 @@ check: prerequisites ## formatting, lints, house rules, documentation
 burst: ## another rush against what `make run` started: make burst USERS=20000 STOCK=500
 	USERS=$(USERS) STOCK=$(STOCK) dev/burst
 
+k6: ## build k6, which `make load` uses, from its Go module
+	dev/k6
+
+load: ## a load scenario against `make run`: make load TOOL=k6 SCENARIO=limited RATE=200 DURATION=5s, or TOOL=goose
+	@if [ "$(TOOL)" = goose ]; then cargo build --release -p crowd; fi
+	TOOL=$(TOOL) SCENARIO=$(SCENARIO) dev/load
+
 audit: ## compare Redis, Kafka and the database: make audit CAMPAIGN=WELCOME_001, or all
 	target/release/onrush audit $(CAMPAIGN) --wait 30s
 
@@ -42,6 +52,7 @@ faults: prerequisites services binaries ## hurt it in mid-rush and judge its pro
 	cargo run --quiet -p faults --bin faults -- --seed $(SEED) --runs $(RUNS) --jobs $(JOBS)
 
 bench: prerequisites services ## measure what is promised of its speed, judge it, and write reports/<date>-<commit>/
+	dev/k6 --if-possible
 	cargo build --release --workspace
 	$${CARGO_TARGET_DIR:-target}/release/bench
 

@@ -41,8 +41,8 @@ impl Millis {
     }
 }
 
-/// A moment before any that is counted from it.
-static BEGAN: LazyLock<Instant> = LazyLock::new(|| Instant::now() - std::time::Duration::from_micros(1));
+/// From when the process' time is counted.
+static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// How long this process has run, about, in us: a clock that never runs back, as a number. At least 1.
 #[must_use]
@@ -53,7 +53,7 @@ pub fn uptime_us() -> u64 {
 /// How long this process had run at that moment, in us.
 #[must_use]
 pub fn uptime_us_at(moment: Instant) -> u64 {
-    u64::try_from(moment.saturating_duration_since(*BEGAN).as_micros()).unwrap_or(u64::MAX).max(1)
+    u64::try_from(moment.saturating_duration_since(*BEGAN).as_micros()).unwrap_or(u64::MAX - 1) + 1
 }
 
 impl Serialize for Millis {

@@ -87,7 +87,9 @@ impl Follower {
                 }
                 // Where some were missed, their campaigns are offered a lease later.
                 message = reopened.next() => {
-                    message.iter().for_each(|text| self.campaigns.catalog.hear_reopened(text));
+                    if let Some(text) = message {
+                        self.campaigns.catalog.hear_reopened(&text);
+                    }
                     Ok(())
                 }
                 message = messages.next() => match message.and_then(|id| id.parse::<CampaignId>().ok()) {

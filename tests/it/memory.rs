@@ -64,14 +64,14 @@ fn keep_asking(
     campaign: &str,
     name: &'static str,
     stop: &CancellationToken,
-) -> mpsc::UnboundedReceiver<(Instant, Answer)> {
-    let (heard, answers) = mpsc::unbounded_channel();
+) -> mpsc::Receiver<(Instant, Answer)> {
+    let (heard, answers) = mpsc::channel(10_000);
     let (client, campaign, stop) = (client.clone(), campaign.to_owned(), stop.clone());
     tokio::spawn(async move {
         for turn in 0.. {
             let asked = Instant::now();
             let answer = client.claim(&campaign, &format!("{name}-{turn}")).await;
-            if stop.is_cancelled() || heard.send((asked, answer)).is_err() {
+            if stop.is_cancelled() || heard.send((asked, answer)).await.is_err() {
                 return;
             }
         }

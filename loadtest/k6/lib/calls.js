@@ -1,0 +1,62 @@
+// How is the server asked? One function a route; `name` groups the requests of a route in k6's figures.
+
+import http from 'k6/http';
+
+const TIMEOUT = '30s';
+
+/** A claim as k6's batch takes it. */
+export function claimRequest(settings, campaign, user, key) {
+    const headers = { Authorization: user.bearer };
+    if (key !== undefined) {
+        headers['Idempotency-Key'] = key;
+    }
+    const url = `${settings.url}/v1/campaigns/${campaign}/claims`;
+    return { method: 'POST', url, body: null, params: params('claim', headers) };
+}
+
+/** Press the button. */
+export function claim(settings, campaign, user, key) {
+    const { url, params } = claimRequest(settings, campaign, user, key);
+    return http.post(url, null, params);
+}
+
+export function giveBack(settings, user, claimId) {
+    return http.post(`${settings.url}/v1/claims/${claimId}/give-back`, null, as(user, 'give back'));
+}
+
+export function readClaim(settings, user, claimId) {
+    return http.get(`${settings.url}/v1/claims/${claimId}`, as(user, 'read a claim'));
+}
+
+export function readMine(settings, user, campaign) {
+    return http.get(`${settings.url}/v1/campaigns/${campaign}/claims/mine`, as(user, 'read mine'));
+}
+
+/** The public view; with an ETag, only if it has changed since. */
+export function view(settings, campaign, etag) {
+    const headers = etag === undefined ? {} : { 'If-None-Match': etag };
+    return http.get(`${settings.url}/v1/campaigns/${campaign}`, params('view', headers));
+}
+
+export function createCampaign(settings, definition) {
+    const headers = { Authorization: `Bearer ${settings.operator}`, 'Content-Type': 'application/json' };
+    return http.post(`${settings.url}/v1/campaigns`, JSON.stringify(definition), params('create', headers));
+}
+
+export function audit(settings, campaign) {
+    const headers = { Authorization: `Bearer ${settings.operator}` };
+    return http.get(`${settings.url}/v1/ops/audit/${campaign}`, params('audit', headers));
+}
+
+/** Any other request. */
+export function ask(settings, method, path, headers) {
+    return http.request(method, `${settings.url}${path}`, null, params('bad input', headers));
+}
+
+function as(user, name) {
+    return params(name, { Authorization: user.bearer });
+}
+
+function params(name, headers) {
+    return { headers, timeout: TIMEOUT, redirects: 0, tags: { name } };
+}
