@@ -4,7 +4,7 @@
 //! - [`sections`]: what is measured, one module each; [`plan`]: for how long.
 //! - [`load`], [`users`], [`wire`], [`ticker`]: who asks; built to be light, since they share the cores with the server.
 //! - [`tally`], [`histogram`], [`pairs`], [`oracle`]: what was answered, and what that means.
-//! - [`rig`], [`stores`], [`processes`], [`machine`]: what is asked, and what it runs on.
+//! - [`rig`], [`stores`], [`proc`], [`sampler`], [`machine`]: what is asked, and what it runs on.
 
 pub mod bench;
 pub mod histogram;
