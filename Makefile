@@ -1,7 +1,7 @@
 # Thin names for what is below. `make run` and `make test` are all the set-up there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check models burst k6 load audit faults strategies down prerequisites services binaries
+.PHONY: help run test check models burst k6 load audit faults strategies bench down prerequisites services binaries
 
 USERS ?= 10000
 STOCK ?= 100
@@ -55,6 +55,11 @@ strategies: USERS = 20000
 strategies: STOCK = 10000
 strategies: prerequisites services binaries ## ways to sell a stock, side by side: make strategies USERS=20000 STOCK=10000
 	cargo run --release --quiet -p strategies -- all --users $(USERS) --stock $(STOCK)
+
+bench: prerequisites services binaries ## measure what is promised of its speed, judge it, and write reports/<date>-<commit>/
+	dev/k6 --if-possible
+	cargo build --release --workspace
+	$${CARGO_TARGET_DIR:-target}/release/bench
 
 down: ## stop the services
 	dev/services down

@@ -130,6 +130,12 @@ fn bear(command: Command) -> anyhow::Result<Child> {
 }
 
 impl Process {
+    /// Its number, by which `/proc` knows it.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL, and waits until it is gone.
     pub fn kill(&mut self) {
         // An error means that it is gone already.

@@ -57,6 +57,12 @@ impl Redis {
         ([127, 0, 0, 1], self.port).into()
     }
 
+    /// The number of its process, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process().as_ref().map(Process::id)
+    }
+
     /// SIGKILL.
     pub fn kill(&self) {
         // Dropping a process kills it.

@@ -1,0 +1,146 @@
+//! Who asks? Users with signed tokens, and requests of which only the token differs: all made before the clock starts.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use faults::client::SECRET;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use onrush::clock::Millis;
+use serde::Serialize;
+
+/// Longer than any run.
+const VALID_FOR: Duration = Duration::from_hours(2);
+
+/// The tokens of all users, one behind the other: those of one run are equally long.
+pub struct Users {
+    tokens: Vec<u8>,
+    token_bytes: usize,
+}
+
+#[derive(Serialize)]
+struct Claims {
+    sub: String,
+    exp: i64,
+}
+
+/// The id of a user. All are equally long.
+#[must_use]
+pub fn user_id(user: usize) -> String {
+    format!("user-{user:07}")
+}
+
+impl Users {
+    /// Signs a token for each.
+    pub fn sign(count: usize) -> anyhow::Result<Self> {
+        let (header, key) = (Header::new(Algorithm::HS256), EncodingKey::from_secret(SECRET.as_bytes()));
+        let exp = Millis::now().0 / 1000 + i64::try_from(VALID_FOR.as_secs())?;
+        let sign = |user| {
+            let claims = Claims { sub: user_id(user), exp };
+            jsonwebtoken::encode(&header, &claims, &key).context("signing a user's token")
+        };
+        let token_bytes = sign(0)?.len();
+        let mut tokens = Vec::with_capacity(count * token_bytes);
+        for user in 0..count {
+            let token = sign(user)?;
+            ensure!(token.len() == token_bytes, "a token is longer than the others");
+            tokens.extend_from_slice(token.as_bytes());
+        }
+        Ok(Self { tokens, token_bytes })
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.tokens.len() / self.token_bytes
+    }
+
+    /// The token of one of them; those above the last begin from the first again.
+    #[must_use]
+    pub fn token(&self, user: usize) -> &[u8] {
+        let at = user % self.count() * self.token_bytes;
+        &self.tokens[at..at + self.token_bytes]
+    }
+}
+
+/// The same request by one user after the other.
+pub struct Requests {
+    head: Vec<u8>,
+    users: Arc<Users>,
+    next: AtomicUsize,
+    end: usize,
+}
+
+impl Requests {
+    /// `POST` to this path, by all users once.
+    #[must_use]
+    pub fn once_each(host: SocketAddr, path: &str, users: &Arc<Users>) -> Self {
+        Self::from_to(host, path, users, 0, users.count())
+    }
+
+    /// `POST` to this path, by all users again and again.
+    #[must_use]
+    pub fn endless(host: SocketAddr, path: &str, users: &Arc<Users>) -> Self {
+        Self::from_to(host, path, users, 0, usize::MAX)
+    }
+
+    /// `POST` to this path, by these users once.
+    #[must_use]
+    pub fn from_to(host: SocketAddr, path: &str, users: &Arc<Users>, first: usize, end: usize) -> Self {
+        let head =
+            format!("POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\nauthorization: Bearer ").into_bytes();
+        Self { head, users: Arc::clone(users), next: AtomicUsize::new(first), end }
+    }
+
+    /// Whether all users have asked.
+    #[must_use]
+    pub fn are_spent(&self) -> bool {
+        self.next.load(Ordering::Relaxed) >= self.end
+    }
+
+    /// Writes the next one over what is there. `None` when all users have asked.
+    pub fn write_next(&self, request: &mut Vec<u8>) -> Option<usize> {
+        let user = self.next.fetch_add(1, Ordering::Relaxed);
+        if user >= self.end {
+            return None;
+        }
+        request.clear();
+        request.extend_from_slice(&self.head);
+        request.extend_from_slice(self.users.token(user));
+        request.extend_from_slice(b"\r\n\r\n");
+        Some(user)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_user_asks_once_with_a_token_of_their_own() {
+        let users = Arc::new(Users::sign(3).unwrap());
+        let requests = Requests::once_each("127.0.0.1:80".parse().unwrap(), "/x", &users);
+        let (mut request, mut seen) = (Vec::new(), Vec::new());
+        while let Some(user) = requests.write_next(&mut request) {
+            let text = String::from_utf8(request.clone()).unwrap();
+            assert!(text.starts_with("POST /x HTTP/1.1\r\nhost: 127.0.0.1:80\r\n") && text.ends_with("\r\n\r\n"));
+            assert!(text.as_bytes().windows(users.token_bytes).any(|part| part == users.token(user)));
+            seen.push(text);
+        }
+        seen.dedup();
+        assert_eq!(seen.len(), 3);
+    }
+
+    #[test]
+    fn the_endless_begin_again() {
+        let users = Arc::new(Users::sign(2).unwrap());
+        let requests = Requests::endless("127.0.0.1:80".parse().unwrap(), "/x", &users);
+        let mut texts = [const { Vec::new() }; 3];
+        for text in &mut texts {
+            requests.write_next(text).unwrap();
+        }
+        assert!(texts[0] == texts[2] && texts[0] != texts[1]);
+    }
+}
