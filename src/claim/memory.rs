@@ -3,7 +3,10 @@
 //! A claim with an Idempotency-Key is never refused here, since it may be the repetition of one that was granted. What
 //! is not certain is for Redis to decide.
 
+use std::sync::LazyLock;
 use std::time::Duration;
+
+use metrics::Counter;
 
 use super::issue::Answer;
 use crate::campaign::{Campaign, Definition};
@@ -14,6 +17,18 @@ use crate::redis::{Redis, TimeEstimate};
 
 /// How many times the pause between two questions an estimate of Redis' time may be old: one question may get lost.
 const ESTIMATES_AGE: u32 = 3;
+
+/// How often each was said. Looked up by name once, and not for each refusal of a burst.
+struct Counters {
+    closed: Counter,
+    not_open_yet: Counter,
+    sold_out: Counter,
+}
+
+static COUNTERS: LazyLock<Counters> = LazyLock::new(|| {
+    let counter = |code: &'static str| metrics::counter!("onrush_claim_refused_from_memory_total", "code" => code);
+    Counters { closed: counter("closed"), not_open_yet: counter("not_open_yet"), sold_out: counter("sold_out") }
+});
 
 /// How long memory is trusted.
 #[derive(Debug, Clone, Copy)]
@@ -57,15 +72,15 @@ impl Memory {
         }
         let now = clock::uptime_us();
         let definition = campaign.definition();
-        let (refusal, reason) = match self.window(redis, campaign, &definition, now) {
-            Window::After => (Answer::Closed, "closed"),
-            Window::Before(estimate) => (Answer::NotOpenYet { now: estimate.earliest }, "not_open_yet"),
+        let (refusal, counter) = match self.window(redis, campaign, &definition, now) {
+            Window::After => (Answer::Closed, &COUNTERS.closed),
+            Window::Before(estimate) => (Answer::NotOpenYet { now: estimate.earliest }, &COUNTERS.not_open_yet),
             Window::Inside if !definition.paused && campaign.latch().refuses(now, self.lease_us) => {
-                (Answer::SoldOut, "sold_out")
+                (Answer::SoldOut, &COUNTERS.sold_out)
             }
             Window::Inside | Window::Unsure => return None,
         };
-        metrics::counter!("onrush_claim_refused_from_memory_total", "code" => reason).increment(1);
+        counter.increment(1);
         Some(refusal)
     }
 

@@ -106,7 +106,7 @@ fn finish(mut response: Response, request_id: &str) -> Response {
     match response.extensions_mut().remove::<Problem>() {
         None => response,
         Some(problem) => {
-            metrics::counter!("onrush_http_problems_total", "code" => problem.code.word()).increment(1);
+            problem.code.count();
             let mut rendered = problem.render(request_id);
             // What others said about the empty answer: which methods there are, which origins may read it.
             response.headers_mut().remove(header::CONTENT_LENGTH);

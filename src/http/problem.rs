@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::sync::LazyLock;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use metrics::Counter;
 use serde::Serialize;
 use serde::ser::SerializeMap;
 use serde_json::{Map, Value, json};
@@ -81,7 +83,18 @@ codes! {
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Not at the moment";
 }
 
+/// Looked up by name once, and not for each refusal of a burst.
+static COUNTERS: LazyLock<Vec<Counter>> = LazyLock::new(|| {
+    let counter = |code: &Code| metrics::counter!("onrush_http_problems_total", "code" => code.word());
+    Code::ALL.iter().map(counter).collect()
+});
+
 impl Code {
+    /// One more was answered.
+    pub(super) fn count(self) {
+        COUNTERS[self as usize].increment(1);
+    }
+
     /// The code of this word, for its page.
     pub(super) fn of(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.word() == word)
