@@ -24,7 +24,7 @@ static GIVE_BACK: Script<4> = script!(prelude + "claim/give_back");
 static ANNOUNCE: Script<1> = script!("campaign/announce");
 
 /// How long anything may take that a test waits for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Stores {
     pub(crate) config: Config,

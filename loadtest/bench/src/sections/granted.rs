@@ -66,7 +66,7 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Run> {
             rows: vec![row("serve, relay paused", &serve), row("all, whole pipeline", &all)],
         }],
         notes: vec![
-            "In the pairs Redis writes its log (everysec), but does not rewrite it: a rewrite is a fork and seconds of a \
+            "In the pairs, in the open model and under overload Redis writes its log (everysec), but does not rewrite it: a rewrite is a fork and seconds of a \
              core in one window out of many."
                 .into(),
             "The same users ask in every window, each once, in the same order; campaigns are new in each.".into(),
