@@ -35,10 +35,10 @@ impl Plan {
     /// For a report.
     pub const FULL: Self = Self {
         is_quick: false,
-        users: 400_000,
+        users: 700_000,
         pairs: 7,
         warm_up: Duration::from_millis(700),
-        window: Duration::from_secs(5),
+        window: Duration::from_secs(4),
         wrong_refusals: Duration::from_secs(15),
         open: Duration::from_secs(20),
         visible: Duration::from_mins(1),
