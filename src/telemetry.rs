@@ -18,7 +18,7 @@ const SECONDS: [f64; 15] =
 const COUNTS: [f64; 12] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0];
 
 /// How often what histograms have recorded is put into their buckets. Until then each value is kept by itself.
-const KEEP_UP_EVERY: Duration = Duration::from_secs(1);
+const KEEP_UP_EVERY: Duration = Duration::from_millis(250);
 
 /// Starts to write log lines to standard error. A filter that does not parse is an error; a second call does nothing.
 pub fn start_log(config: &Telemetry) -> Result<(), tracing_subscriber::filter::ParseError> {
@@ -56,6 +56,10 @@ pub fn metrics() -> PrometheusHandle {
 /// Keeps the memory of histograms bounded where nobody reads the metrics. Until told to stop.
 pub async fn keep_up(metrics: PrometheusHandle, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(KEEP_UP_EVERY)).await.is_some() {
-        metrics.run_upkeep();
+        let metrics = metrics.clone();
+        // Tens of thousands of values in a burst: not on a thread that answers requests.
+        if tokio::task::spawn_blocking(move || metrics.run_upkeep()).await.is_err() {
+            tracing::error!("the histograms could not be put into their buckets");
+        }
     }
 }

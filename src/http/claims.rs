@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::json;
@@ -15,7 +16,7 @@ use utoipa_axum::routes;
 use super::App;
 use super::auth::{Caller, Operator, User};
 use super::campaigns::{Cursor, private};
-use super::input::Input;
+use super::input::{Input, header_of, path_part};
 use super::problem::{Code, Problem, ProblemView};
 use crate::campaign::{Campaign, Durability};
 use crate::claim::{Answer, Claim, ClaimState, Coupon, GiveBack, Redeem};
@@ -143,10 +144,30 @@ async fn claim(State(app): State<App>, User(user): User, input: Input) -> Result
     let key = input.header::<IdempotencyKey>(&IDEMPOTENCY_KEY)?;
     let id = input.path("id")?;
     input.no_body().await?;
-    let campaign = app.find(&id).await?;
-    let attempt = key.as_ref().map_or_else(AttemptId::random, AttemptId::of_key);
+    press(&app, user, &id, key.as_ref()).await
+}
+
+async fn press(app: &App, user: UserId, id: &CampaignId, key: Option<&IdempotencyKey>) -> Result<Response, Problem> {
+    let campaign = app.find(id).await?;
+    let attempt = key.map_or_else(AttemptId::random, AttemptId::of_key);
     let answer = app.claims.claim(&campaign, attempt, user).await?;
-    answered(&app, &campaign, answer, key.is_some())
+    answered(app, &campaign, answer, key.is_some())
+}
+
+/// The campaign of a request that is nothing but a press of the button: no query, and an id that needs no decoding.
+pub(super) fn pressed_at(parts: &Parts) -> Option<&str> {
+    let id = parts.uri.path().strip_prefix("/v1/campaigns/")?.strip_suffix("/claims")?;
+    let is_plain = parts.method == Method::POST && parts.uri.query().is_none() && !id.contains(['%', '/']);
+    is_plain.then_some(id)
+}
+
+/// The button's own door: what the route does, past the router and its boxes, for a request without a body that
+/// `pressed_at` knows. In a burst nearly all requests are such.
+pub(super) async fn button(app: &App, mut parts: Parts) -> Result<Response, Problem> {
+    let User(user) = User::from_request_parts(&mut parts, app).await?;
+    let key = header_of::<IdempotencyKey>(&parts.headers, &IDEMPOTENCY_KEY)?;
+    let id = path_part("id", pressed_at(&parts).unwrap_or_default())?;
+    press(app, user, &id, key.as_ref()).await
 }
 
 /// Exhaustive: a new answer of the scripts needs its place here.

@@ -18,6 +18,8 @@ use tokio::sync::Mutex;
 use tower::Service;
 use tracing::Instrument;
 
+use super::App;
+use super::claims;
 use super::figures::Figures;
 use super::input::SharedBody;
 use super::problem::{Code, Problem};
@@ -35,6 +37,8 @@ pub(super) struct Peer(pub(super) IpAddr);
 /// Everything that a server answers with.
 pub struct Edge {
     routes: Router,
+    /// What the button works with, where it has a door of its own.
+    button: Option<App>,
     /// The yardstick of benchmarks, past all that is done here.
     bare: Option<Router>,
     figures: Figures,
@@ -43,9 +47,16 @@ pub struct Edge {
 }
 
 impl Edge {
-    pub(super) fn new(routes: Router, bare: Option<Router>, figures: Figures, config: &config::Http) -> Self {
+    pub(super) fn new(
+        routes: Router,
+        button: Option<App>,
+        bare: Option<Router>,
+        figures: Figures,
+        config: &config::Http,
+    ) -> Self {
         Self {
             routes,
+            button,
             bare,
             figures,
             request_timeout: Duration::from_millis(config.request_timeout_ms),
@@ -56,7 +67,7 @@ impl Edge {
     /// The answer to one request; there always is one.
     pub(super) async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Response {
         if let Some(bare) = self.bare.as_ref().filter(|_| request.uri().path().starts_with("/bare/")) {
-            return routed(bare, request).await;
+            return routed(bare, request).await.unwrap_or_else(|problem| problem.render("bare"));
         }
         let began = Instant::now();
         let request_id = request_id(&request);
@@ -72,9 +83,21 @@ impl Edge {
             parts.extensions.insert(shared.clone());
         }
         let span = tracing::debug_span!("request", %method, route = self.figures.name(route), request_id = as_text(&request_id));
-        let handled = routed(&self.routes, Request::from_parts(parts, Body::empty())).instrument(span);
-        let mut response = match tokio::time::timeout(self.request_timeout, handled).await {
-            Ok(response) => finish(response, as_text(&request_id)),
+        let handled = async {
+            match &self.button {
+                Some(app) if shared.is_none() && claims::pressed_at(&parts).is_some() => {
+                    claims::button(app, parts).await
+                }
+                _ => routed(&self.routes, Request::from_parts(parts, Body::empty())).await,
+            }
+        };
+        let answered = tokio::time::timeout(self.request_timeout, handled.instrument(span)).await;
+        let mut response = match answered {
+            Ok(Ok(response)) => response,
+            Ok(Err(problem)) => {
+                problem.code.count();
+                problem.render(as_text(&request_id))
+            }
             Err(_) => Problem::new(Code::Unavailable, "the request took too long").render(as_text(&request_id)),
         };
         if let Some(shared) = shared.filter(|_| discard) {
@@ -90,28 +113,21 @@ impl Edge {
 }
 
 /// What the router makes of it. It is ready at any time.
-async fn routed<B>(routes: &Router, request: Request<B>) -> Response
+async fn routed<B>(routes: &Router, request: Request<B>) -> Result<Response, Problem>
 where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<axum::BoxError>,
 {
-    match routes.clone().call(request).await {
+    let mut response = match routes.clone().call(request).await {
         Ok(response) => response,
         Err(never) => match never {},
-    }
-}
-
-/// A problem that a handler answered is rendered here, where the request's id is known.
-fn finish(mut response: Response, request_id: &str) -> Response {
+    };
     match response.extensions_mut().remove::<Problem>() {
-        None => response,
+        None => Ok(response),
         Some(problem) => {
-            problem.code.count();
-            let mut rendered = problem.render(request_id);
-            // What others said about the empty answer: which methods there are, which origins may read it.
+            // Of the empty answer; the rest of its headers is kept.
             response.headers_mut().remove(header::CONTENT_LENGTH);
-            rendered.headers_mut().extend(std::mem::take(response.headers_mut()));
-            rendered
+            Err(problem.headers(std::mem::take(response.headers_mut())))
         }
     }
 }

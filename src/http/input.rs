@@ -54,7 +54,7 @@ where
 impl Input {
     /// A part of the path, parsed.
     pub(super) fn path<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<T, Problem> {
-        self.path_text(name).parse().map_err(|error: T::Err| Problem::flaw(format!("path/{name}"), error.to_string()))
+        path_part(name, self.path_text(name))
     }
 
     /// A part of the path as it is.
@@ -98,16 +98,7 @@ impl Input {
 
     /// A header, parsed; one that comes twice is refused.
     pub(super) fn header<T: FromStr<Err: std::fmt::Display>>(&self, name: &HeaderName) -> Result<Option<T>, Problem> {
-        let flaw = |detail: String| Problem::flaw(format!("header/{name}"), detail);
-        let mut sent = self.headers.get_all(name).iter();
-        match (sent.next(), sent.next()) {
-            (None, _) => Ok(None),
-            (Some(_), Some(_)) => Err(flaw("is given twice".into())),
-            (Some(value), None) => {
-                let text = value.to_str().map_err(|_| flaw("must be visible ASCII".into()))?;
-                text.parse().map(Some).map_err(|error: T::Err| flaw(error.to_string()))
-            }
-        }
+        header_of(&self.headers, name)
     }
 
     /// All headers.
@@ -167,6 +158,28 @@ impl Input {
         }
         Ok(bytes)
     }
+}
+
+/// One of these headers, parsed; one that comes twice is refused.
+pub(super) fn header_of<T>(headers: &HeaderMap, name: &HeaderName) -> Result<Option<T>, Problem>
+where
+    T: FromStr<Err: std::fmt::Display>,
+{
+    let flaw = |detail: String| Problem::flaw(format!("header/{name}"), detail);
+    let mut sent = headers.get_all(name).iter();
+    match (sent.next(), sent.next()) {
+        (None, _) => Ok(None),
+        (Some(_), Some(_)) => Err(flaw("is given twice".into())),
+        (Some(value), None) => {
+            let text = value.to_str().map_err(|_| flaw("must be visible ASCII".into()))?;
+            text.parse().map(Some).map_err(|error: T::Err| flaw(error.to_string()))
+        }
+    }
+}
+
+/// A part of the path, parsed.
+pub(super) fn path_part<T: FromStr<Err: std::fmt::Display>>(name: &str, text: &str) -> Result<T, Problem> {
+    text.parse().map_err(|error: T::Err| Problem::flaw(format!("path/{name}"), error.to_string()))
 }
 
 fn parse_json(bytes: &[u8]) -> Result<Value, Problem> {

@@ -139,17 +139,17 @@ pub fn router(rooms: Rooms) -> Edge {
     let (routes, document) = routes.split_for_parts();
     let figures = Figures::new(document.paths.paths.keys().cloned());
     let pages = SwaggerUi::new("/docs").url("/openapi.json", document);
-    finish(routes.merge(pages), figures, rooms)
+    finish(routes.merge(pages), figures, rooms, true)
 }
 
 /// The routes of a node that only works: alive, ready, metrics.
 #[must_use]
 pub fn worker_router(rooms: Rooms) -> Edge {
     let (routes, document) = health::routes().split_for_parts();
-    finish(routes, Figures::new(document.paths.paths.keys().cloned()), rooms)
+    finish(routes, Figures::new(document.paths.paths.keys().cloned()), rooms, false)
 }
 
-fn finish(routes: Router<App>, figures: Figures, rooms: Rooms) -> Edge {
+fn finish(routes: Router<App>, figures: Figures, rooms: Rooms, serves: bool) -> Edge {
     let auth = Auth::new(&rooms.auth, Arc::clone(&rooms.jwks));
     let app = App(Arc::new(State { rooms, auth }));
     let mut routes = routes
@@ -159,8 +159,10 @@ fn finish(routes: Router<App>, figures: Figures, rooms: Rooms) -> Edge {
     if !app.config.cors_origins.is_empty() {
         routes = routes.layer(cors(&app.config.cors_origins));
     }
+    // The door of the button is past the router: what is laid over the routes would not see it.
+    let button = (serves && app.config.cors_origins.is_empty()).then(|| app.clone());
     let bare = app.bench.bare.then(|| bare::routes().with_state(app.clone()));
-    Edge::new(routes.with_state(app.clone()), bare, figures, &app.config)
+    Edge::new(routes.with_state(app.clone()), button, bare, figures, &app.config)
 }
 
 fn cors(origins: &[String]) -> CorsLayer {

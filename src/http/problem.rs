@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::LazyLock;
 
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use metrics::Counter;
 use serde::Serialize;
@@ -158,6 +158,8 @@ pub(super) struct Problem {
     retry_after_s: Option<u64>,
     members: Map<String, Value>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// What others said beside it: which methods there are, which origins may read it.
+    others: HeaderMap,
 }
 
 /// How an error looks to a client.
@@ -185,7 +187,14 @@ const UNAVAILABLE_RETRY_S: u64 = 1;
 impl Problem {
     pub(super) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         let retry_after_s = (code == Code::Unavailable).then_some(UNAVAILABLE_RETRY_S);
-        Self { code, detail: detail.into(), retry_after_s, members: Map::new(), headers: Vec::new() }
+        Self {
+            code,
+            detail: detail.into(),
+            retry_after_s,
+            members: Map::new(),
+            headers: Vec::new(),
+            others: HeaderMap::new(),
+        }
     }
 
     pub(super) fn invalid(flaws: &[Flaw]) -> Self {
@@ -216,10 +225,16 @@ impl Problem {
         self
     }
 
+    /// With all of these headers besides.
+    pub(super) fn headers(mut self, more: HeaderMap) -> Self {
+        self.others = more;
+        self
+    }
+
     /// The whole answer, with the request's id in it.
-    pub(super) fn render(&self, request_id: &str) -> Response {
+    pub(super) fn render(self, request_id: &str) -> Response {
         let status = self.code.status();
-        let body = serde_json::to_vec(&Rendered { problem: self, request_id }).expect("texts and numbers are JSON");
+        let body = serde_json::to_vec(&Rendered { problem: &self, request_id }).expect("texts and numbers are JSON");
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -227,9 +242,10 @@ impl Problem {
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        for (name, value) in &self.headers {
-            headers.insert(name, value.clone());
+        for (name, value) in self.headers {
+            headers.insert(name, value);
         }
+        headers.extend(self.others);
         response
     }
 }
