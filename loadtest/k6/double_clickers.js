@@ -14,7 +14,7 @@ import { visits } from './lib/users.js';
 
 const NAME = 'double_clickers';
 const PRESSES = 4;
-const settings = read((users) => users);
+const settings = read((users) => users + 1);
 
 export const options = optionsOf(NAME, settings, rush, grants(settings));
 export const setup = () => open(settings, NAME);

@@ -12,7 +12,7 @@ import { summary } from './lib/summary.js';
 import { user as userOf, visits } from './lib/users.js';
 
 const NAME = 'mixed';
-const settings = read((users) => users, true);
+const settings = read((users) => users + 1, true);
 const allowed = mayHear(settings);
 
 export const options = optionsOf(NAME, settings, steady, {

@@ -10,7 +10,7 @@ import { summary } from './lib/summary.js';
 import { visits } from './lib/users.js';
 
 const NAME = 'plenty';
-const settings = read((users) => users);
+const settings = read((users) => users + 1);
 const allowed = mayHear(settings);
 
 export const options = optionsOf(NAME, settings, rush, grants(settings));

@@ -15,7 +15,7 @@ import { visits } from './lib/users.js';
 const NAME = 'trickle';
 /** How long a unit is kept at most before it is given back, in s. */
 const KEPT_MAX_S = 0.3;
-const settings = read((users) => users, true);
+const settings = read((users) => users + 1, true);
 const allowed = mayHear(settings);
 
 export const options = optionsOf(NAME, settings, steady, { granted: ['count>0'], given_back: ['count>0'] });

@@ -115,7 +115,8 @@ impl Settings {
         self.stock.unwrap_or_else(|| match self.scenario {
             Scenario::Limited => self.users().div_ceil(10),
             Scenario::SoldOut => 10,
-            Scenario::Plenty | Scenario::DoubleClickers | Scenario::Trickle | Scenario::Mixed => self.users(),
+            // One is left over: where the last one goes, a node may call it sold out to somebody who holds one.
+            Scenario::Plenty | Scenario::DoubleClickers | Scenario::Trickle | Scenario::Mixed => self.users() + 1,
         })
     }
 

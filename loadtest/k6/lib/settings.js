@@ -20,7 +20,8 @@ const VISITS_OF_A_USER_MAX = 10;
 /**
  * The settings of a run; what is wrong with them ends it.
  *
- * @param {(users: number) => number} stockOf how many units there are unless STOCK says so
+ * @param {(users: number) => number} stockOf how many units there are unless STOCK says so; where all users get one, one is
+ *   left over, since a node may call it sold out to somebody who holds a unit as soon as the last one is gone
  * @param {boolean} givesBack whether users give units back, so that numbers go beyond the stock
  */
 export function settings(stockOf, givesBack = false) {
