@@ -159,7 +159,7 @@ pub(super) struct Problem {
     members: Map<String, Value>,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// What others said beside it: which methods there are, which origins may read it.
-    others: HeaderMap,
+    others: Option<Box<HeaderMap>>,
 }
 
 /// How an error looks to a client.
@@ -187,14 +187,7 @@ const UNAVAILABLE_RETRY_S: u64 = 1;
 impl Problem {
     pub(super) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         let retry_after_s = (code == Code::Unavailable).then_some(UNAVAILABLE_RETRY_S);
-        Self {
-            code,
-            detail: detail.into(),
-            retry_after_s,
-            members: Map::new(),
-            headers: Vec::new(),
-            others: HeaderMap::new(),
-        }
+        Self { code, detail: detail.into(), retry_after_s, members: Map::new(), headers: Vec::new(), others: None }
     }
 
     pub(super) fn invalid(flaws: &[Flaw]) -> Self {
@@ -227,7 +220,7 @@ impl Problem {
 
     /// With all of these headers besides.
     pub(super) fn headers(mut self, more: HeaderMap) -> Self {
-        self.others = more;
+        self.others = Some(Box::new(more));
         self
     }
 
@@ -245,7 +238,7 @@ impl Problem {
         for (name, value) in self.headers {
             headers.insert(name, value);
         }
-        headers.extend(self.others);
+        headers.extend(self.others.into_iter().flat_map(|others| *others));
         response
     }
 }
