@@ -1,18 +1,16 @@
 //! A Redis of a measurement's own, with its log on: nobody else's commands are in its figures.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use faults::processes::free_port;
 
 use crate::resp::Connection;
 
 /// How long it may take to answer after its start.
 const START_MAX: Duration = Duration::from_secs(20);
-/// Below the ports that the kernel gives to outgoing connections.
-const PORTS: std::ops::Range<u16> = 23_000..32_000;
 
 /// One server. Dropped, it and its data are gone; it lives no longer than the thread that started it.
 pub struct PrivateRedis {
@@ -73,13 +71,4 @@ impl Drop for PrivateRedis {
         let _gone = self.child.wait();
         let _gone = std::fs::remove_dir_all(&self.folder);
     }
-}
-
-fn free_port() -> anyhow::Result<u16> {
-    // Two programs begin at different places.
-    let first = PORTS.start + u16::try_from(u64::from(std::process::id()) * 97 % PORTS.len() as u64)?;
-    (first..PORTS.end)
-        .chain(PORTS.start..first)
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .context("no port is free")
 }
