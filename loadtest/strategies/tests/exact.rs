@@ -23,8 +23,7 @@ async fn the_right_ways_sell_exactly_and_the_wrong_ones_are_seen_to_be_wrong() {
     for Outcome { strategy, .. } in of(false) {
         assert!(strategy.oversold > 0, "{strategy:?}");
     }
-    for exact in ["one script call a request", "Onrush"] {
-        let found = outcomes.iter().find(|it| it.strategy.name == exact).unwrap();
-        assert_eq!(found.strategy.out_of_order, 0, "{:?}", found.strategy);
-    }
+    // One script call a request does not promise this: its calls leave by tasks of their own.
+    let onrush = outcomes.iter().find(|it| it.strategy.name == "Onrush").unwrap();
+    assert_eq!(onrush.strategy.out_of_order, 0, "{:?}", onrush.strategy);
 }
