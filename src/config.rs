@@ -43,7 +43,7 @@ section!(
     /// All settings, by section.
     Config {
         http: Http, auth: Auth, coupon: Coupon, claim: Claim, campaign: Campaign, redis: Redis, postgres: Postgres,
-        kafka: Kafka, relay: Relay, ledger: Ledger, dead_letters: DeadLetters, audit: Audit, alarm: Alarm,
+        waiting: Waiting, kafka: Kafka, relay: Relay, ledger: Ledger, dead_letters: DeadLetters, audit: Audit, alarm: Alarm,
         telemetry: Telemetry, bench: Bench,
     }
 );
@@ -83,6 +83,15 @@ section!(
     Campaign {
         campaigns_max: usize, reread_ms: u64, put_again_ms: u64, counters_age_ms_max: u64,
         claims_per_user_factor: u32, outbox_facts_max: u64,
+    }
+);
+section!(
+    /// Waiting rooms.
+    Waiting {
+        batch_max: usize, in_flight_max: usize, campaign_in_flight_max: usize, queue_wait_ms_max: u64,
+        places_max: u64, admit_every_ms: u64, admit_batch_max: u64, expire_batch_max: u64, resurvey_ms: u64,
+        idle_resurvey_ms: u64, age_ms_max: u64, keep_closed_ms: u64, poll_s_min: u64, poll_s_max: u64, poll_sold_out_s: u64,
+        streams_max: usize, heartbeat_ms: u64, near_places: u64,
     }
 );
 section!(
@@ -297,6 +306,25 @@ impl Config {
         is.within("campaign.counters_age_ms_max", campaign.counters_age_ms_max, 0..=1_000);
         is.within("campaign.claims_per_user_factor", campaign.claims_per_user_factor, 1..=100);
         is.within("campaign.outbox_facts_max", campaign.outbox_facts_max, 1..=10_000_000);
+        let waiting = &self.waiting;
+        is.within("waiting.batch_max", waiting.batch_max, 1..=1_000);
+        is.within("waiting.in_flight_max", waiting.in_flight_max, 1..=1_000_000);
+        is.within("waiting.campaign_in_flight_max", waiting.campaign_in_flight_max, 1..=1_000_000);
+        is.within("waiting.queue_wait_ms_max", waiting.queue_wait_ms_max, 10..=60_000);
+        is.within("waiting.places_max", waiting.places_max, 1..=100_000_000);
+        is.within("waiting.admit_every_ms", waiting.admit_every_ms, 10..=1_000);
+        is.within("waiting.admit_batch_max", waiting.admit_batch_max, 1..=2_000);
+        is.within("waiting.expire_batch_max", waiting.expire_batch_max, 1..=2_000);
+        is.within("waiting.resurvey_ms", waiting.resurvey_ms, 50..=900);
+        is.within("waiting.idle_resurvey_ms", waiting.idle_resurvey_ms, 100..=60_000);
+        is.within("waiting.age_ms_max", waiting.age_ms_max, waiting.resurvey_ms..=1_000);
+        is.within("waiting.keep_closed_ms", waiting.keep_closed_ms, 60_000..=31_536_000_000);
+        is.within("waiting.poll_s_min", waiting.poll_s_min, 1..=60);
+        is.within("waiting.poll_s_max", waiting.poll_s_max, waiting.poll_s_min..=3_600);
+        is.within("waiting.poll_sold_out_s", waiting.poll_sold_out_s, 1..=3_600);
+        is.within("waiting.streams_max", waiting.streams_max, 0..=1_000_000);
+        is.within("waiting.heartbeat_ms", waiting.heartbeat_ms, 1_000..=60_000);
+        is.within("waiting.near_places", waiting.near_places, 1..=1_000_000);
         is.within("redis.pool_max", redis.pool_max, 1..=64);
         is.within("redis.command_timeout_ms", redis.command_timeout_ms, 50..=60_000);
         is.within("redis.reconnect_ms", redis.reconnect_ms, 10..=10_000);
