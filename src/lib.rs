@@ -17,6 +17,7 @@ pub mod campaign;
 pub mod claim;
 pub mod ledger;
 pub mod rebuild;
+pub mod waiting;
 
 // Who looks after them.
 pub mod alarm;
