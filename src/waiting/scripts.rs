@@ -91,7 +91,6 @@ pub(super) struct Found {
     pub departures: u64,
     pub draw_n: Option<u64>,
     pub drawn_at: Millis,
-    pub in_window: u64,
     pub list_hash: String,
     /// When, and how many; the oldest first.
     pub pace: Vec<(i64, u64)>,
@@ -162,7 +161,12 @@ impl Scripts<'_> {
     /// How a user stands. Who is inside has picked the pass up.
     pub(super) async fn look(&self, user: &UserId) -> Result<(Head, Stand), WaitingError> {
         let reply = self.call(&LOOK, vec![user.as_str().into()]).await?;
-        Ok((reply.head()?, stand(&integers(&reply.rest)?)?))
+        let stand = match stand(&integers(&reply.rest)?)? {
+            // How many are ahead it does not count.
+            Stand::Waiting { number, .. } => Stand::Waiting { number, ahead: None },
+            other => other,
+        };
+        Ok((reply.head()?, stand))
     }
 
     /// A user goes.
@@ -316,7 +320,6 @@ fn found(head: Head, rest: Vec<Value>) -> Option<Found> {
         departures: count(8)?,
         draw_n: count(9),
         drawn_at: Millis(*numbers.get(10)?),
-        in_window: count(11)?,
         list_hash,
         pace: pace.collect::<Option<_>>()?,
         bits: (!bits.is_empty()).then_some((first, bits)),
