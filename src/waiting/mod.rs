@@ -1,11 +1,15 @@
 //! Who is next? The waiting room before a campaign: what is signed for visitors, and the fair order of a draw.
 
+mod draw;
 mod hex;
 mod keys;
 mod pass;
 mod ticket;
+mod verify;
 
+pub use draw::{Draw, ListHasher, seed_hash};
 pub use hex::{from_hex, to_hex};
 pub use keys::{KeyError, PassKeys};
 pub use pass::{Admission, Pass, PassFlaw, Passes};
 pub use ticket::{Placed, Ticket, Tickets};
+pub use verify::{Confirmed, PublishedDraw, Unconfirmed};
