@@ -21,6 +21,7 @@ mod scripts;
 mod standing;
 mod survey;
 mod ticket;
+mod verify;
 mod warden;
 mod waits;
 
@@ -46,6 +47,7 @@ use scripts::{Moved, Scripts, Stand};
 pub use standing::{Standing, Wait};
 pub use survey::{Drawn, Survey};
 pub use ticket::{Placed, Ticket, Tickets};
+pub use verify::{Confirmed, PublishedDraw, Unconfirmed};
 pub use waits::Waits;
 pub use warden::Warden;
 

@@ -1,7 +1,7 @@
 //! Where does this visitor stand? The ticket: what a visitor carries, so that no store is asked for their place.
 //!
 //! `<key id>.<payload>.<MAC>`, both in base64url. It is ours alone and is checked with each poll, so it is a MAC and no
-//! signature: a microsecond, where a pass takes fifty.
+//! signature: a third of a microsecond, where a pass takes thirty.
 //!
 //! - The MAC is HMAC-SHA-256, cut to 16 bytes, over the whole payload; the key id is in the key that it is made with.
 //! - A ticket never expires. It says where its user once stood; what became of it is known by the number.
