@@ -10,7 +10,7 @@ use onrush::redis::{Reply, Script, Value};
 use onrush::script;
 use support::Stores;
 
-static ISSUE: Script<4> = script!(prelude + "claim/issue");
+static ISSUE: Script<6> = script!(prelude + "claim/issue");
 
 /// Claims of one campaign before the next one takes over.
 const CLAIMS_MAX: u64 = 100_000;
@@ -23,7 +23,7 @@ async fn calls(stores: &Stores, requests: u64, calls: u64) -> Duration {
             stores.forget(&campaign).await;
             (user, campaign) = (0, stores.campaign().await.id());
         }
-        let mut args: Vec<Value> = ["", "1", "0", ""].map(Value::from_static_str).into();
+        let mut args: Vec<Value> = ["", "1", "0", "", ""].map(Value::from_static_str).into();
         for _ in 0..requests {
             user += 1;
             args.extend([AttemptId::random().as_str().into(), format!("user-{user}").into()]);
@@ -35,8 +35,7 @@ async fn calls(stores: &Stores, requests: u64, calls: u64) -> Duration {
 }
 
 async fn call(stores: &Stores, campaign: &CampaignId, args: Vec<Value>, requests: u64) -> Duration {
-    let keys = stores.redis.keys().of(campaign);
-    let keys = [keys.campaign(), keys.holders(), keys.claims(), keys.outbox()];
+    let keys = stores.redis.keys().of(campaign).issue();
     let began = Instant::now();
     let reply = stores.redis.call(&ISSUE, campaign, keys, args).await.expect("Redis is there");
     let took = began.elapsed();

@@ -19,6 +19,7 @@
 --   outbox_facts        facts that wait in the outbox; outbox_max is their limit
 --   last_now            the time of the last decision, in ms: time never runs back
 --   definition          the campaign as JSON, for the nodes; no script reads it
+--   room                the waiting room's settings, see lua/waiting/prelude.lua; '' or absent: it has none
 --
 -- A claim's record    onrush:{id}:claims    number -> user US claimed_at US attempt US state US generation [US kept]
 -- A user's record     onrush:{id}:holders   user -> number:attempt:state,number:attempt:state,...
@@ -38,7 +39,7 @@ local LOST, UNARMED, OUTBOX_FULL = 'lost', 'unarmed', 'outbox_full'
 local function enter(key, at, known_generation, known_fact_no)
   local f = redis.call('HMGET', key, 'generation', 'fact_no', 'lost', 'armed', 'stock', 'left', 'next', 'given_back',
     'limit', 'user_max', 'opens_at', 'closes_at', 'paused', 'closed', 'epoch', 'outbox_facts', 'outbox_max', 'last_now',
-    'version')
+    'version', 'room')
   local generation, fact_no = tonumber(f[1] or 0), tonumber(f[2] or 0)
   known_generation, known_fact_no = tonumber(known_generation), tonumber(known_fact_no)
   local behind = generation == 0 or generation < known_generation
@@ -57,7 +58,8 @@ local function enter(key, at, known_generation, known_fact_no)
     left = tonumber(f[6]), next = tonumber(f[7]), given_back = tonumber(f[8]), limit = tonumber(f[9]),
     user_max = tonumber(f[10]), opens_at = tonumber(f[11]), closes_at = tonumber(f[12]), paused = f[13] == '1',
     closed = f[14] == '1', epoch = tonumber(f[15]), outbox_facts = tonumber(f[16]), outbox_max = tonumber(f[17]),
-    now = math.max(now, tonumber(f[18])), version = tonumber(f[19]), facts = {},
+    now = math.max(now, tonumber(f[18])), version = tonumber(f[19]),
+    room = f[20] and f[20] ~= '' and f[20] or nil, facts = {},
   }
 end
 

@@ -18,6 +18,7 @@ pub mod claim;
 mod coalescer;
 pub mod ledger;
 pub mod rebuild;
+pub mod waiting;
 
 // Who looks after them.
 pub mod alarm;

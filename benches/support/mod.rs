@@ -58,6 +58,7 @@ impl Stores {
             closes_at: None,
             durability: Durability::Memory,
             listed: false,
+            waiting: None,
         };
         let (_, campaign) = campaigns.create(&draft).await.expect("the stores are there");
         campaign.expect("it is new")

@@ -4,7 +4,7 @@
 -- KEYS[2] outbox    stream  facts for the ledger                    onrush:{id}:outbox
 -- ARGV    '' or a time in ms (tests only); the generation and the highest fact_no that this node knows;
 --         whether the database says that the campaign was put before (0 | 1);
---         version; stock; limit; user_max; opens_at; closes_at; paused; closed; outbox_max; definition
+--         version; stock; limit; user_max; opens_at; closes_at; paused; closed; outbox_max; definition; room
 --
 -- Reply: {'lost'} | {'outbox_full'} | {'stock_cannot_shrink', stock here} | {'created' | 'ok' | 'unchanged', now,
 --   generation, epoch, fact_no, left, outbox_facts before}
@@ -18,7 +18,7 @@ local put_before, version, stock = ARGV[4] == '1', tonumber(ARGV[5]), tonumber(A
 local function write(armed)
   redis.call('HSET', campaign, 'version', version, 'stock', stock, 'limit', ARGV[7], 'user_max', ARGV[8],
     'opens_at', ARGV[9], 'closes_at', ARGV[10], 'paused', ARGV[11], 'closed', ARGV[12], 'outbox_max', ARGV[13],
-    'definition', ARGV[14], 'armed', armed)
+    'definition', ARGV[14], 'room', ARGV[15], 'armed', armed)
 end
 
 if not put_before and tonumber(ARGV[2]) == 0 and redis.call('EXISTS', campaign) == 0 then

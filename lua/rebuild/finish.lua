@@ -4,7 +4,8 @@
 -- KEYS[2] outbox    stream  facts for the ledger                    onrush:{id}:outbox
 -- ARGV    the rebuild's token; the new generation; the highest number that was ever seen; claims given back; numbers
 --         that were seen and have no claim; live claims; the sum of all recorded changes of stock;
---         version; stock; limit; user_max; opens_at; closes_at; paused; closed; outbox_max; definition
+--         version; stock; limit; user_max; opens_at; closes_at; paused; closed; outbox_max; definition;
+--         room
 --
 -- Reply: {'overtaken'} by another rebuild | {'ok', now, generation, epoch, fact_no, left, outbox_facts before}
 -- Numbers go on above the highest that was seen; facts are counted from 1 again, in the new generation. The first of
@@ -21,7 +22,7 @@ redis.call('HSET', campaign, 'generation', generation, 'fact_no', 0, 'left', lef
   'given_back', given_back, 'base_next', next, 'base_given_back', given_back, 'lost_numbers', lost_numbers,
   'epoch', 1, 'outbox_facts', 0, 'last_now', 0, 'armed', 1, 'version', ARGV[8], 'stock', stock, 'limit', ARGV[10],
   'user_max', ARGV[11], 'opens_at', ARGV[12], 'closes_at', ARGV[13], 'paused', ARGV[14], 'closed', ARGV[15],
-  'outbox_max', ARGV[16], 'definition', ARGV[17])
+  'outbox_max', ARGV[16], 'definition', ARGV[17], 'room', ARGV[18])
 local c = enter(campaign, '', generation, 0)
 fact(c, 'rebuilt', left - recorded, 0, 0, '', '')
 leave(c, outbox)

@@ -25,6 +25,94 @@ pub struct Draft {
     pub durability: Durability,
     /// Whether the public list shows it.
     pub listed: bool,
+    /// The queue before it; `None`: whoever comes may claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
+}
+
+/// How a waiting room admits. At least one of the pace and the cap is given; both hold together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Waiting {
+    /// Users who may enter in any window of `every_ms`.
+    #[schema(example = 750, minimum = 1, maximum = 1_000_000)]
+    pub admit: Option<u64>,
+    /// The length of that window.
+    #[schema(example = 10_000, minimum = 100, maximum = 3_600_000)]
+    pub every_ms: Option<u64>,
+    /// Users who may be inside at a time.
+    #[schema(example = 10_000, minimum = 1, maximum = 10_000_000)]
+    pub active_max: Option<u64>,
+    /// How long a pass lasts after it was picked up.
+    #[schema(example = 600, minimum = 1, maximum = 86_400)]
+    pub pass_ttl_s: u64,
+    /// How long after the admission it may be picked up.
+    #[schema(example = 60, minimum = 1, maximum = 86_400)]
+    pub claim_pass_within_s: u64,
+    /// Who is next.
+    pub order: Order,
+    /// Users who may be inside beyond the units that are left.
+    #[schema(example = 0, minimum = 0, maximum = 1_000_000)]
+    pub reserve: u64,
+}
+
+/// Who is next in a waiting room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// Who came first.
+    Fifo,
+    /// Who joins before the opening is drawn into a random order at it; who comes later queues behind.
+    Draw,
+}
+
+impl Default for Waiting {
+    /// What holds where nothing is said; of pace and cap one has to be.
+    fn default() -> Self {
+        Self {
+            admit: None,
+            every_ms: None,
+            active_max: None,
+            pass_ttl_s: 600,
+            claim_pass_within_s: 60,
+            order: Order::Fifo,
+            reserve: 0,
+        }
+    }
+}
+
+impl Waiting {
+    /// What does not fit together: the member and why. The opening is the campaign's.
+    #[must_use]
+    pub fn flaw(&self, opens_at: Option<Millis>) -> Option<(&'static str, &'static str)> {
+        if self.admit.is_some() != self.every_ms.is_some() {
+            let name = if self.admit.is_some() { "waiting/every_ms" } else { "waiting/admit" };
+            Some((name, "admit and every_ms go together"))
+        } else if self.admit.is_none() && self.active_max.is_none() {
+            Some(("waiting", "needs a pace (admit and every_ms), a cap (active_max), or both"))
+        } else if self.order == Order::Draw && opens_at.is_none() {
+            Some(("waiting/order", "a draw needs opens_at: it is at the opening"))
+        } else {
+            None
+        }
+    }
+
+    /// As the scripts read it: see `lua/waiting/prelude.lua`.
+    #[must_use]
+    pub fn to_field(&self) -> String {
+        let order = match self.order {
+            Order::Fifo => 'f',
+            Order::Draw => 'd',
+        };
+        format!(
+            "{}:{}:{}:{}:{}:{}:{order}",
+            self.admit.unwrap_or(0),
+            self.every_ms.unwrap_or(0),
+            self.active_max.unwrap_or(0),
+            self.pass_ttl_s * 1_000,
+            self.claim_pass_within_s * 1_000,
+            self.reserve,
+        )
+    }
 }
 
 /// A campaign as its row says, at one version.
@@ -43,6 +131,9 @@ pub struct Definition {
     pub closed: bool,
     /// When the row was made, by the database's clock.
     pub created_at: Millis,
+    /// What the order of a draw comes from, as 64 hexadecimal digits: a secret until the draw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draw_seed: Option<String>,
 }
 
 impl Definition {
@@ -100,9 +191,17 @@ mod tests {
             closes_at: Some(Millis(20)),
             durability: Durability::Memory,
             listed: true,
+            waiting: None,
         };
-        let mut campaign =
-            Definition { terms, serial: 1, version: 1, paused: false, closed: false, created_at: Millis(0) };
+        let mut campaign = Definition {
+            terms,
+            serial: 1,
+            version: 1,
+            paused: false,
+            closed: false,
+            created_at: Millis(0),
+            draw_seed: None,
+        };
         let at = |campaign: &Definition, ms| campaign.state(Millis(ms), 1);
         assert_eq!(at(&campaign, 9), State::Scheduled);
         assert_eq!(at(&campaign, 10), State::Open);

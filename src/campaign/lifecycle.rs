@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::definition::{Definition, Draft};
+use super::definition::{Definition, Draft, Order};
 use super::put::{Put, announce, put};
 use super::table::{self, Stored};
 use super::{Campaign, CampaignError, Campaigns};
@@ -38,6 +38,28 @@ pub struct Change {
     pub closes_at: Option<Option<Millis>>,
     /// Whether the public list shows it.
     pub listed: Option<bool>,
+    /// How the waiting room admits; `Some(None)`: there shall be none, which holds only where there is none.
+    pub waiting: Option<Option<WaitingChange>>,
+}
+
+/// Members of a waiting room's settings to change; `None` stays as it is. Of a campaign without a room, what is not
+/// given has its default.
+#[derive(Debug, Clone, Default)]
+pub struct WaitingChange {
+    /// The pace; `Some(None)`: none.
+    pub admit: Option<Option<u64>>,
+    /// The length of its window; `Some(None)`: none.
+    pub every_ms: Option<Option<u64>>,
+    /// The cap; `Some(None)`: none.
+    pub active_max: Option<Option<u64>>,
+    /// See [`Waiting::pass_ttl_s`].
+    pub pass_ttl_s: Option<u64>,
+    /// See [`Waiting::claim_pass_within_s`].
+    pub claim_pass_within_s: Option<u64>,
+    /// Who is next; until the campaign has opened.
+    pub order: Option<Order>,
+    /// See [`Waiting::reserve`].
+    pub reserve: Option<u64>,
 }
 
 /// Why a change is refused.
@@ -75,7 +97,7 @@ impl Campaigns {
         if existing.is_none() && campaigns >= self.limits.campaigns_max as u64 {
             return Err(CampaignError::TooMany(self.limits.campaigns_max));
         }
-        if let Some(stored) = table::insert(&self.database, draft).await? {
+        if let Some(stored) = table::insert(&self.database, draft, draw_seed(draft, None).as_deref()).await? {
             return Ok((Created::New, Some(self.publish(&stored).await?.done()?)));
         }
         let Some(stored) = table::find(&self.database, &draft.id).await? else { return Err(CampaignError::Contended) };
@@ -128,6 +150,7 @@ impl Campaigns {
                 return Ok(Some(Err(refused)));
             }
             if changed != stored.definition {
+                changed.draw_seed = draw_seed(&changed.terms, changed.draw_seed.take());
                 changed.version += 1;
                 if !table::replace(&self.database, &changed).await? {
                     continue;
@@ -191,6 +214,12 @@ impl Campaigns {
     }
 }
 
+/// The seed of a draw is made once, with the room, so that its hash is public from then on.
+fn draw_seed(terms: &Draft, made_before: Option<String>) -> Option<String> {
+    let is_drawn = terms.waiting.as_ref().is_some_and(|waiting| waiting.order == Order::Draw);
+    made_before.or_else(|| is_drawn.then(|| format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>())))
+}
+
 fn apply(definition: &mut Definition, change: &Change, now: Millis) -> Result<(), Refused> {
     let terms = &mut definition.terms;
     let has_opened = terms.opens_at.is_none_or(|opens_at| now >= opens_at);
@@ -221,12 +250,41 @@ fn apply(definition: &mut Definition, change: &Change, now: Millis) -> Result<()
         let name = if change.closes_at.is_some() { "closes_at" } else { "opens_at" };
         return Err(Refused::Member { name, why: "closes_at must be later than opens_at" });
     }
+    if let Some(waiting) = &change.waiting {
+        change_waiting(terms, waiting.as_ref(), has_opened)?;
+    }
     if let Some(name) = &change.name {
         terms.name.clone_from(name);
     }
     if let Some(listed) = change.listed {
         terms.listed = listed;
     }
+    Ok(())
+}
+
+fn change_waiting(terms: &mut Draft, change: Option<&WaitingChange>, has_opened: bool) -> Result<(), Refused> {
+    let refused = |name, why| Err(Refused::Member { name, why });
+    let Some(change) = change else {
+        return if terms.waiting.is_none() { Ok(()) } else { refused("waiting", "cannot be taken away") };
+    };
+    if terms.waiting.is_none() && has_opened {
+        return refused("waiting", "cannot be added once the campaign has opened");
+    }
+    let mut waiting = terms.waiting.clone().unwrap_or_default();
+    if has_opened && change.order.is_some_and(|order| order != waiting.order) {
+        return refused("waiting/order", "cannot change once the campaign has opened");
+    }
+    waiting.admit = change.admit.unwrap_or(waiting.admit);
+    waiting.every_ms = change.every_ms.unwrap_or(waiting.every_ms);
+    waiting.active_max = change.active_max.unwrap_or(waiting.active_max);
+    waiting.pass_ttl_s = change.pass_ttl_s.unwrap_or(waiting.pass_ttl_s);
+    waiting.claim_pass_within_s = change.claim_pass_within_s.unwrap_or(waiting.claim_pass_within_s);
+    waiting.order = change.order.unwrap_or(waiting.order);
+    waiting.reserve = change.reserve.unwrap_or(waiting.reserve);
+    if let Some((name, why)) = waiting.flaw(terms.opens_at) {
+        return refused(name, why);
+    }
+    terms.waiting = Some(waiting);
     Ok(())
 }
 

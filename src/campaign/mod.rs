@@ -25,9 +25,9 @@ use crate::database::Database;
 use crate::ids::CampaignId;
 use crate::redis::{Redis, RedisError};
 pub use catalog::{Campaign, Catalog};
-pub use definition::{Definition, Draft, Durability, State};
+pub use definition::{Definition, Draft, Durability, Order, State, Waiting};
 pub use follow::{Follower, Publisher};
-pub use lifecycle::{Change, Created, Refused, Switch};
+pub use lifecycle::{Change, Created, Refused, Switch, WaitingChange};
 pub(crate) use put::{announce, definition_args};
 pub use view::View;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::catalog::Campaign;
 use super::counters::Peek;
-use super::definition::Definition;
+use super::definition::{Definition, Waiting};
 use crate::clock::Millis;
 use crate::config;
 use crate::ids::CampaignId;
@@ -70,7 +70,7 @@ pub(super) async fn put(
 }
 
 /// A definition as the scripts take it, from `version` on.
-pub(crate) fn definition_args(definition: &Definition, limits: &config::Campaign) -> [Value; 10] {
+pub(crate) fn definition_args(definition: &Definition, limits: &config::Campaign) -> [Value; 11] {
     let terms = &definition.terms;
     let text = serde_json::to_string(definition).expect("a definition has no map with keys that are no strings");
     let millis = |at: Option<Millis>| at.map_or(0, |at| at.0).to_string().into();
@@ -86,6 +86,7 @@ pub(crate) fn definition_args(definition: &Definition, limits: &config::Campaign
         i64::from(definition.closed).into(),
         limits.outbox_facts_max.to_string().into(),
         text.into(),
+        terms.waiting.as_ref().map(Waiting::to_field).unwrap_or_default().into(),
     ]
 }
 

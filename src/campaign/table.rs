@@ -4,7 +4,7 @@ use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{Row, query, query_as};
 
-use super::definition::{Definition, Draft, Durability};
+use super::definition::{Definition, Draft, Durability, Waiting};
 use crate::clock::Millis;
 use crate::database::Database;
 use crate::ids::CampaignId;
@@ -24,11 +24,15 @@ const ALL: &str = "SELECT *, floor(extract(epoch FROM created_at) * 1000)::bigin
                    FROM campaigns WHERE NOT $1 OR published_version < version ORDER BY id";
 
 /// Makes the row; `None` if the id is taken.
-pub(super) async fn insert(database: &Database, draft: &Draft) -> Result<Option<Stored>, sqlx::Error> {
+pub(super) async fn insert(
+    database: &Database,
+    draft: &Draft,
+    draw_seed: Option<&str>,
+) -> Result<Option<Stored>, sqlx::Error> {
     let inserted = query(
         "INSERT INTO campaigns (id, first_content, name, stock, per_user_limit, opens_at_ms, closes_at_ms, durability,
-                                listed)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING",
+                                listed, waiting, draw_seed)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING",
     )
     .bind(draft.id.as_str())
     .bind(Json(draft))
@@ -39,6 +43,8 @@ pub(super) async fn insert(database: &Database, draft: &Draft) -> Result<Option<
     .bind(draft.closes_at.map(|at| at.0))
     .bind(draft.durability.as_str())
     .bind(draft.listed)
+    .bind(draft.waiting.as_ref().map(Json))
+    .bind(draw_seed)
     .execute(database)
     .await?;
     if inserted.rows_affected() == 0 { Ok(None) } else { find(database, &draft.id).await }
@@ -82,7 +88,8 @@ pub(super) async fn replace(database: &Database, changed: &Definition) -> Result
     let terms = &changed.terms;
     let done = query(
         "UPDATE campaigns SET version = $2, name = $3, stock = $4, per_user_limit = $5, opens_at_ms = $6,
-                              closes_at_ms = $7, listed = $8, paused = $9, closed = $10
+                              closes_at_ms = $7, listed = $8, paused = $9, closed = $10,
+                              waiting = $11, draw_seed = $12
          WHERE id = $1 AND version = $2 - 1",
     )
     .bind(terms.id.as_str())
@@ -95,6 +102,8 @@ pub(super) async fn replace(database: &Database, changed: &Definition) -> Result
     .bind(terms.listed)
     .bind(changed.paused)
     .bind(changed.closed)
+    .bind(terms.waiting.as_ref().map(Json))
+    .bind(changed.draw_seed.as_deref())
     .execute(database)
     .await?;
     Ok(done.rows_affected() == 1)
@@ -126,6 +135,7 @@ fn stored(row: &PgRow) -> Result<Stored, sqlx::Error> {
     let first_content: Json<Draft> = row.try_get("first_content")?;
     let opens_at: Option<i64> = row.try_get("opens_at_ms")?;
     let closes_at: Option<i64> = row.try_get("closes_at_ms")?;
+    let waiting: Option<Json<Waiting>> = row.try_get("waiting")?;
     Ok(Stored {
         definition: Definition {
             terms: Draft {
@@ -137,12 +147,14 @@ fn stored(row: &PgRow) -> Result<Stored, sqlx::Error> {
                 closes_at: closes_at.map(Millis),
                 durability: Durability::of(&durability).ok_or_else(|| corrupt("durability"))?,
                 listed: row.try_get("listed")?,
+                waiting: waiting.map(|waiting| waiting.0),
             },
             serial: row.try_get::<i32, _>("serial")?.unsigned_abs(),
             version: row.try_get::<i64, _>("version")?.unsigned_abs(),
             paused: row.try_get("paused")?,
             closed: row.try_get("closed")?,
             created_at: Millis(row.try_get("created_at_ms")?),
+            draw_seed: row.try_get("draw_seed")?,
         },
         first_content: first_content.0,
         ever_put: row.try_get("ever_put")?,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::counters::Peek;
 use super::put::peek;
 use super::{Campaign, CampaignError, Campaigns, State};
-use crate::campaign::Durability;
+use crate::campaign::{Durability, Waiting};
 use crate::clock::Millis;
 
 /// A campaign as everybody may see it.
@@ -36,9 +36,8 @@ pub struct View {
     pub durability: Durability,
     /// Whether the public list shows it.
     pub listed: bool,
-    /// The waiting room; none is built yet.
-    #[schema(value_type = Option<Object>)]
-    pub waiting: Option<()>,
+    /// How its waiting room admits; null: it has none.
+    pub waiting: Option<Waiting>,
     /// The seats; none are built yet.
     #[schema(value_type = Option<Object>)]
     pub seats: Option<()>,
@@ -73,7 +72,7 @@ impl Campaigns {
             closes_at: terms.closes_at,
             durability: terms.durability,
             listed: terms.listed,
-            waiting: None,
+            waiting: terms.waiting.clone(),
             seats: None,
             state: definition.state(peek.head.now, peek.head.left),
             left: peek.head.left,

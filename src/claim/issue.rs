@@ -9,7 +9,7 @@ use crate::ids::{AttemptId, UserId};
 use crate::redis::{Durability, Head, Lane, MadeBy, Redis, RedisError, Reply, Script, Value};
 use crate::script;
 
-static ISSUE: Script<4> = script!(prelude + "claim/issue");
+static ISSUE: Script<6> = script!(prelude + "claim/issue");
 static WEAKEN: Script<1> = script!(prelude + "claim/weaken");
 
 /// What Redis decided about one request.
@@ -36,6 +36,8 @@ pub enum Answer {
     ClaimsExhausted,
     /// The facts of earlier claims wait for Kafka, and there is no room for more. No unit was taken.
     OutboxFull,
+    /// The campaign has a waiting room, and no pass that holds came with the request.
+    PassRequired,
     /// The campaign was lost in Redis and has to be rebuilt. No unit was taken.
     Lost,
     /// The campaign is being made just now. No unit was taken.
@@ -53,15 +55,16 @@ pub(super) async fn issue(
     let keys = redis.keys().of(&id);
     let known = campaign.known.args();
     let args = MadeBy(|| {
-        let mut args = Vec::with_capacity(known.len() + 1 + 2 * requests.len());
+        let mut args = Vec::with_capacity(known.len() + 2 + 2 * requests.len());
         args.extend_from_slice(&known);
         args.push(Value::from_static_str(letter(asked)));
+        args.push(Value::from_static_str(""));
         for (attempt, user) in requests {
             args.extend([Value::from(attempt.as_str()), Value::from(user.as_str())]);
         }
         args
     });
-    let keys = [keys.campaign(), keys.holders(), keys.claims(), keys.outbox()];
+    let keys = keys.issue();
     let mut lane = redis.lane(&id, asked).await;
     let asked_at_us = clock::uptime_us();
     let reply = Reply::parse(lane.call(&ISSUE, keys, args).await?)?;
@@ -112,6 +115,7 @@ impl Answer {
             | Self::Closed
             | Self::ClaimsExhausted
             | Self::OutboxFull
+            | Self::PassRequired
             | Self::Lost
             | Self::NotArmed => &mut [],
         }
@@ -144,6 +148,7 @@ fn answer(value: Value, head: Head, user: &UserId, asked: Durability) -> Result<
             -3 => Ok(Answer::Closed),
             -4 => Ok(Answer::ClaimsExhausted),
             -5 => Ok(Answer::OutboxFull),
+            -6 => Ok(Answer::PassRequired),
             number => Ok(Answer::Issued(Claim {
                 number: u64::try_from(number)
                     .map_err(|_| RedisError::Unexpected(format!("{number} as the answer to a claim")))?,

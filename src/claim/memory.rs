@@ -149,9 +149,17 @@ mod tests {
             closes_at: Some(Millis(20_000)),
             durability: Durability::Memory,
             listed: true,
+            waiting: None,
         };
-        let definition =
-            Definition { terms, serial: 1, version: 1, paused: false, closed: false, created_at: Millis(0) };
+        let definition = Definition {
+            terms,
+            serial: 1,
+            version: 1,
+            paused: false,
+            closed: false,
+            created_at: Millis(0),
+            draw_seed: None,
+        };
         let at = |earliest, latest, decided_at| {
             let estimate = TimeEstimate { earliest: Millis(earliest), latest: Millis(latest) };
             match memory.place(&definition, estimate, decided_at) {

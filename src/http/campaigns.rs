@@ -18,6 +18,7 @@ use super::App;
 use super::auth::Operator;
 use super::input::{self, Input};
 use super::problem::{Code, Problem, ProblemView};
+use super::waiting_terms::{self as waiting, WaitingTerms};
 use crate::campaign::{Campaign, Change, Created, Draft, Durability, Refused, Switch, View};
 use crate::ids::CampaignId;
 
@@ -57,9 +58,9 @@ struct NewCampaign {
     durability: Option<Durability>,
     /// true if absent.
     listed: Option<bool>,
-    /// Not built yet: null.
-    #[schema(value_type = Option<Object>)]
-    waiting: Option<()>,
+    /// Absent or null: no waiting room. A pace (`admit` and `every_ms`), a cap (`active_max`), or both; the rest has
+    /// defaults.
+    waiting: Option<WaitingTerms>,
     /// Not built yet: null.
     #[schema(value_type = Option<Object>)]
     seats: Option<()>,
@@ -84,9 +85,8 @@ struct CampaignChange {
     #[schema(format = DateTime)]
     closes_at: Option<String>,
     listed: Option<bool>,
-    /// Not built yet: null.
-    #[schema(value_type = Option<Object>)]
-    waiting: Option<()>,
+    /// What is absent stays as it is; null takes pace or cap away. A room can be added until the campaign has opened.
+    waiting: Option<WaitingTerms>,
 }
 
 /// A page of campaigns.
@@ -220,7 +220,7 @@ async fn draft(input: &Input) -> Result<Draft, Problem> {
     let closes_at = members.take("closes_at", input::time_or_null).flatten();
     let durability = members.take("durability", durability).unwrap_or(Durability::Memory);
     let listed = members.take("listed", input::flag).unwrap_or(true);
-    members.take("waiting", input::only_null);
+    let waiting = waiting::new_terms(&mut members, opens_at);
     members.take("seats", input::only_null);
     if let (Some(opens_at), Some(closes_at)) = (opens_at, closes_at)
         && closes_at <= opens_at
@@ -232,12 +232,12 @@ async fn draft(input: &Input) -> Result<Draft, Problem> {
         return Err(Problem::flaw("", "lacks a member that is required"));
     };
     let per_user_limit = u32::try_from(per_user_limit).expect("at most 100");
-    Ok(Draft { id, name, stock, per_user_limit, opens_at, closes_at, durability, listed })
+    Ok(Draft { id, name, stock, per_user_limit, opens_at, closes_at, durability, listed, waiting })
 }
 
 async fn read_change(input: &Input) -> Result<Change, Problem> {
     let mut members = input.members().await?;
-    let change = Change {
+    let mut change = Change {
         name: members.take("name", input::text(NAME_CHARACTERS_MAX)),
         stock: members.take("stock", input::whole(1..=STOCK_MAX)),
         per_user_limit: members
@@ -246,8 +246,9 @@ async fn read_change(input: &Input) -> Result<Change, Problem> {
         opens_at: members.take("opens_at", input::time_or_null),
         closes_at: members.take("closes_at", input::time_or_null),
         listed: members.take("listed", input::flag),
+        waiting: None,
     };
-    members.take("waiting", input::only_null);
+    change.waiting = waiting::read(&mut members);
     members.finish()?;
     Ok(change)
 }

@@ -193,9 +193,17 @@ fn answered(app: &App, campaign: &Campaign, answer: Answer, has_key: bool) -> Re
         }
         Answer::ClaimsExhausted => Problem::new(Code::ClaimsExhausted, format!("no more claims of {id} for this user")),
         Answer::OutboxFull => Problem::new(Code::Unavailable, "too many facts of the campaign wait for Kafka"),
+        Answer::PassRequired => Problem::new(Code::PassRequired, format!("{id} has a waiting room"))
+            .header(header::LINK, waiting_room_link(app, &id)),
         Answer::Lost => Problem::new(Code::Unavailable, format!("{id} was lost in Redis and has to be rebuilt")),
         Answer::NotArmed => Problem::new(Code::Unavailable, format!("{id} is being made")),
     })
+}
+
+/// Where to wait: the page for visitors.
+fn waiting_room_link(app: &App, id: &CampaignId) -> HeaderValue {
+    let url = format!("<{}/rooms/{id}>; rel=\"waiting-room\"", app.config.public_url);
+    HeaderValue::try_from(url).expect("ids and the checked public_url have no control characters")
 }
 
 fn created(app: &App, campaign: &Campaign, claim: Claim, replayed: bool) -> Result<Response, Problem> {

@@ -254,9 +254,38 @@ impl Members {
         self.take(name, parse)
     }
 
+    /// Takes a member out that is an object, to be asked for its own members; null is `Some(None)`.
+    pub(super) fn take_object(&mut self, name: &str) -> Option<Option<Self>> {
+        match self.take(name, |value| match value {
+            Value::Null => Ok(None),
+            Value::Object(members) => Ok(Some(members.clone())),
+            _ => Err("must be an object, or null".into()),
+        })? {
+            None => Some(None),
+            Some(left) => Some(Some(Self { left, flaws: Vec::new() })),
+        }
+    }
+
+    /// Notes all that is wrong within a member that was taken out as an object; `true`: nothing is.
+    pub(super) fn note_all_of(&mut self, name: &str, mut inner: Self) -> bool {
+        for unknown in std::mem::take(&mut inner.left).keys() {
+            inner.note(unknown, "is not known here".into());
+        }
+        let is_right = inner.flaws.is_empty();
+        for Flaw { pointer, detail } in inner.flaws {
+            self.flaws.push(Flaw { pointer: format!("/{}{pointer}", escape(name)), detail });
+        }
+        is_right
+    }
+
     /// Notes that something is wrong with a member.
     pub(super) fn note(&mut self, name: &str, detail: String) {
         self.flaws.push(Flaw { pointer: format!("/{}", escape(name)), detail });
+    }
+
+    /// Notes that something is wrong with a member further down: `outer/inner`.
+    pub(super) fn note_at(&mut self, path: &str, detail: &str) {
+        self.flaws.push(Flaw { pointer: format!("/{path}"), detail: detail.to_owned() });
     }
 
     /// Refuses what nobody asked for, and all that was noted.
@@ -295,6 +324,11 @@ pub(super) fn whole(range: std::ops::RangeInclusive<u64>) -> impl Fn(&Value) -> 
         });
         number.filter(|number| range.contains(number)).ok_or_else(wrong)
     }
+}
+
+/// The same; null where that means something.
+pub(super) fn whole_or_null(range: std::ops::RangeInclusive<u64>) -> impl Fn(&Value) -> Result<Option<u64>, String> {
+    move |value| if value.is_null() { Ok(None) } else { whole(range.clone())(value).map(Some) }
 }
 
 /// A time; null where that means something.

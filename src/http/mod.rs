@@ -17,6 +17,7 @@ mod jwks;
 mod ops;
 mod problem;
 mod server;
+mod waiting_terms;
 
 use std::sync::Arc;
 

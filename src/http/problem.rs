@@ -73,6 +73,8 @@ codes! {
     Closed = "closed", GONE, "The campaign is closed";
     /// The user holds as many units as one may.
     LimitReached = "limit_reached", CONFLICT, "You hold as many units as one may";
+    /// The campaign has a waiting room, and no valid pass was sent.
+    PassRequired = "pass_required", FORBIDDEN, "You have to wait your turn";
     /// The stock of a campaign that has opened only grows.
     StockCannotShrink = "stock_cannot_shrink", CONFLICT, "The stock cannot shrink";
     /// The coupon was used.
@@ -128,6 +130,10 @@ impl Code {
             Self::SoldOut => "That may change when units are given back or added.",
             Self::Closed => "It will not open again by itself.",
             Self::LimitReached => "<code>claims</code> lists the units that you hold.",
+            Self::PassRequired => {
+                "Join the queue (<code>Link</code>, rel <code>waiting-room</code>), and send the pass that you are given \
+                 as <code>Onrush-Pass</code>."
+            }
             Self::StockCannotShrink => "Units may be on their way to users. Close the campaign to sell no more.",
             Self::AlreadyRedeemed => "A coupon is used once, and a used one is not given back.",
             Self::ClaimsExhausted => "One may give back and claim again, but not without end.",

@@ -7,6 +7,8 @@
 //! | `{id}:outbox` | campaign, claim (append), relay (delete) | relay, ledger (auditor) |
 //! | `{id}:relay`, `{id}:fence` | relay | relay |
 //! | `{id}:mark` | redis (lanes) | nobody: a write for WAIT and the log to follow |
+//! | `{id}:room`, `{id}:places`, `{id}:departures`, `{id}:pace`, `{id}:arrivals`, `{id}:waits` | waiting | waiting |
+//! | `{id}:inside`, `{id}:passes` | waiting, claim (which ends passes) | waiting, claim |
 //! | `directory` | campaign | campaign, relay |
 //! | `lease:{job}` | ledger (reconciler), alarm | the same |
 //! | `alarms` | alarm | alarm |
@@ -105,5 +107,46 @@ impl CampaignKeys {
     #[must_use]
     pub fn mark(&self) -> String {
         format!("{}:mark", self.stem)
+    }
+
+    /// Sorted set: user to the deadline of their pass, in ms.
+    #[must_use]
+    pub fn inside(&self) -> String {
+        format!("{}:inside", self.stem)
+    }
+
+    /// Hash: user to the number of the place that their pass was given for, and its state.
+    #[must_use]
+    pub fn passes(&self) -> String {
+        format!("{}:passes", self.stem)
+    }
+
+    /// Hash: seconds to the users who waited so long before they were admitted.
+    #[must_use]
+    pub fn waits(&self) -> String {
+        format!("{}:waits", self.stem)
+    }
+
+    /// What `lua/claim/issue.lua` is called with.
+    #[must_use]
+    pub fn issue(&self) -> [String; 6] {
+        [self.campaign(), self.holders(), self.claims(), self.outbox(), self.inside(), self.passes()]
+    }
+
+    /// What every script of a waiting room is called with. See `lua/waiting/prelude.lua`.
+    #[must_use]
+    pub fn waiting_room(&self) -> [String; 9] {
+        let key = |name: &str| format!("{}:{name}", self.stem);
+        [
+            self.campaign(),
+            key("room"),
+            key("places"),
+            self.inside(),
+            self.passes(),
+            key("departures"),
+            key("pace"),
+            key("arrivals"),
+            self.waits(),
+        ]
     }
 }

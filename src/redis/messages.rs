@@ -14,6 +14,8 @@ pub enum Channel {
     Reopened,
     /// A campaign's id: its outbox was empty and is not any more.
     Outbox,
+    /// A campaign's id: something has moved in its waiting room that visitors see.
+    Waiting,
 }
 
 impl Channel {
@@ -22,6 +24,7 @@ impl Channel {
             Self::Changes => "changes",
             Self::Reopened => "reopened",
             Self::Outbox => "outbox_filled",
+            Self::Waiting => "waiting",
         }
     }
 }

@@ -83,7 +83,7 @@ const fn count(text: &str, mark: &str) -> usize {
 }
 
 /// Names a script below `lua/` and binds it to a `static`; with `prelude`, what all scripts of a campaign share comes
-/// before it.
+/// before it; with `waiting`, also what all scripts of a waiting room share.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! script {
@@ -92,6 +92,16 @@ macro_rules! script {
             $path,
             concat!(
                 include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/prelude.lua")),
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/", $path, ".lua"))
+            ),
+        )
+    };
+    (waiting + $path:literal) => {
+        $crate::redis::Script::new(
+            $path,
+            concat!(
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/prelude.lua")),
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/waiting/prelude.lua")),
                 include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/", $path, ".lua"))
             ),
         )

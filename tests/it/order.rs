@@ -27,6 +27,7 @@ async fn numbers_go_in_the_order_of_arrival() {
         closes_at: None,
         durability: Durability::Memory,
         listed: false,
+        waiting: None,
     };
     let (_, campaign) = campaigns.create(&draft).await.unwrap();
     let campaign = campaign.unwrap();

@@ -65,8 +65,7 @@ fn load(connection: &mut Connection) -> anyhow::Result<String> {
 
 /// Claims granted in a second, of a new campaign.
 fn measure(connection: &mut Connection, sha: &str, shape: Shape, lasts: Duration) -> anyhow::Result<f64> {
-    let keys = Keys::new("").of(&"batches".parse()?);
-    let keys = [keys.campaign(), keys.holders(), keys.claims(), keys.outbox()];
+    let keys = Keys::new("").of(&"batches".parse()?).issue();
     arm(connection, &keys)?;
     let mut caller = Caller { sha, keys: &keys, shape, users: 0, commands: Vec::new() };
     let began = Instant::now();
@@ -98,7 +97,7 @@ fn measure(connection: &mut Connection, sha: &str, shape: Shape, lasts: Duration
 /// Writes calls.
 struct Caller<'a> {
     sha: &'a str,
-    keys: &'a [String; 4],
+    keys: &'a [String; 6],
     shape: Shape,
     users: u64,
     commands: Vec<u8>,
@@ -114,8 +113,9 @@ impl Caller<'_> {
                 requests.push(AttemptId::random().as_str().to_owned());
                 requests.push(format!("user-{}", self.users));
             }
-            let [campaign, holders, claims, outbox] = self.keys;
-            let head = ["EVALSHA", self.sha, "4", campaign, holders, claims, outbox, "", "1", "1", ""];
+            let [campaign, holders, claims, outbox, inside, passes] = self.keys;
+            let head =
+                ["EVALSHA", self.sha, "6", campaign, holders, claims, outbox, inside, passes, "", "1", "1", "", ""];
             let words = head.into_iter().chain(requests.iter().map(String::as_str));
             encode_into(&mut self.commands, head.len() + requests.len(), words);
         }
@@ -127,7 +127,7 @@ impl Caller<'_> {
 }
 
 /// Puts a campaign that is open, as the database's word would.
-fn arm(connection: &mut Connection, keys: &[String; 4]) -> anyhow::Result<()> {
+fn arm(connection: &mut Connection, keys: &[String; 6]) -> anyhow::Result<()> {
     for (put_before, code) in [("0", "created"), ("1", "unchanged")] {
         let reply = connection.call(&[
             "EVAL",
@@ -149,6 +149,7 @@ fn arm(connection: &mut Connection, keys: &[String; 4]) -> anyhow::Result<()> {
             "0",
             UNITS,
             "{}",
+            "",
         ])?;
         let Reply::List(parts) = reply else { anyhow::bail!("putting the campaign answers {reply:?}") };
         ensure!(parts.first() == Some(&Reply::Text(code.into())), "putting the campaign answers {parts:?}");

@@ -92,6 +92,7 @@ async fn create(campaigns: &Campaigns, id: &str, stock: u64) -> anyhow::Result<A
         closes_at: None,
         durability: Durability::Memory,
         listed: false,
+        waiting: None,
     };
     let (_, campaign) = campaigns.create(&draft).await?;
     campaign.context("the campaign is new")

@@ -10,7 +10,7 @@ use onrush::script;
 use super::{CLOSES_AT, OPENS_AT, OUTBOX_MAX, USER_MAX_FACTOR};
 
 static PUT: Script<2> = script!(prelude + "campaign/put");
-static ISSUE: Script<4> = script!(prelude + "claim/issue");
+static ISSUE: Script<6> = script!(prelude + "claim/issue");
 static GIVE_BACK: Script<4> = script!(prelude + "claim/give_back");
 static REDEEM: Script<4> = script!(prelude + "claim/redeem");
 static WEAKEN: Script<1> = script!(prelude + "claim/weaken");
@@ -68,7 +68,7 @@ impl Store {
             ]
             .map(|number| Value::from(number.to_string())),
         );
-        args.push("{}".into());
+        args.extend(["{}".into(), "".into()]);
         let keys = [keys.campaign(), keys.outbox()];
         Reply::parse(self.redis.call(&PUT, &self.campaign, keys, args).await.unwrap()).unwrap().code
     }
@@ -86,11 +86,14 @@ impl Store {
                 return vec![changed.into_string().unwrap()];
             }
             Call::Claim(requests) => {
-                args.push(self.asked.into());
+                args.extend([self.asked.into(), "".into()]);
                 for (user, attempt) in requests {
                     args.extend([Value::from(attempt.as_str()), Value::from(user.as_str())]);
                 }
-                &ISSUE
+                let keys = self.redis.keys().of(&self.campaign).issue();
+                let reply = self.redis.call(&ISSUE, &self.campaign, keys, args).await.unwrap();
+                let answers = Reply::parse(reply).unwrap().rest.into_iter();
+                return answers.map(|answer| answer.into_string().unwrap()).collect();
             }
             Call::GiveBack(number, owner) => {
                 args.extend([number.to_string().into(), "1".into(), owner.clone().unwrap_or_default().into()]);
@@ -102,10 +105,7 @@ impl Store {
             }
         };
         let reply = Reply::parse(self.redis.call(script, &self.campaign, keys, args).await.unwrap()).unwrap();
-        match call {
-            Call::Claim(_) => reply.rest.into_iter().map(|answer| answer.into_string().unwrap()).collect(),
-            _ => vec![reply.code],
-        }
+        vec![reply.code]
     }
 
     /// What a relay does: takes the facts, and makes room.

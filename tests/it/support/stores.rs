@@ -19,7 +19,7 @@ use sqlx::Row;
 use super::{leftovers, names};
 
 static PUT: Script<2> = script!(prelude + "campaign/put");
-static ISSUE: Script<4> = script!(prelude + "claim/issue");
+static ISSUE: Script<6> = script!(prelude + "claim/issue");
 static GIVE_BACK: Script<4> = script!(prelude + "claim/give_back");
 static ANNOUNCE: Script<1> = script!("campaign/announce");
 
@@ -80,7 +80,7 @@ impl Stores {
         let keys = self.redis.keys().of(&campaign);
         for (put_before, code) in [("0", "created"), ("1", "unchanged")] {
             let stock = stock.to_string();
-            let args = ["", "0", "0", put_before, "1", &stock, "1", "20", "0", "0", "0", "0", "1000000", "{}"];
+            let args = ["", "0", "0", put_before, "1", &stock, "1", "20", "0", "0", "0", "0", "1000000", "{}", ""];
             let reply = self.redis.call(&PUT, &campaign, [keys.campaign(), keys.outbox()], values(&args)).await;
             assert_eq!(Reply::parse(reply.unwrap()).unwrap().code, code);
         }
@@ -91,12 +91,11 @@ impl Stores {
 
     /// Claims for these users, one script call.
     pub(crate) async fn issue(&self, campaign: &CampaignId, users: &[String]) {
-        let keys = self.redis.keys().of(campaign);
-        let mut args = values(&["", "0", "0", ""]);
+        let keys = self.redis.keys().of(campaign).issue();
+        let mut args = values(&["", "0", "0", "", ""]);
         for user in users {
             args.extend(values(&[AttemptId::random().as_str(), user]));
         }
-        let keys = [keys.campaign(), keys.holders(), keys.claims(), keys.outbox()];
         let reply = Reply::parse(self.redis.call(&ISSUE, campaign, keys, args).await.unwrap()).unwrap();
         assert_eq!((reply.code.as_str(), reply.rest.len()), ("ok", users.len()));
     }

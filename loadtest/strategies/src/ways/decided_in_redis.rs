@@ -12,7 +12,7 @@ use super::Way;
 use crate::judge::{Sale, Told};
 
 /// Onrush's own.
-pub(crate) static ISSUE: Script<4> = Script::new(
+pub(crate) static ISSUE: Script<6> = Script::new(
     "claim/issue",
     concat!(include_str!("../../../../lua/prelude.lua"), include_str!("../../../../lua/claim/issue.lua")),
 );
@@ -46,9 +46,8 @@ impl Way for OneCall {
     }
 
     async fn ask(&self, user: UserId) -> anyhow::Result<Told> {
-        let keys = self.redis.keys().of(&self.campaign);
-        let keys = [keys.campaign(), keys.holders(), keys.claims(), keys.outbox()];
-        let mut args: Vec<Value> = ["", "1", "0", ""].map(Value::from_static_str).into();
+        let keys = self.redis.keys().of(&self.campaign).issue();
+        let mut args: Vec<Value> = ["", "1", "0", "", ""].map(Value::from_static_str).into();
         args.extend([AttemptId::random().as_str().into(), user.as_str().into()]);
         let reply = Reply::parse(self.redis.call(&ISSUE, &self.campaign, keys, args).await?)?;
         match (reply.code.as_str(), &reply.rest[..]) {

@@ -1,0 +1,245 @@
+-- prelude: what every script of a waiting room begins with, after lua/prelude.lua. All of them have the same keys.
+--
+-- The campaign's field `room`: admit:every_ms:active_max:pass_ttl_ms:claim_pass_within_ms:reserve:order
+--   admit, every_ms     the pace: at most so many enter in any window of that length; 0: no pace
+--   active_max          users who may be inside at a time; 0: no cap
+--   order               f first come, first served; d who joins before the opening is drawn
+--
+-- The room's hash     onrush:{id}:room
+--   generation          the campaign's when the room began: in the next one all places are gone
+--   number              the last number that was given to who joined, from 1
+--   admitted_to         the place of the last one who was admitted in turn
+--   waiting             users who wait
+--   admitted, no_shows, left_queue   users who were admitted; who did not pick their pass up; who left while they waited
+--   departures          bits set in the departures
+--   in_window           users of the pace's list
+--   stopped             1 while an operator has stopped the admission
+--   draw_n              numbers that are drawn: set when the list closes
+--   list_hash, drawn_at what was published of the draw, and when; nobody is admitted before
+--   last_arrival        when the arrivals were last noted, in ms
+--
+-- A user's number     onrush:{id}:places      negative once they do not wait any more: admitted, or gone
+-- Who is inside       onrush:{id}:inside      user -> deadline in ms
+-- Their passes        onrush:{id}:passes      user -> number:state, state a admitted, p picked up
+-- Departures          onrush:{id}:departures  bit of a place: who had it left it out of turn
+-- The pace            onrush:{id}:pace        ms:count of the admissions of the last window, the oldest first
+-- Arrivals            onrush:{id}:arrivals    ms by the first number that was given in about that second
+-- Waits               onrush:{id}:waits       seconds -> users who waited so long before they were admitted
+--
+-- A place is the number, unless it was drawn: a draw gives each number up to draw_n another place up to draw_n.
+-- Only nodes compute which.
+local CAMPAIGN, ROOM, PLACES, INSIDE, PASSES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local DEPARTURES, PACE, ARRIVALS, WAITS = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local NO_ROOM, DRAWING = 'no_room', 'drawing'
+
+-- Reads the room of a campaign that has one. A room of an earlier generation is cleared away.
+local function enter_room(c)
+  local admit, every_ms, active_max, ttl, within, reserve, order =
+    string.match(c.room, '^(%d+):(%d+):(%d+):(%d+):(%d+):(%d+):(%a)$')
+  local f = redis.call('HMGET', ROOM, 'generation', 'number', 'admitted_to', 'waiting', 'admitted', 'no_shows',
+    'left_queue', 'departures', 'in_window', 'stopped', 'draw_n', 'list_hash', 'drawn_at', 'last_arrival')
+  if f[1] and tonumber(f[1]) ~= c.generation then
+    redis.call('UNLINK', ROOM, PLACES, INSIDE, PASSES, DEPARTURES, PACE, ARRIVALS, WAITS)
+    f = {}
+  end
+  local function count(i) return tonumber(f[i] or 0) end
+  return {
+    admit = tonumber(admit), every_ms = tonumber(every_ms), active_max = tonumber(active_max), ttl = tonumber(ttl),
+    within = tonumber(within), reserve = tonumber(reserve), is_draw = order == 'd',
+    number = count(2), admitted_to = count(3), waiting = count(4), admitted = count(5), no_shows = count(6),
+    left_queue = count(7), departures = count(8), in_window = count(9), stopped = f[10] == '1',
+    draw_n = tonumber(f[11] or nil), list_hash = f[12] or nil, drawn_at = count(13), last_arrival = count(14),
+    moved = false,
+  }
+end
+
+-- Writes the room's counters, and tells all nodes where something moved that visitors see.
+local function leave_room(c, r, channel, id)
+  redis.call('HSET', ROOM, 'generation', c.generation, 'number', r.number, 'admitted_to', r.admitted_to,
+    'waiting', r.waiting, 'admitted', r.admitted, 'no_shows', r.no_shows, 'left_queue', r.left_queue,
+    'departures', r.departures, 'in_window', r.in_window, 'last_arrival', r.last_arrival)
+  if r.moved then redis.call('PUBLISH', channel, id) end
+end
+
+local function is_over(c)
+  return c.closed or (c.closes_at > 0 and c.now >= c.closes_at)
+end
+
+-- Between the closing of the list and the draw, nobody of the list may leave it or join again.
+local function is_being_drawn(r, number)
+  return r.draw_n and not r.list_hash and number <= r.draw_n
+end
+
+-- Lets go whose time is over. Answers how many that were.
+local function expire(c, r, count_max)
+  local overdue = redis.call('ZRANGEBYSCORE', INSIDE, '-inf', c.now, 'LIMIT', 0, count_max)
+  if #overdue == 0 then return 0 end
+  for _, record in ipairs(redis.call('HMGET', PASSES, unpack(overdue))) do
+    if record and string.sub(record, -1) == 'a' then r.no_shows = r.no_shows + 1 end
+  end
+  redis.call('ZREM', INSIDE, unpack(overdue))
+  redis.call('HDEL', PASSES, unpack(overdue))
+  r.moved = true
+  return #overdue
+end
+
+local function is_inside(c, user)
+  local deadline = redis.call('ZSCORE', INSIDE, user)
+  return deadline and tonumber(deadline) > c.now
+end
+
+-- Lets one go whose time may be over and who was not let go yet.
+local function forget(r, user)
+  if redis.call('ZREM', INSIDE, user) == 0 then return end
+  if string.sub(redis.call('HGET', PASSES, user), -1) == 'a' then r.no_shows = r.no_shows + 1 end
+  redis.call('HDEL', PASSES, user)
+  r.moved = true
+end
+
+-- Forgets the admissions that are not in the window any more: it ends now and is open at its beginning, so that the
+-- same moment one window later is free again.
+local function slide(c, r)
+  while true do
+    local oldest = redis.call('LINDEX', PACE, 0)
+    if not oldest then
+      r.in_window = 0
+      return
+    end
+    local at, count = string.match(oldest, '^(%d+):(%d+)$')
+    if tonumber(at) > c.now - r.every_ms then return end
+    redis.call('LPOP', PACE)
+    r.in_window = r.in_window - count
+  end
+end
+
+-- How many more may be inside for all but the pace: the cap, and the units.
+local function room_inside(c, r)
+  if is_over(c) or c.paused or c.now < c.opens_at or c.left <= 0 then return 0 end
+  local inside = redis.call('ZCARD', INSIDE)
+  local free = c.left + r.reserve - inside
+  if r.active_max > 0 then free = math.min(free, r.active_max - inside) end
+  return math.max(0, free)
+end
+
+-- How many may be admitted now.
+local function allowance(c, r, count_max)
+  if r.waiting == 0 or r.stopped or (r.is_draw and not r.list_hash) then return 0 end
+  local allow = math.min(room_inside(c, r), count_max)
+  if r.admit > 0 and allow > 0 then
+    slide(c, r)
+    allow = math.min(allow, r.admit - r.in_window)
+  end
+  return math.max(0, allow)
+end
+
+-- A wait as it is counted: to the second, above a minute to ten, above an hour to a minute.
+local function wait_bucket(ms)
+  local s = math.floor(ms / 1000 + 0.5)
+  if s >= 3600 then return s - s % 60 elseif s >= 60 then return s - s % 10 end
+  return s
+end
+
+-- Notes how long these have waited; their numbers ascend, and none was drawn. When they came is known to a second.
+local function note_waits(c, numbers)
+  local counts = {}
+  local came = redis.call('ZREVRANGEBYSCORE', ARRIVALS, numbers[1], '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
+  local later = redis.call('ZRANGEBYSCORE', ARRIVALS, '(' .. numbers[1], numbers[#numbers], 'WITHSCORES')
+  local at, position = tonumber(came[1] or c.now), 1
+  for _, number in ipairs(numbers) do
+    while later[position] and tonumber(later[position + 1]) <= number do
+      at, position = tonumber(later[position]), position + 2
+    end
+    local bucket = wait_bucket(math.max(0, c.now - at))
+    counts[bucket] = (counts[bucket] or 0) + 1
+  end
+  for bucket, count in pairs(counts) do redis.call('HINCRBY', WAITS, bucket, count) end
+end
+
+-- Lets these users in, with their numbers beside them.
+local function let_in(c, r, users, numbers)
+  local deadlines, records, gone = {}, {}, {}
+  for i, user in ipairs(users) do
+    local at = 2 * i
+    deadlines[at - 1], deadlines[at] = digits(c.now + r.within), user
+    records[at - 1], records[at] = user, digits(numbers[i]) .. ':a'
+    gone[at - 1], gone[at] = digits(-numbers[i]), user
+  end
+  redis.call('ZADD', INSIDE, unpack(deadlines))
+  redis.call('HSET', PASSES, unpack(records))
+  redis.call('ZADD', PLACES, unpack(gone))
+  redis.call('HSET', CAMPAIGN, 'last_now', c.now)
+  r.waiting, r.admitted, r.moved = r.waiting - #users, r.admitted + #users, true
+end
+
+-- Who is next, at most so many, in the order of their places. Of a draw, the caller says which numbers have the places
+-- from `from` on; where these do not reach, the last answer says from which place on they are wanted.
+local function next_users(r, allow, from, drawn)
+  local users, numbers, wanted = {}, {}, 0
+  if r.draw_n and r.admitted_to < r.draw_n then
+    local offset = r.admitted_to - from + 1
+    while #users < allow and r.admitted_to < r.draw_n do
+      offset = offset + 1
+      local number = offset >= 1 and tonumber(drawn[offset])
+      if not number then
+        wanted = r.admitted_to + 1
+        break
+      end
+      local user = redis.call('ZRANGEBYSCORE', PLACES, number, number)[1]
+      r.admitted_to = r.admitted_to + 1
+      if user then users[#users + 1], numbers[#numbers + 1] = user, number end
+    end
+  end
+  if wanted == 0 and #users < allow then
+    local found = redis.call('ZRANGEBYSCORE', PLACES, '(' .. (r.draw_n or 0), '+inf', 'WITHSCORES',
+      'LIMIT', 0, allow - #users)
+    for i = 1, #found, 2 do
+      users[#users + 1], numbers[#numbers + 1] = found[i], tonumber(found[i + 1])
+      r.admitted_to = numbers[#numbers]
+    end
+  end
+  return users, numbers, wanted
+end
+
+-- Admits whom pace, cap and units allow. Answers how many that were, and from which place on drawn numbers are wanted.
+local function admit(c, r, count_max, from, drawn)
+  local allow = allowance(c, r, count_max)
+  if allow == 0 then return 0, 0 end
+  local users, numbers, wanted = next_users(r, allow, from, drawn)
+  if #users == 0 then return 0, wanted end
+  let_in(c, r, users, numbers)
+  if r.admit > 0 then
+    redis.call('RPUSH', PACE, digits(c.now) .. ':' .. #users)
+    r.in_window = r.in_window + #users
+  end
+  local in_turn, was_drawn = {}, 0
+  for _, number in ipairs(numbers) do
+    if number <= (r.draw_n or 0) then was_drawn = was_drawn + 1 else in_turn[#in_turn + 1] = number end
+  end
+  if was_drawn > 0 then redis.call('HINCRBY', WAITS, wait_bucket(c.now - c.opens_at), was_drawn) end
+  if #in_turn > 0 then note_waits(c, in_turn) end
+  return #users, wanted
+end
+
+-- The deadline of a user who is inside, who has now picked the pass up.
+local function pick_up(c, r, user, number, state, deadline)
+  if state == 'p' then return deadline end
+  redis.call('ZADD', INSIDE, c.now + r.ttl, user)
+  redis.call('HSET', PASSES, user, number .. ':p')
+  return c.now + r.ttl
+end
+
+-- The number of the place and the deadline of a user who is inside; nil of any other.
+local function find_inside(c, r, user)
+  local deadline = tonumber(redis.call('ZSCORE', INSIDE, user) or 0)
+  if deadline <= c.now then return nil end
+  local number, state = string.match(redis.call('HGET', PASSES, user), '^(%d+):(%a)$')
+  return tonumber(number), pick_up(c, r, user, number, state, deadline)
+end
+
+-- Nobody waits at this place any more: those behind move up. Before a draw there are no places yet; it notes itself who
+-- had left.
+local function vacate(r, place)
+  if r.is_draw and not r.draw_n then return end
+  redis.call('SETBIT', DEPARTURES, place, 1)
+  r.departures, r.moved = r.departures + 1, true
+end

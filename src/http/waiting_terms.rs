@@ -1,0 +1,83 @@
+//! How a waiting room admits, as operators write it: read, checked, with its defaults.
+
+use std::ops::RangeInclusive;
+
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::input::{self, Members};
+use crate::campaign::{Order, Waiting, WaitingChange};
+use crate::clock::Millis;
+
+const ADMIT: RangeInclusive<u64> = 1..=1_000_000;
+const EVERY_MS: RangeInclusive<u64> = 100..=3_600_000;
+const ACTIVE: RangeInclusive<u64> = 1..=10_000_000;
+const SECONDS: RangeInclusive<u64> = 1..=86_400;
+const RESERVE: RangeInclusive<u64> = 0..=1_000_000;
+
+/// What a POST or PATCH of a campaign may say of its waiting room.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body in the OpenAPI document; `read` reads it")]
+pub(super) struct WaitingTerms {
+    /// Users who may enter in any window of `every_ms`.
+    #[schema(example = 750, minimum = 1, maximum = 1_000_000)]
+    admit: Option<u64>,
+    #[schema(example = 10_000, minimum = 100, maximum = 3_600_000)]
+    every_ms: Option<u64>,
+    /// Users who may be inside at a time.
+    #[schema(example = 10_000, minimum = 1, maximum = 10_000_000)]
+    active_max: Option<u64>,
+    /// How long a pass lasts once it was picked up. 600 if absent.
+    #[schema(minimum = 1, maximum = 86_400)]
+    pass_ttl_s: Option<u64>,
+    /// How long after the admission it may be picked up. 60 if absent.
+    #[schema(minimum = 1, maximum = 86_400)]
+    claim_pass_within_s: Option<u64>,
+    /// fifo if absent.
+    order: Option<Order>,
+    /// Users who may be inside beyond the units that are left. 0 if absent.
+    #[schema(minimum = 0, maximum = 1_000_000)]
+    reserve: Option<u64>,
+}
+
+/// The waiting room of a new campaign.
+pub(super) fn new_terms(members: &mut Members, opens_at: Option<Millis>) -> Option<Waiting> {
+    let said = read(members)??;
+    let defaults = Waiting::default();
+    let waiting = Waiting {
+        admit: said.admit.flatten(),
+        every_ms: said.every_ms.flatten(),
+        active_max: said.active_max.flatten(),
+        pass_ttl_s: said.pass_ttl_s.unwrap_or(defaults.pass_ttl_s),
+        claim_pass_within_s: said.claim_pass_within_s.unwrap_or(defaults.claim_pass_within_s),
+        order: said.order.unwrap_or(defaults.order),
+        reserve: said.reserve.unwrap_or(defaults.reserve),
+    };
+    if let Some((name, why)) = waiting.flaw(opens_at) {
+        members.note_at(name, why);
+    }
+    Some(waiting)
+}
+
+/// What a body says of it; `Some(None)`: null. What is wrong is noted, and `None`.
+pub(super) fn read(members: &mut Members) -> Option<Option<WaitingChange>> {
+    let Some(mut inner) = members.take_object("waiting")? else { return Some(None) };
+    let change = WaitingChange {
+        admit: inner.take("admit", input::whole_or_null(ADMIT)),
+        every_ms: inner.take("every_ms", input::whole_or_null(EVERY_MS)),
+        active_max: inner.take("active_max", input::whole_or_null(ACTIVE)),
+        pass_ttl_s: inner.take("pass_ttl_s", input::whole(SECONDS)),
+        claim_pass_within_s: inner.take("claim_pass_within_s", input::whole(SECONDS)),
+        order: inner.take("order", order),
+        reserve: inner.take("reserve", input::whole(RESERVE)),
+    };
+    members.note_all_of("waiting", inner).then_some(Some(change))
+}
+
+fn order(value: &Value) -> Result<Order, String> {
+    match value.as_str() {
+        Some("fifo") => Ok(Order::Fifo),
+        Some("draw") => Ok(Order::Draw),
+        _ => Err("must be fifo or draw".into()),
+    }
+}
