@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 /// Rooms of `src/`, uphill to downhill, and what each may use of the others.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("main", &["app", "config", "database", "http", "ids", "ledger", "rebuild", "redis", "telemetry"]),
-    ("app", &["alarm", "campaign", "claim", "config", "database", "http", "kafka", "ledger", "redis", "telemetry"]),
-    ("http", &["alarm", "campaign", "claim", "clock", "config", "database", "ids", "ledger", "redis"]),
+    ("app", &["alarm", "campaign", "claim", "config", "database", "http", "kafka", "ledger", "redis", "telemetry", "waiting"]),
+    ("http", &["alarm", "campaign", "claim", "clock", "config", "database", "ids", "ledger", "redis", "waiting"]),
     ("alarm", &["clock", "config", "ledger", "redis"]),
     ("rebuild", &["campaign", "config", "database", "ids", "kafka", "redis", "script"]),
     ("claim", &["campaign", "clock", "coalescer", "config", "ids", "redis", "script"]),
+    ("waiting", &["campaign", "clock", "coalescer", "config", "ids", "redis", "script"]),
     ("coalescer", &["campaign", "ids", "redis"]),
-    ("waiting", &["clock", "config", "ids"]),
     ("campaign", &["clock", "config", "database", "ids", "redis", "script"]),
     ("ledger", &["clock", "config", "database", "facts", "ids", "kafka", "redis", "script"]),
     ("redis", &["clock", "config", "facts", "ids", "script"]),

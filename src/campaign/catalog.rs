@@ -209,6 +209,13 @@ impl Catalog {
         listed.into_iter().take(count_max).map(|(_, campaign)| Arc::clone(campaign)).collect()
     }
 
+    /// The campaigns that have a waiting room.
+    #[must_use]
+    pub fn with_waiting_room(&self) -> Vec<Arc<Campaign>> {
+        let held = self.held.read().expect("nobody panics while holding it");
+        held.by_id.values().filter(|campaign| campaign.definition().terms.waiting.is_some()).cloned().collect()
+    }
+
     /// Campaigns that were lost when this node last heard of them, at most so many.
     #[must_use]
     pub fn lost(&self, count_max: usize) -> Vec<CampaignId> {
