@@ -6,6 +6,8 @@
   // An event stream that says nothing for so long is asked after.
   const SILENT_MS = 40000;
   const WATCH_MS = 5000;
+  // Where events were refused they are asked for again after so long; meanwhile there is the asking.
+  const REFUSED_MS = 30000;
   // Between two pages fetched.
   const SWAP_MS = 1000;
   // After a failure: twice as long each time, and not all visitors at once.
@@ -21,6 +23,7 @@
   let said = Date.now();
   let swapped = 0;
   let failures = 0;
+  let refused = 0;
   let pollTimer = 0;
   let swapTimer = 0;
   let countdown = 0;
@@ -110,15 +113,15 @@
   }
 
   function listen() {
-    if (!room.ticket || stream || !window.EventSource) return;
+    if (!room.ticket || stream || !window.EventSource || Date.now() < refused) return;
     stream = new EventSource(room.events + "?ticket=" + encodeURIComponent(room.ticket));
     stream.onopen = () => { heard = Date.now(); lose(false); };
     stream.onmessage = (event) => hear(JSON.parse(event.data));
     stream.onerror = () => {
-      lose(true);
       // While it connects again by itself there is nothing to do.
-      if (stream.readyState !== EventSource.CLOSED) return;
+      if (stream.readyState !== EventSource.CLOSED) { lose(true); return; }
       stream = null;
+      refused = Date.now() + jitter(REFUSED_MS);
       pollIn(jitter(RETRY_MS));
     };
   }

@@ -70,7 +70,6 @@ macro_rules! texts {
 
 texts! {
     language: "English", "한국어";
-    waiting_room: "Waiting room", "대기실";
     next: "What happens next", "다음 순서 안내";
     to_shop: "Go to the shop", "쇼핑몰로 가기";
     without_script: "This page refreshes by itself every {n} seconds.", "이 페이지는 {n}초마다 자동으로 새로고침됩니다.";

@@ -35,8 +35,8 @@ pub(super) enum Scene {
     SoldOut,
     /// May enter.
     Admitted(Turn),
-    /// Has what they came for.
-    Claimed { coupons: Vec<Coupon> },
+    /// Has what they came for; `again`: may have more.
+    Claimed { coupons: Vec<Coupon>, again: bool },
     /// It is over.
     Closed,
     /// There is no waiting room of this name.

@@ -43,7 +43,7 @@ pub(super) struct Visit {
     /// Whether a good token came in the address, which it has to leave.
     pub(super) has_token_in_address: bool,
     /// The visitor's place, as the page noted it last.
-    pub(super) place: Option<Noted>,
+    pub(super) noted: Option<Noted>,
     /// Whether what it asks for may be done: it comes from a page of this server's, or from no page.
     pub(super) is_ours: bool,
     is_secure: bool,
@@ -104,7 +104,7 @@ impl FromRequestParts<App> for Visit {
             lang,
             cookies,
             has_token_in_address,
-            place: cookie_of(&parts.headers, PLACE_COOKIE).and_then(Noted::read),
+            noted: cookie_of(&parts.headers, PLACE_COOKIE).and_then(Noted::read),
             is_ours: is_ours(&parts.headers, parts.uri.authority().map(axum::http::uri::Authority::as_str), &app.config.public_url, has_cookie),
             is_secure,
         })
@@ -121,6 +121,12 @@ impl Visit {
     pub(super) fn note(&mut self, campaign: &CampaignId, noted: &Noted) {
         let (path, value) = (format!("{ROOMS_PATH}{campaign}"), format!("{}~{}", noted.from, noted.ticket));
         self.cookies.extend(cookie(PLACE_COOKIE, &value, &path, PLACE_KEPT_S, self.is_secure));
+    }
+
+    /// Forgets where a visitor stood.
+    pub(super) fn forget(&mut self, campaign: &CampaignId) {
+        let path = format!("{ROOMS_PATH}{campaign}");
+        self.cookies.extend(cookie(PLACE_COOKIE, "", &path, 0, self.is_secure));
     }
 }
 
