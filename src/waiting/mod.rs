@@ -22,8 +22,8 @@ mod standing;
 mod survey;
 mod ticket;
 mod verify;
-mod warden;
 mod waits;
+mod warden;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -185,7 +185,7 @@ impl WaitingRooms {
     #[must_use]
     pub fn glance(&self, room: &Room, placed: Placed) -> Option<Standing> {
         let survey = room.recent(self.limits.age_ms_max * 1_000)?;
-        self.from_memory(room, &survey, placed)
+        self.remembered(room, &survey, placed)
     }
 
     /// The user goes, whether waiting or inside.
@@ -284,4 +284,3 @@ impl WaitingRooms {
         Ok((number, room.place_of(&survey, number)?))
     }
 }
-

@@ -68,7 +68,7 @@ const POLL_AHEAD: u64 = 100;
 
 impl WaitingRooms {
     /// What a ticket's user hears without a question to Redis; `None`: that has to be asked.
-    pub(super) fn from_memory(&self, room: &Room, survey: &Survey, placed: Placed) -> Option<Standing> {
+    pub(super) fn remembered(&self, room: &Room, survey: &Survey, placed: Placed) -> Option<Standing> {
         if placed.generation != survey.head.generation {
             return None;
         }
@@ -145,20 +145,18 @@ impl WaitingRooms {
             Stand::Gone => Standing::Expired,
             Stand::BeingDrawn => return Err(WaitingError::BeingDrawn),
             Stand::Full => return Err(WaitingError::Full),
-            Stand::Inside { number, deadline } => {
-                Standing::Admitted { placed: placed(number), expires_at: deadline }
-            }
+            Stand::Inside { number, deadline } => Standing::Admitted { placed: placed(number), expires_at: deadline },
             Stand::Waiting { number, ahead: Some(ahead) } if survey.drawn.is_some() || !is_draw(room) => {
                 self.waiting(room, survey, Placed { place: number, ..placed(number) }, ahead)
             }
-            Stand::Waiting { number, .. } => match self.from_memory(room, survey, placed(number)) {
-                Some(standing) => standing,
-                // The survey is older than what the script saw, or younger: whoever was next by it is nearly inside.
-                None => {
-                    let place = room.place_of(survey, number)?;
-                    self.waiting(room, survey, Placed { place, ..placed(number) }, 0)
+            Stand::Waiting { number, .. } => {
+                if let Some(standing) = self.remembered(room, survey, placed(number)) {
+                    return Ok(standing);
                 }
-            },
+                // The survey is younger than what the script saw: whoever was next by it is nearly inside.
+                let place = room.place_of(survey, number)?;
+                self.waiting(room, survey, Placed { place, ..placed(number) }, 0)
+            }
         })
     }
 }
