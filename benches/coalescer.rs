@@ -16,7 +16,7 @@ const CLAIMS_MAX: u64 = 100_000;
 
 /// Rushes, one after the other; answers how long they took.
 async fn rushes(stores: &Stores, callers: u64, rushes: u64) -> Duration {
-    let claims = Claims::new(Arc::clone(&stores.redis), stores.config.claim.clone());
+    let claims = Claims::new(Arc::clone(&stores.redis), &stores.config.claim);
     let (mut took, mut user, mut campaign) = (Duration::ZERO, 0, stores.campaign().await);
     for _ in 0..rushes {
         if user >= CLAIMS_MAX {

@@ -119,7 +119,7 @@ impl Node {
             bench: config.bench.clone(),
             auth: config.auth.clone(),
             jwks,
-            claims: Arc::new(Claims::new(Arc::clone(&redis), config.claim.clone())),
+            claims: Arc::new(Claims::new(Arc::clone(&redis), &config.claim)),
             campaigns,
             coupons: coupons(&config)?,
             auditor,

@@ -31,7 +31,7 @@ async fn numbers_go_in_the_order_of_arrival() {
     };
     let (_, campaign) = campaigns.create(&draft).await.unwrap();
     let campaign = campaign.unwrap();
-    let claims = Claims::new(redis, config.claim.clone());
+    let claims = Claims::new(redis, &config.claim);
 
     // Called one after the other; awaited in another order, by many tasks.
     let arrivals: Vec<_> = (0..1_200)
