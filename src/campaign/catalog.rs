@@ -58,9 +58,17 @@ impl Campaign {
             closes_at: None,
             durability: Durability::Memory,
             listed: false,
+            waiting: None,
         };
-        let created_at = Millis(0);
-        let definition = Definition { terms, serial: 1, version: 1, paused: false, closed: false, created_at };
+        let definition = Definition {
+            terms,
+            serial: 1,
+            version: 1,
+            paused: false,
+            closed: false,
+            draw_seed: None,
+            created_at: Millis(0),
+        };
         Arc::new(Self::new(definition, Arc::default()))
     }
 

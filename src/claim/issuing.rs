@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use super::ClaimError;
-use super::issue::{Answer, issue};
+use super::issue::{Answer, Request, issue};
 use super::memory::Memory;
 use crate::campaign::{Campaign, Durability};
 use crate::coalescer::{CoalescerError, Decide, Limits, Meters};
 use crate::config;
-use crate::ids::{AttemptId, UserId};
 use crate::redis::{Redis, RedisError};
 
 /// Decides batches of claims.
@@ -18,7 +17,7 @@ pub(super) struct Issuing {
 }
 
 impl Decide for Issuing {
-    type Request = (AttemptId, UserId);
+    type Request = Request;
     type Answer = Answer;
 
     /// Where each answer waits for replicas or the disk, calls have connections of their own, and only one at a time keeps
@@ -27,12 +26,12 @@ impl Decide for Issuing {
         if campaign.definition().terms.durability == Durability::Memory { 2 } else { 1 }
     }
 
-    fn certain(&self, campaign: &Campaign) -> impl Fn(&Self::Request) -> Option<Answer> {
+    fn certain(&self, campaign: &Campaign) -> impl Fn(&Request) -> Option<Answer> {
         let sold_out = self.memory.is_sold_out(&self.redis, campaign);
-        move |(attempt, _)| (sold_out && !attempt.may_be_repeated()).then_some(Answer::SoldOut)
+        move |request| (sold_out && !request.attempt.may_be_repeated()).then_some(Answer::SoldOut)
     }
 
-    async fn decide(&self, campaign: &Arc<Campaign>, requests: &[Self::Request]) -> Result<Vec<Answer>, RedisError> {
+    async fn decide(&self, campaign: &Arc<Campaign>, requests: &[Request]) -> Result<Vec<Answer>, RedisError> {
         issue(&self.redis, campaign, requests, self.memory.lease_us()).await
     }
 }

@@ -22,11 +22,11 @@ use thiserror::Error;
 use crate::campaign::Campaign;
 use crate::coalescer::Coalescer;
 use crate::config;
-use crate::ids::{AttemptId, ClaimId, UserId};
+use crate::ids::{ClaimId, UserId};
 use crate::redis::{Redis, RedisError};
 pub use after::{GiveBack, Redeem};
 pub use coupon::{Coupon, Coupons};
-pub use issue::Answer;
+pub use issue::{Answer, Request};
 use issuing::Issuing;
 use memory::Memory;
 pub use record::{Claim, ClaimState};
@@ -79,12 +79,11 @@ impl Claims {
     pub fn claim(
         &self,
         campaign: &Arc<Campaign>,
-        attempt: AttemptId,
-        user: UserId,
+        request: Request,
     ) -> impl Future<Output = Result<Answer, ClaimError>> + use<> {
-        let place = match self.memory.refusal(&self.redis, campaign, &attempt) {
+        let place = match self.memory.refusal(&self.redis, campaign, &request.attempt) {
             Some(refusal) => Err(refusal),
-            None => Ok(self.coalescer.submit(campaign, (attempt, user))),
+            None => Ok(self.coalescer.submit(campaign, request)),
         };
         async move {
             match place {

@@ -9,6 +9,7 @@ mod campaigns;
 mod claims;
 mod dead_letters;
 mod docs;
+mod doors;
 mod edge;
 mod figures;
 mod health;
@@ -17,6 +18,8 @@ mod jwks;
 mod ops;
 mod problem;
 mod server;
+mod waiting;
+mod waiting_answer;
 mod waiting_terms;
 
 use std::sync::Arc;
@@ -37,6 +40,7 @@ use crate::database::Database;
 use crate::ids::CampaignId;
 use crate::ledger::{Auditor, LetterBox};
 use crate::redis::Redis;
+use crate::waiting::{PassKeys, Passes, Tickets, WaitingRooms};
 
 pub use auth::{Auth, TokenError, user_token};
 pub use edge::Edge;
@@ -60,6 +64,14 @@ pub struct Rooms {
     pub campaigns: Arc<Campaigns>,
     /// Who may have one.
     pub claims: Arc<Claims>,
+    /// Who is next.
+    pub waiting: Arc<WaitingRooms>,
+    /// The keys of passes and tickets.
+    pub pass_keys: PassKeys,
+    /// Writes and reads passes.
+    pub passes: Passes,
+    /// Writes and reads tickets.
+    pub tickets: Tickets,
     /// Writes and reads coupon codes.
     pub coupons: Coupons,
     /// Compares the stores.
@@ -133,6 +145,7 @@ pub fn router(rooms: Rooms) -> Edge {
     let routes = OpenApiRouter::with_openapi(docs::Document::openapi())
         .merge(campaigns::routes())
         .merge(claims::routes())
+        .merge(waiting::routes())
         .merge(ops::routes())
         .merge(dead_letters::routes())
         .merge(docs::routes())
@@ -160,10 +173,10 @@ fn finish(routes: Router<App>, figures: Figures, rooms: Rooms, serves: bool) -> 
     if !app.config.cors_origins.is_empty() {
         routes = routes.layer(cors(&app.config.cors_origins));
     }
-    // The door of the button is past the router: what is laid over the routes would not see it.
-    let button = (serves && app.config.cors_origins.is_empty()).then(|| app.clone());
+    // The doors are past the router: what is laid over the routes would not see what comes to them.
+    let doors = (serves && app.config.cors_origins.is_empty()).then(|| app.clone());
     let bare = app.bench.bare.then(|| bare::routes().with_state(app.clone()));
-    Edge::new(routes.with_state(app.clone()), button, bare, figures, &app.config)
+    Edge::new(routes.with_state(app.clone()), doors, bare, figures, &app.config)
 }
 
 fn cors(origins: &[String]) -> CorsLayer {
@@ -181,6 +194,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::IF_NONE_MATCH,
             HeaderName::from_static("idempotency-key"),
             HeaderName::from_static("onrush-pass"),
+            waiting::ONRUSH_TICKET,
             edge::X_REQUEST_ID,
         ])
         .expose_headers([

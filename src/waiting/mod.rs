@@ -22,8 +22,8 @@ mod standing;
 mod survey;
 mod ticket;
 mod verify;
-mod waits;
 mod warden;
+mod waits;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -284,3 +284,4 @@ impl WaitingRooms {
         Ok((number, room.place_of(&survey, number)?))
     }
 }
+
