@@ -32,13 +32,14 @@ local CAMPAIGN, ROOM, PLACES, INSIDE, PASSES = KEYS[1], KEYS[2], KEYS[3], KEYS[4
 local DEPARTURES, PACE, ARRIVALS, WAITS = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local NO_ROOM, DRAWING = 'no_room', 'drawing'
 
--- Reads the room of a campaign that has one. A room of an earlier generation is cleared away.
+-- Reads the room of a campaign that has one. A room of an earlier generation is cleared away, and so is what is left of
+-- one that was not kept.
 local function enter_room(c)
   local admit, every_ms, active_max, ttl, within, reserve, order =
     string.match(c.room, '^(%d+):(%d+):(%d+):(%d+):(%d+):(%d+):(%a)$')
   local f = redis.call('HMGET', ROOM, 'generation', 'number', 'admitted_to', 'waiting', 'admitted', 'no_shows',
     'left_queue', 'departures', 'in_window', 'stopped', 'draw_n', 'list_hash', 'drawn_at', 'last_arrival')
-  if f[1] and tonumber(f[1]) ~= c.generation then
+  if tonumber(f[1] or 0) ~= c.generation then
     redis.call('UNLINK', ROOM, PLACES, INSIDE, PASSES, DEPARTURES, PACE, ARRIVALS, WAITS)
     f = {}
   end
