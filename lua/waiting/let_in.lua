@@ -29,7 +29,9 @@ if was_drawn and tonumber(ARGV[8]) ~= number then return { 'place_of', number } 
 
 expire(c, r, tonumber(ARGV[6]))
 local code = 'full'
-if redis.call('ZSCORE', INSIDE, user) then
+local is_here = is_inside(c, user)
+if not is_here then forget(r, user) end
+if is_here then
   code = 'unchanged'
 elseif room_inside(c, r) > 0 then
   code = 'ok'
