@@ -21,6 +21,7 @@ local c = enter(CAMPAIGN, ARGV[1], ARGV[2], ARGV[3])
 if not c then return { LOST } end
 if not c.room then return { NO_ROOM } end
 local r = enter_room(c)
+close_list(c, r)
 local user = ARGV[7]
 local number = tonumber(redis.call('ZSCORE', PLACES, user) or 0)
 if is_being_drawn(r, math.abs(number)) and number ~= 0 then return { DRAWING } end
