@@ -114,8 +114,7 @@ impl Node {
         let workers = role.works().then(|| work(stores, &auditor, &config, &stops)).transpose()?;
 
         let pass_keys = PassKeys::new(&config.waiting, &config.coupon)?;
-        let waiting =
-            Arc::new(WaitingRooms::new(Arc::clone(&redis), Arc::clone(&campaigns), config.waiting.clone()));
+        let waiting = Arc::new(WaitingRooms::new(Arc::clone(&redis), Arc::clone(&campaigns), config.waiting.clone()));
         if role.serves() {
             let (warden, stop) = (Warden::new(Arc::clone(&waiting)), stops.followers.clone());
             followers.push(tokio::spawn(async move {
@@ -136,6 +135,8 @@ impl Node {
             claims: Arc::new(Claims::new(Arc::clone(&redis), &config.claim)),
             campaigns,
             waiting,
+            streams_max: config.waiting.streams_max,
+            heartbeat: Duration::from_millis(config.waiting.heartbeat_ms),
             passes: Passes::new(&pass_keys, config.waiting.passes_cached_max),
             tickets: Tickets::new(&pass_keys),
             pass_keys,

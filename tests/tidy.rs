@@ -8,7 +8,22 @@ use std::path::{Path, PathBuf};
 /// Rooms of `src/`, uphill to downhill, and what each may use of the others.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("main", &["app", "config", "database", "http", "ids", "ledger", "rebuild", "redis", "telemetry", "waiting"]),
-    ("app", &["alarm", "campaign", "claim", "config", "database", "http", "kafka", "ledger", "redis", "telemetry", "waiting"]),
+    (
+        "app",
+        &[
+            "alarm",
+            "campaign",
+            "claim",
+            "config",
+            "database",
+            "http",
+            "kafka",
+            "ledger",
+            "redis",
+            "telemetry",
+            "waiting",
+        ],
+    ),
     ("http", &["alarm", "campaign", "claim", "clock", "config", "database", "ids", "ledger", "redis", "waiting"]),
     ("alarm", &["clock", "config", "ledger", "redis"]),
     ("rebuild", &["campaign", "config", "database", "ids", "kafka", "redis", "script"]),

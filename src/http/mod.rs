@@ -21,9 +21,12 @@ mod problem;
 mod server;
 mod waiting;
 mod waiting_answer;
+mod waiting_events;
+mod waiting_ops;
 mod waiting_terms;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, header};
@@ -50,6 +53,7 @@ use input::Input;
 pub use jwks::{Jwks, JwksError};
 use problem::{Code, Problem};
 pub use server::{bind, serve};
+use waiting_events::OpenStreams;
 
 /// What handlers work with.
 pub struct Rooms {
@@ -69,6 +73,10 @@ pub struct Rooms {
     pub claims: Arc<Claims>,
     /// Who is next.
     pub waiting: Arc<WaitingRooms>,
+    /// Event streams that this node has open at a time.
+    pub streams_max: usize,
+    /// How often an event stream says something.
+    pub heartbeat: Duration,
     /// The keys of passes and tickets.
     pub pass_keys: PassKeys,
     /// Writes and reads passes.
@@ -103,6 +111,7 @@ struct State {
     rooms: Rooms,
     auth: Auth,
     look: page::Look,
+    streams: OpenStreams,
 }
 
 impl std::ops::Deref for App {
@@ -158,6 +167,8 @@ pub fn router(rooms: Rooms) -> Edge {
         .merge(campaigns::routes())
         .merge(claims::routes())
         .merge(waiting::routes())
+        .merge(waiting_events::routes())
+        .merge(waiting_ops::routes())
         .merge(ops::routes())
         .merge(dead_letters::routes())
         .merge(page::routes())
@@ -178,7 +189,8 @@ pub fn worker_router(rooms: Rooms) -> Edge {
 
 fn finish(routes: Router<App>, figures: Figures, rooms: Rooms, serves: bool) -> Edge {
     let auth = Auth::new(&rooms.auth, Arc::clone(&rooms.jwks));
-    let app = App(Arc::new(State { look: page::Look::new(&rooms.page), rooms, auth }));
+    let look = page::Look::new(&rooms.page);
+    let app = App(Arc::new(State { rooms, auth, look, streams: OpenStreams::default() }));
     let mut routes = routes
         .fallback(async || Problem::new(Code::NotFound, "there is no such route"))
         .method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed, "this route has other methods"));
@@ -218,5 +230,5 @@ fn cors(origins: &[String]) -> CorsLayer {
             claims::IDEMPOTENCY_REPLAYED,
             edge::X_REQUEST_ID,
         ])
-        .max_age(std::time::Duration::from_mins(10))
+        .max_age(Duration::from_mins(10))
 }

@@ -5,7 +5,6 @@ use std::io::Write;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::App;
@@ -18,7 +17,7 @@ use crate::waiting::{Pass, Placed, Standing, Ticket, Wait};
 const BYTES: usize = 320;
 
 /// How a visitor stands.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body in the OpenAPI document; `Told` writes it")]
 pub(super) struct StandingView {
     #[schema(example = "waiting", pattern = "^(waiting|admitted|sold_out|closed|expired)$")]
@@ -90,10 +89,7 @@ impl App {
                     expires_at: *expires_at,
                 });
                 let until = expires_at.to_rfc3339();
-                put(
-                    &mut body,
-                    format_args!("{{\"state\":\"admitted\",\"pass\":\"{pass}\",\"expires_at\":\"{until}\""),
-                );
+                put(&mut body, format_args!("{{\"state\":\"admitted\",\"pass\":\"{pass}\",\"expires_at\":\"{until}\""));
                 self.write_ticket(&mut body, visitor, *placed);
             }
             Standing::Closed => put(&mut body, format_args!("{{\"state\":\"closed\"}}")),

@@ -88,7 +88,7 @@ mod tests {
     proptest! {
         #[test]
         fn counts_are_those_of_the_bits(places in proptest::collection::btree_set(0_u64..500, 0..80), skipped in 0_u64..20) {
-            let mut bitmap = vec![0_u8; 63];
+            let mut bitmap = [0_u8; 63];
             for place in &places {
                 bitmap[usize::try_from(place / 8).unwrap()] |= 0x80 >> (place % 8);
             }

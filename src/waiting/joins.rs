@@ -42,9 +42,7 @@ impl Decide for Joins {
         let scripts = Scripts { redis: &self.redis, campaign, limits: &self.limits };
         let all = |join: Join| Ok(vec![join; users.len()]);
         match scripts.join(users).await {
-            Ok(Joined::Stands(head, stands)) => {
-                Ok(stands.into_iter().map(|stand| Join::Stands(head, stand)).collect())
-            }
+            Ok(Joined::Stands(head, stands)) => Ok(stands.into_iter().map(|stand| Join::Stands(head, stand)).collect()),
             Ok(Joined::NotOpenYet(head)) => all(Join::NotOpenYet(head)),
             Ok(Joined::Closed) => all(Join::Closed),
             Err(WaitingError::NoRoom) => all(Join::NoRoom),

@@ -95,8 +95,8 @@ impl Keeper {
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut failing = false;
         loop {
-            let step = stop.run_until_cancelled(self.tick()).await;
-            let pause = match step {
+            let ticked = stop.run_until_cancelled(self.tick()).await;
+            let pause = match ticked {
                 None => break,
                 Some(Ok(pause)) => {
                     failing = false;

@@ -4,6 +4,7 @@
 //! again, so all of them find the same.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::Arc;
 
 use super::draw::{Draw, ListHasher};
@@ -80,7 +81,7 @@ impl Lottery {
         let key = redis.keys().of(&id).draw_list();
         let (mut offset, mut part) = (0, String::new());
         for (number, user) in list {
-            part.push_str(&format!("{number} {user}\n"));
+            let _infallible = writeln!(part, "{number} {user}");
             if part.len() >= LIST_BYTES {
                 redis.write_at(&id, &key, offset, &part).await?;
                 offset += part.len();

@@ -114,7 +114,10 @@ mod tests {
         let pace = [(-5_000, 9), (0, 100), (1_000, 200)];
         let schedule = Schedule::new(&waiting(750, 5_000, None), Millis(2_000), &pace, false, None);
         let wait = |ahead| schedule.wait_ms(ahead).unwrap();
-        assert_eq!((wait(449), wait(450), wait(549), wait(550), wait(749), wait(750)), (0, 3_000, 3_000, 4_000, 4_000, 5_000));
+        assert_eq!(
+            (wait(449), wait(450), wait(549), wait(550), wait(749), wait(750)),
+            (0, 3_000, 3_000, 4_000, 4_000, 5_000)
+        );
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! How does a room stand? What a node has learned of it in one look, and what it can tell visitors from that alone.
 
 use super::departures::Departures;
-use super::scripts::Found;
 use super::schedule::Schedule;
+use super::scripts::Found;
 use crate::campaign::{Campaign, Order, State};
 use crate::clock::Millis;
 use crate::redis::Head;
@@ -64,7 +64,13 @@ pub struct Drawn {
 
 impl Survey {
     /// From what a script found. Departures that it did not send are those that were known before.
-    pub(super) fn new(found: Found, campaign: &Campaign, asked_at_us: u64, before: Option<&Self>, rate: Option<f64>) -> Self {
+    pub(super) fn new(
+        found: Found,
+        campaign: &Campaign,
+        asked_at_us: u64,
+        before: Option<&Self>,
+        rate: Option<f64>,
+    ) -> Self {
         let definition = campaign.definition();
         let departures = match (found.bits, before) {
             (Some((first, bits)), _) => Departures::new(found.departures, first, &bits),

@@ -47,8 +47,8 @@ pub enum Unconfirmed {
     /// A line that no list has.
     #[error("line {0} of the list is not a number above the one before it, a space and a user id")]
     Line(u64),
-    /// A list that is longer or shorter than what was drawn.
-    #[error("the list ends with number {last}, but the draw was of {n}")]
+    /// A list with a number that was not drawn.
+    #[error("the list ends with number {last}, but only 1 to {n} were drawn")]
     Length {
         /// The list's last number.
         last: u64,
@@ -103,8 +103,8 @@ impl PublishedDraw {
     }
 }
 
-/// How many users are on the list, if it is the published one. Who left before the draw has no line: there may be gaps,
-/// but the last number is N, or N could have been chosen to suit somebody.
+/// How many users are on the list, if it is the published one. N is the last number that was given before the list was
+/// closed; who left before that has no line, so there may be gaps and N itself may have none.
 fn users_of(list: impl BufRead, n: u64, published: &Hash) -> Result<u64, Unconfirmed> {
     let mut hasher = ListHasher::default();
     let (mut users, mut before) = (0, 0);
@@ -115,7 +115,7 @@ fn users_of(list: impl BufRead, n: u64, published: &Hash) -> Result<u64, Unconfi
         hasher.add(number, user);
         before = number;
     }
-    if before != n {
+    if before > n {
         return Err(Unconfirmed::Length { last: before, n });
     }
     if hasher.finish() != published.0 {
@@ -205,11 +205,21 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_ends_elsewhere_is_found() {
-        let published = with("n", json!(5));
-        let flaw = flaw(&published, Some(LIST));
-        assert!(matches!(flaw, Unconfirmed::Length { last: 4, n: 5 }) && flaw.is_broken(), "{flaw}");
-        assert!(matches!(super::tests::flaw(&published, Some("")), Unconfirmed::Length { last: 0, n: 5 }));
+    fn a_list_may_end_before_the_last_number_but_not_behind_it() {
+        let confirmed = with("n", json!(5)).confirm(Some(LIST.as_bytes())).unwrap();
+        assert_eq!((confirmed.users, confirmed.draw.n()), (Some(3), 5));
+        let flaw = flaw(&with("n", json!(3)), Some(LIST));
+        assert!(matches!(flaw, Unconfirmed::Length { last: 4, n: 3 }) && flaw.is_broken(), "{flaw}");
+    }
+
+    #[test]
+    fn an_empty_list_is_a_list() {
+        let mut published = with("list_hash", json!(to_hex(&ListHasher::default().finish())));
+        for n in [0, 2] {
+            published.n = Some(n);
+            assert_eq!(published.confirm(Some("".as_bytes())).unwrap().users, Some(0));
+        }
+        assert!(matches!(flaw(&published, Some(LIST)), Unconfirmed::Length { last: 4, n: 2 }));
     }
 
     #[test]

@@ -137,7 +137,7 @@ impl Tour {
         browser.press("#join").await?;
         browser.until("document.querySelector('main').dataset.scene === 'waiting'").await?;
         says(&browser, "#people", "명이 앞에 있어요").await?;
-        says(&browser, "#place", "28번째").await?;
+        says(&browser, "#place", "28번").await?;
         listens(&browser).await?;
         self.installation.leave(&self.shop, "SEOUL", &users[..9]).await?;
         browser.until_says("#ahead", "15").await?;

@@ -109,8 +109,8 @@ texts! {
     people_ahead: "people ahead of you", "명이 앞에 있어요";
     front: "Next", "다음";
     nobody_ahead: "You are next", "바로 다음 차례예요";
-    place: "Your place", "내 순서";
-    nth: "{n}", "{n}번째";
+    place: "Your queue number", "대기 번호";
+    nth: "{n}", "{n}번";
     eta: "Estimated time", "예상 대기 시간";
     progress: "Your way to the front", "진행 상황";
     waiting_next: "Keep this page open. It goes on by itself when it is your turn, and you then have {ttl}. If you are away, your turn passes to the next person after {within}.",
