@@ -30,6 +30,8 @@ pub struct Taste {
     pub window: Window,
     /// What they read: `ko-KR,ko`.
     pub languages: &'static str,
+    /// Light on dark.
+    pub is_dark: bool,
 }
 
 /// A browser.
@@ -155,6 +157,9 @@ fn capabilities(folder: &Path, taste: Taste) -> Capabilities {
         "--hide-scrollbars".into(),
         format!("--user-data-dir={}", folder.join("profile").display()),
     ];
+    if taste.is_dark {
+        args.push("--force-dark-mode".into());
+    }
     if taste.window == Window::Desktop {
         args.push("--window-size=1280,900".into());
     }

@@ -1,9 +1,12 @@
 //! A visitor's way through the waiting room. Each step says what must be seen, and takes a picture of it.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use anyhow::ensure;
 use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::browser::{Browser, Taste, Window};
 use crate::installation::{Installation, Node, Setting};
@@ -12,9 +15,13 @@ use crate::installation::{Installation, Node, Setting};
 const BEFORE: usize = 27;
 const INSIDE: usize = 3;
 
-const ENGLISH: Taste = Taste { window: Window::Phone, languages: "en-GB,en" };
-const KOREAN: Taste = Taste { window: Window::Phone, languages: "ko-KR,ko" };
-const DESKTOP: Taste = Taste { window: Window::Desktop, languages: "en-GB,en" };
+const ENGLISH: Taste = Taste { window: Window::Phone, languages: "en-GB,en", is_dark: false };
+const KOREAN: Taste = Taste { window: Window::Phone, languages: "ko-KR,ko", is_dark: false };
+const DESKTOP: Taste = Taste { window: Window::Desktop, languages: "en-GB,en", is_dark: false };
+const DARK: Taste = Taste { window: Window::Phone, languages: "en-GB,en", is_dark: true };
+
+/// How long before its opening the visitor comes to a campaign.
+const BEFORE_OPENING: Duration = Duration::from_secs(8);
 
 /// Where everything is.
 pub struct Places {
@@ -47,13 +54,38 @@ pub async fn take(places: Places) -> anyhow::Result<()> {
     let korean: [Setting; 2] = [("PAGE__NAME", "하루마켓".into()), ("PAGE__RETURN_URL", return_url)];
     let shop = installation.node(&korean).await?;
     let mut tour = Tour { places, installation, node, shop };
+    tour.opening().await?;
     tour.queue().await?;
     tour.sold_out().await?;
     tour.korean().await?;
-    tour.desktop().await
+    tour.desktop().await?;
+    tour.dark().await
 }
 
 impl Tour {
+    /// The button that works from the opening on.
+    async fn opening(&self) -> anyhow::Result<()> {
+        #[expect(clippy::disallowed_methods, reason = "a time to come is wanted, by this machine's clock")]
+        let opens_at = OffsetDateTime::from(SystemTime::now() + BEFORE_OPENING).format(&Rfc3339)?;
+        let browser = self.browser("opening", ENGLISH).await?;
+        let body = json!({
+            "id": "SOON", "name": "Winter boots, 40 % off", "stock": 100, "waiting": {"active_max": INSIDE},
+            "opens_at": opens_at,
+        });
+        self.installation.campaign(&self.node, &body).await?;
+        browser.open(&self.node.entrance("SOON", "visitor")?).await?;
+        says(&browser, "h1", "Not open yet").await?;
+        browser.run("window.sameDocument = true").await?;
+        ensure!(browser.value("document.querySelector('#join').disabled").await? == json!(true), "it may be pressed");
+        self.picture(&browser, "0-not-open-yet").await?;
+        browser.until("document.querySelector('#join').disabled === false").await?;
+        same_document(&browser).await?;
+        browser.press("#join").await?;
+        browser.until("document.querySelector('main').dataset.scene === 'admitted'").await?;
+        browser.end().await;
+        Ok(())
+    }
+
     /// Join, wait, lose the node and find it again, be admitted, claim.
     async fn queue(&mut self) -> anyhow::Result<()> {
         let users = self.campaign("BOOTS", "Winter boots, 40 % off", 100).await?;
@@ -71,13 +103,13 @@ impl Tour {
         says(&browser, "#place", "28").await?;
         ensure!(browser.value("document.querySelector('#bar').value").await? == json!(0), "the way has just begun");
         browser.run("window.sameDocument = true").await?;
-        listens(&browser).await?;
 
         // Who leaves from inside lets the next one in: everybody moves up, and the page with them.
         self.installation.leave(&self.node, "BOOTS", &users[..6]).await?;
         browser.until_says("#ahead", "18").await?;
         ensure!(browser.value("document.querySelector('#bar').value").await? == json!(6), "the bar does not move");
         same_document(&browser).await?;
+        has_not_asked(&browser).await?;
         self.picture(&browser, "2-waiting").await?;
 
         self.node.kill();
@@ -136,11 +168,10 @@ impl Tour {
         says(&browser, "h1", "대기열에 참여하세요").await?;
         browser.press("#join").await?;
         browser.until("document.querySelector('main').dataset.scene === 'waiting'").await?;
-        says(&browser, "#people", "명이 앞에 있어요").await?;
+        says(&browser, "#people", "내 앞 대기 인원").await?;
         says(&browser, "#place", "28번").await?;
-        listens(&browser).await?;
         self.installation.leave(&self.shop, "SEOUL", &users[..9]).await?;
-        browser.until_says("#ahead", "15").await?;
+        browser.until_says("#ahead", "15명").await?;
         self.picture(&browser, "8-korean").await?;
         self.installation.leave(&self.shop, "SEOUL", &users[9..]).await?;
         browser.until("document.querySelector('#forward')?.hidden === false").await?;
@@ -160,10 +191,24 @@ impl Tour {
         browser.open(&self.node.entrance("DESK", "visitor")?).await?;
         browser.press("#join").await?;
         browser.until("document.querySelector('main').dataset.scene === 'waiting'").await?;
-        listens(&browser).await?;
         self.installation.leave(&self.node, "DESK", &users[..12]).await?;
         browser.until_says("#ahead", "12").await?;
         self.picture(&browser, "10-desktop").await?;
+        browser.end().await;
+        Ok(())
+    }
+
+    /// Light on dark.
+    async fn dark(&self) -> anyhow::Result<()> {
+        let users = self.campaign("NIGHT", "Winter boots, 40 % off", 100).await?;
+        let browser = self.browser("dark", DARK).await?;
+        browser.open(&self.node.entrance("NIGHT", "visitor")?).await?;
+        browser.press("#join").await?;
+        browser.until("document.querySelector('main').dataset.scene === 'waiting'").await?;
+        browser.until("matchMedia('(prefers-color-scheme: dark)').matches").await?;
+        self.installation.leave(&self.node, "NIGHT", &users[..16]).await?;
+        browser.until_says("#ahead", "8").await?;
+        self.picture(&browser, "11-dark").await?;
         browser.end().await;
         Ok(())
     }
@@ -187,6 +232,13 @@ impl Tour {
     }
 }
 
+/// It was events that moved the page so far: it has not asked once.
+async fn has_not_asked(browser: &Browser) -> anyhow::Result<()> {
+    let asked = "performance.getEntriesByType('resource').filter((it) => it.name.endsWith('/state')).length";
+    ensure!(browser.value(asked).await? == json!(0), "the page asks, though there are events");
+    Ok(())
+}
+
 async fn says(browser: &Browser, css: &str, words: &str) -> anyhow::Result<()> {
     let said = browser.text(css).await?;
     ensure!(said == words, "{css} says “{said}”, not “{words}”");
@@ -197,11 +249,6 @@ async fn says(browser: &Browser, css: &str, words: &str) -> anyhow::Result<()> {
 async fn same_document(browser: &Browser) -> anyhow::Result<()> {
     ensure!(browser.value("window.sameDocument === true").await? == json!(true), "the page was loaded again");
     Ok(())
-}
-
-/// Waits until the page hears of changes, so that it is events that move it.
-async fn listens(browser: &Browser) -> anyhow::Result<()> {
-    browser.until("performance.getEntriesByType('resource').length >= 0 && document.readyState === 'complete'").await
 }
 
 /// A folder of this process' own below this one; those of processes that are gone are taken away.

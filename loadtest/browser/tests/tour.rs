@@ -24,5 +24,5 @@ async fn a_visitor_joins_waits_loses_the_node_and_finds_it_again_and_is_admitted
     let folder = tour::folder(&checkout.join(".local/test")).unwrap();
     let pictures = folder.join("pictures");
     tour::take(Places { onrush, folder, pictures: pictures.clone() }).await.unwrap();
-    assert_eq!(std::fs::read_dir(pictures).unwrap().count(), 10, "a picture of each step");
+    assert_eq!(std::fs::read_dir(pictures).unwrap().count(), 12, "a picture of each step");
 }

@@ -93,6 +93,28 @@ mod tests {
         assert!(white_reads_better([0, 0, 0]) && !white_reads_better([255, 255, 0]));
     }
 
+    /// Of the style's own colours, in light and in dark: what is written on what.
+    #[test]
+    fn every_text_of_the_style_can_be_read() {
+        let style = include_str!("page.css");
+        let (light, rest) = style.split_once("@media").unwrap();
+        let (dark, _) = rest.split_once("* {").unwrap();
+        for (mode, block) in [("light", light), ("dark", dark)] {
+            let luminance_of = |name: &str| {
+                let (_, after) = block.split_once(&format!("--{name}: #")).unwrap();
+                let part = |at: usize| u8::from_str_radix(&after[at..at + 2], 16).unwrap();
+                luminance([part(0), part(2), part(4)])
+            };
+            for (ink, paper) in
+                [("text", "paper"), ("soft", "paper"), ("text", "track"), ("soft", "track"), ("warn-text", "warn")]
+            {
+                let (a, b) = (luminance_of(ink), luminance_of(paper));
+                let contrast = (a.max(b) + 0.05) / (a.min(b) + 0.05);
+                assert!(contrast >= 4.5, "{mode}: {ink} on {paper}: {contrast}");
+            }
+        }
+    }
+
     #[test]
     fn campaign_and_pass_are_encoded_on_the_way_on() {
         let mut page = config::Page {

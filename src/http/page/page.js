@@ -16,6 +16,8 @@
   // How often a screen reader is told of a new place.
   const SAY_MS = 20000;
   const FORWARD_S = 3;
+  // A stream that ends and begins again within so long is no loss: nodes stop, proxies tidy up.
+  const GRACE_MS = 2500;
 
   let room = read(document);
   let stream = null;
@@ -27,6 +29,7 @@
   let pollTimer = 0;
   let swapTimer = 0;
   let countdown = 0;
+  let graceTimer = 0;
 
   const find = (id) => document.getElementById(id);
   const jitter = (ms) => ms * (0.75 + Math.random() / 2);
@@ -57,8 +60,10 @@
     const texts = room.texts;
     const label = body.ahead === 0 ? texts.nobody_ahead : body.ahead === 1 ? texts.person_ahead : texts.people_ahead;
     const ahead = find("ahead");
-    ahead.textContent = body.ahead === 0 ? texts.front : number(body.ahead);
-    ahead.classList.toggle("long", ahead.textContent.length > 5);
+    ahead.textContent = body.ahead === 0 ? texts.front : texts.persons.replace("{n}", number(body.ahead));
+    // As view.rs has it.
+    const length = ahead.textContent.length;
+    ahead.className = length > 8 ? "longer" : length > 5 ? "long" : "";
     find("people").textContent = label;
     find("place").textContent = texts.nth.replace("{n}", number(body.place));
     find("eta").textContent = eta(body.eta_s);
@@ -67,7 +72,7 @@
     bar.max = Math.max(room.from, 1);
     bar.value = room.from === 0 ? 1 : room.from - body.ahead;
     if (Date.now() - said >= SAY_MS || body.ahead < 2) {
-      const words = (body.ahead === 0 ? label : number(body.ahead) + " " + label) + ". " + texts.eta + ": " + eta(body.eta_s);
+      const words = (body.ahead === 0 ? label : ahead.textContent + " " + label) + ". " + texts.eta + ": " + eta(body.eta_s);
       if (find("said").textContent !== words) say(words);
     }
   }
@@ -78,18 +83,21 @@
   }
 
   function lose(is) {
+    clearTimeout(graceTimer);
+    graceTimer = 0;
     const words = is ? room.texts.lost : "";
     if (find("lost").textContent !== words) find("lost").textContent = words;
   }
 
   // Times in the visitor's own zone; without the day where it is today.
   function localTimes() {
+    const own = navigator.languages.find((language) => language.split("-")[0] === room.lang);
     for (const time of document.querySelectorAll("main time")) {
       const at = new Date(time.dateTime);
-      const clock = { hour: "numeric", minute: "2-digit", second: "2-digit" };
+      const clock = { hour: "numeric", minute: "2-digit", ...(at.getSeconds() ? { second: "2-digit" } : {}) };
       const day = { month: "long", day: "numeric" };
       const isToday = at.toDateString() === new Date().toDateString();
-      time.textContent = new Intl.DateTimeFormat(room.lang, isToday ? clock : { ...day, ...clock }).format(at);
+      time.textContent = new Intl.DateTimeFormat(own || room.lang, isToday ? clock : { ...day, ...clock }).format(at);
     }
   }
 
@@ -106,6 +114,8 @@
     if (body.ticket) room.ticket = body.ticket;
     if (body.poll_after_s) room.poll_after_s = body.poll_after_s;
     const scene = sceneOf(body);
+    // These streams end; the browser would only open them again.
+    if (scene === "closed" || scene === "expired") deafen();
     // Whoever has a unit is told so by the page, and stays told.
     if (room.scene === "claimed" && scene === "expired") return;
     if (scene !== room.scene) swap();
@@ -119,7 +129,10 @@
     stream.onmessage = (event) => hear(JSON.parse(event.data));
     stream.onerror = () => {
       // While it connects again by itself there is nothing to do.
-      if (stream.readyState !== EventSource.CLOSED) { lose(true); return; }
+      if (stream.readyState !== EventSource.CLOSED) {
+        graceTimer = graceTimer || setTimeout(() => lose(true), GRACE_MS);
+        return;
+      }
       stream = null;
       refused = Date.now() + jitter(REFUSED_MS);
       pollIn(jitter(RETRY_MS));

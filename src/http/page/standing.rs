@@ -10,7 +10,7 @@ use super::super::problem::Problem;
 use super::super::waiting_answer::{Told, Visitor};
 use super::view::{About, Coupon, Scene, Turn, TurnLengths, Waiting};
 use super::visitor::{Noted, Visit};
-use super::{about_campaign, words};
+use super::{about_campaign, view, words};
 use crate::campaign::{Campaign, Order, State};
 use crate::clock::Millis;
 use crate::ids::{CampaignId, UserId};
@@ -110,7 +110,10 @@ pub(super) async fn scene(
             };
             Scene::Waiting(Waiting::new(lang, placed.place, *ahead, from, *eta_s, &turn))
         }
-        Standing::SoldOut { .. } => Scene::SoldOut,
+        // Before a draw there is none yet.
+        Standing::SoldOut { placed, .. } => Scene::SoldOut {
+            place: (placed.place > 0).then(|| view::place(lang.texts(), placed.place)),
+        },
         Standing::Admitted { expires_at, .. } => {
             about.poll_after_s = Some(seconds_until(*expires_at, now) + 1);
             Scene::Admitted(Turn {

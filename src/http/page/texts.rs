@@ -70,7 +70,7 @@ macro_rules! texts {
 
 texts! {
     language: "English", "한국어";
-    next: "What happens next", "다음 순서 안내";
+    next: "What happens next", "이후 진행 안내";
     to_shop: "Go to the shop", "쇼핑몰로 가기";
     without_script: "This page refreshes by itself every {n} seconds.", "이 페이지는 {n}초마다 자동으로 새로고침됩니다.";
     lost: "Connection lost. Trying again …", "연결이 끊겼습니다. 다시 연결하고 있어요 …";
@@ -105,10 +105,11 @@ texts! {
         "추첨이 끝나면 내 순서가 이 페이지에 표시됩니다. 그때까지는 페이지를 닫으셔도 참여가 유지돼요.";
 
     waiting_title: "You are in the queue", "대기 중입니다";
-    person_ahead: "person ahead of you", "명이 앞에 있어요";
-    people_ahead: "people ahead of you", "명이 앞에 있어요";
-    front: "Next", "다음";
-    nobody_ahead: "You are next", "바로 다음 차례예요";
+    persons: "{n}", "{n}명";
+    person_ahead: "person ahead of you", "내 앞 대기 인원";
+    people_ahead: "people ahead of you", "내 앞 대기 인원";
+    front: "Next", "다음 차례";
+    nobody_ahead: "Nobody is ahead of you", "앞에 대기 중인 분이 없어요";
     place: "Your queue number", "대기 번호";
     nth: "{n}", "{n}번";
     eta: "Estimated time", "예상 대기 시간";
@@ -129,7 +130,7 @@ texts! {
     until: "Your turn lasts until", "이용 마감 시각";
     go_on: "Go on to the shop", "쇼핑몰로 이동하기";
     forward: "You are taken there in {n} s.", "{n}초 후 자동으로 이동합니다.";
-    stay: "Stay here", "여기 있을게요";
+    stay: "Stay here", "이 페이지에 머무르기";
     admitted_next: "Go on before that time. After it, the next person gets your turn.",
         "위 시간 안에 진행해 주세요. 시간이 지나면 다음 분께 차례가 넘어갑니다.";
     claim_button: "Get mine now", "지금 받기";
@@ -139,7 +140,7 @@ texts! {
     claimed_title: "It is yours", "쿠폰을 받았습니다";
     number: "Number", "번호";
     code: "Coupon code", "쿠폰 코드";
-    claimed_next: "The code is how you use it. You find it here again when you come back.",
+    claimed_next: "This code is your coupon. You find it here again whenever you come back.",
         "사용하실 때 이 코드를 입력해 주세요. 다시 방문하셔도 이 페이지에서 확인할 수 있어요.";
 
     expired_title: "Your turn is over", "이용 시간이 끝났습니다";

@@ -32,7 +32,7 @@ pub(super) enum Scene {
     /// Has a place.
     Waiting(Waiting),
     /// Has a place, and nothing is left.
-    SoldOut,
+    SoldOut { place: Option<String> },
     /// May enter.
     Admitted(Turn),
     /// Has what they came for; `again`: may have more.
@@ -85,18 +85,34 @@ pub(super) struct TurnLengths {
     pub(super) within_s: u64,
 }
 
+/// What has more characters than this is written smaller, so that it fits on a phone; and what has more than that.
+const SHORT_MAX: usize = 5;
+const LONG_MAX: usize = 8;
+
 impl Waiting {
+    /// As page.js has it.
+    fn is_long(&self) -> bool {
+        self.ahead.chars().count() > SHORT_MAX
+    }
+
+    fn is_longer(&self) -> bool {
+        self.ahead.chars().count() > LONG_MAX
+    }
+
     pub(super) fn new(lang: Lang, number: u64, ahead: u64, from: u64, eta_s: Option<u64>, turn: &TurnLengths) -> Self {
         let texts = lang.texts();
         let length = |seconds| words::length(texts, seconds);
         Self {
-            ahead: if ahead == 0 { texts.front.to_owned() } else { words::number(ahead) },
+            ahead: match ahead {
+                0 => texts.front.to_owned(),
+                _ => texts.persons.replace("{n}", &words::number(ahead)),
+            },
             people: match ahead {
                 0 => texts.nobody_ahead,
                 1 => texts.person_ahead,
                 _ => texts.people_ahead,
             },
-            place: texts.nth.replace("{n}", &words::number(number)),
+            place: place(texts, number),
             eta: words::eta(texts, eta_s),
             steps: from.max(1),
             done: if from == 0 { 1 } else { from.saturating_sub(ahead) },
@@ -106,6 +122,11 @@ impl Waiting {
                 .replace("{within}", &length(turn.within_s)),
         }
     }
+}
+
+/// A place, as it is called.
+pub(super) fn place(texts: &Texts, place: u64) -> String {
+    texts.nth.replace("{n}", &words::number(place))
 }
 
 impl Scene {
@@ -118,7 +139,7 @@ impl Scene {
             Self::Join { .. } => "join",
             Self::Drawing { .. } => "drawing",
             Self::Waiting(_) => "waiting",
-            Self::SoldOut => "sold_out",
+            Self::SoldOut { .. } => "sold_out",
             Self::Admitted(_) => "admitted",
             Self::Claimed { .. } => "claimed",
             Self::Closed => "closed",
@@ -138,7 +159,7 @@ impl Scene {
             Self::Join { draws: None, .. } => texts.join_title,
             Self::Drawing { .. } => texts.drawing_title,
             Self::Waiting(_) => texts.waiting_title,
-            Self::SoldOut => texts.sold_out_title,
+            Self::SoldOut { .. } => texts.sold_out_title,
             Self::Admitted(_) => texts.admitted_title,
             Self::Claimed { .. } => texts.claimed_title,
             Self::Closed => texts.closed_title,
@@ -163,7 +184,7 @@ impl Scene {
             | Self::Join { .. }
             | Self::Drawing { .. }
             | Self::Waiting(_)
-            | Self::SoldOut
+            | Self::SoldOut { .. }
             | Self::Admitted(_)
             | Self::Claimed { .. } => Vec::new(),
         }
@@ -190,7 +211,7 @@ impl Scene {
             | Self::Join { .. }
             | Self::Drawing { .. }
             | Self::Waiting(_)
-            | Self::SoldOut
+            | Self::SoldOut { .. }
             | Self::Admitted(_)
             | Self::Claimed { .. }
             | Self::Closed => StatusCode::OK,
@@ -332,6 +353,7 @@ fn room(texts: &Texts, lang: Lang, about: &About, scene: &Scene, path: &str, ref
             "lost": texts.lost,
             "forward": texts.forward,
             "front": texts.front,
+            "persons": texts.persons,
             "nobody_ahead": texts.nobody_ahead,
             "person_ahead": texts.person_ahead,
             "people_ahead": texts.people_ahead,

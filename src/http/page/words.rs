@@ -74,7 +74,10 @@ pub(super) fn moment(lang: Lang, at: Millis) -> Moment {
         || iso.clone(),
         |local| {
             let (month, day) = (u8::from(local.month()), local.day());
-            let clock = format!("{:02}:{:02}:{:02}", local.hour(), local.minute(), local.second());
+            let mut clock = format!("{:02}:{:02}", local.hour(), local.minute());
+            if local.second() > 0 {
+                clock += &format!(":{:02}", local.second());
+            }
             match lang {
                 Lang::En => format!("{day} {}, {clock} UTC", MONTHS[usize::from(month) - 1]),
                 Lang::Ko => format!("{month}월 {day}일 {clock} (한국 시간)"),
@@ -124,8 +127,9 @@ mod tests {
     #[test]
     fn a_moment_is_said_in_the_time_of_the_language() {
         let at = Millis::parse("2026-11-24T01:00:00Z").unwrap();
-        assert_eq!(moment(Lang::En, at).words, "24 November, 01:00:00 UTC");
-        assert_eq!(moment(Lang::Ko, at).words, "11월 24일 10:00:00 (한국 시간)");
+        assert_eq!(moment(Lang::En, at).words, "24 November, 01:00 UTC");
+        assert_eq!(moment(Lang::En, Millis(at.0 + 5_000)).words, "24 November, 01:00:05 UTC");
+        assert_eq!(moment(Lang::Ko, at).words, "11월 24일 10:00 (한국 시간)");
         assert_eq!(moment(Lang::Ko, at).at, "2026-11-24T01:00:00.000Z");
     }
 }
