@@ -18,10 +18,13 @@ impl Page {
             self.name.chars().count() <= NAME_CHARACTERS_MAX && !self.name.chars().any(char::is_control),
             "page.name must have at most 60 characters, and no control characters",
         );
-        for (name, url) in
-            [("page.home_url", &self.home_url), ("page.return_url", &self.return_url), ("page.logo_url", &self.logo_url)]
-        {
-            let text = format!("{name} must be empty or an address with http:// or https:// and a host, in visible ASCII");
+        for (name, url) in [
+            ("page.home_url", &self.home_url),
+            ("page.return_url", &self.return_url),
+            ("page.logo_url", &self.logo_url),
+        ] {
+            let text =
+                format!("{name} must be empty or an address with http:// or https:// and a host, in visible ASCII");
             is.unless(url.is_empty() || origin(url).is_some(), &text);
         }
         let rest = self.return_url.replace("{campaign}", "").replace("{pass}", "");

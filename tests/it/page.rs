@@ -12,6 +12,7 @@ use reqwest::{Method, redirect};
 use serde_json::{Value, json};
 
 use crate::support::installation::{Installation, TestNode};
+use crate::support::private_redis::PrivateRedis;
 use crate::support::stores::eventually;
 
 /// A browser that runs no script: it keeps cookies, and follows no redirect by itself.
@@ -207,8 +208,18 @@ async fn one_joins_waits_is_admitted_and_claims_without_a_script() {
     browser.post(&format!("{path}/join"), &[]).await.leads_to(&path);
     let page = browser.get(&path).await;
     page.is(200, "waiting")
-        .has(&["<strong id=\"ahead\">1</strong>", "person ahead of you", "<dd id=\"place\">3</dd>", "you then have 10 minutes"])
-        .has(&["<label for=\"bar\">", "<progress id=\"bar\" max=\"1\" value=\"0\">", "aria-live=\"polite\"", "after 90 seconds"])
+        .has(&[
+            "<strong id=\"ahead\">1</strong>",
+            "person ahead of you",
+            "<dd id=\"place\">3</dd>",
+            "you then have 10 minutes",
+        ])
+        .has(&[
+            "<label for=\"bar\">",
+            "<progress id=\"bar\" max=\"1\" value=\"0\">",
+            "aria-live=\"polite\"",
+            "after 90 seconds",
+        ])
         .has(&["<noscript><meta http-equiv=\"refresh\" content=\""]);
     let refresh: u64 = page.between("http-equiv=\"refresh\" content=\"", "\"").parse().unwrap();
     assert!((1..=120).contains(&refresh), "{refresh}");
@@ -229,7 +240,11 @@ async fn one_joins_waits_is_admitted_and_claims_without_a_script() {
     waiting(&node, Method::DELETE, &campaign, "first").await;
     eventually("it is one's turn", async || browser.get(&path).await.html.contains("data-scene=\"admitted\"")).await;
     let page = browser.get(&path).await;
-    page.is(200, "admitted").has(&["<title>It is your turn", "Your turn lasts until", &format!("action=\"{path}/claim\"")]);
+    page.is(200, "admitted").has(&[
+        "<title>It is your turn",
+        "Your turn lasts until",
+        &format!("action=\"{path}/claim\""),
+    ]);
     let key = page.between("name=\"key\" value=\"", "\"").to_owned();
     for _ in 0..2 {
         browser.post(&format!("{path}/claim"), &[("key", &key)]).await.leads_to(&path);
@@ -301,7 +316,7 @@ async fn before_the_opening_one_waits_for_it_or_joins_the_draw() {
     let draw = json!({"opens_at": opens_at, "waiting": {"active_max": 1, "order": "draw"}});
     let draw = node.campaign(1, draw).await;
     let path = format!("/rooms/{draw}");
-    browser.get(&path).await.is(200, "join").has(&["Join the draw", &time]).lacks(&["disabled"]);
+    browser.get(&path).await.is(200, "join").has(&["Join the draw", &time]).lacks(&["<button id=\"join\" disabled>"]);
     browser.post(&format!("{path}/join"), &[]).await.leads_to(&path);
     browser.get(&path).await.is(200, "drawing").has(&["You are in the draw", &time]).lacks(&["id=\"place\""]);
 }
@@ -341,8 +356,12 @@ async fn the_page_runs_nothing_but_its_own_script_and_shows_names_as_text() {
     let mut nonces = Vec::new();
     for _ in 0..2 {
         let page = browser.get(&path).await;
-        page.is(200, "admitted").has(&["&#60;script&#62;alert(1)", "&#60;b&#62;Shop", "--accent: #ffdd00; --ink: #000000"]);
-        page.lacks(&["<script>", "onerror='", "<b>", "49", "style=\"", "onclick", "javascript:"]);
+        page.is(200, "admitted").has(&[
+            "&#60;script&#62;alert(1)",
+            "&#60;b&#62;Shop",
+            "--accent: #ffdd00; --ink: #000000",
+        ]);
+        page.lacks(&["<script>", "onerror='", "<b>", "&#34; 49", "style=\"", "onclick", "javascript:"]);
         let policy = page.header("content-security-policy");
         let nonce = policy.split_once("script-src 'nonce-").unwrap().1.split_once('\'').unwrap().0.to_owned();
         assert!(nonce.len() >= 22, "{nonce}");
@@ -392,7 +411,10 @@ async fn a_form_of_another_site_does_nothing() {
     stranger.post(&format!("{path}/join"), &[]).await.is(403, "refused");
     let ops = node.as_operator(Method::GET, &format!("/v1/ops/waiting/{campaign}")).await;
     assert_eq!((ops.number("waiting"), ops.number("inside")), (0, 0), "{ops:?}");
-    for said in [vec![("sec-fetch-site", "same-origin".to_owned()), ("origin", "null".into())], vec![("origin", node.url.clone())]] {
+    for said in [
+        vec![("sec-fetch-site", "same-origin".to_owned()), ("origin", "null".into())],
+        vec![("origin", node.url.clone())],
+    ] {
         browser.says = said;
         browser.post(&format!("{path}/join"), &[]).await.leads_to(&path);
     }
@@ -423,7 +445,9 @@ async fn where_there_is_no_waiting_room_there_is_no_page() {
     let (_installation, node) = node_with(|_| {}).await;
     let open = node.campaign(1, json!({})).await;
     let mut browser = Browser::of(&node, &open, "alice").await;
-    for path in [format!("/rooms/{open}"), "/rooms/nowhere".into(), "/rooms/%22%3E%3Cscript%3E".into(), "/rooms/.".into()] {
+    for path in
+        [format!("/rooms/{open}"), "/rooms/nowhere".into(), "/rooms/%22%3E%3Cscript%3E".into(), "/rooms/-x".into()]
+    {
         let page = browser.get(&path).await;
         page.is(404, "unknown").has(&["There is no such page"]).lacks(&["<script>"]);
         assert!(page.header("content-type").starts_with("text/html"), "{page:?}");
@@ -454,4 +478,27 @@ async fn behind_a_gateway_its_header_says_who_visits() {
     let mut browser = Browser::new(&node);
     browser.says = vec![("x-user-id", "alice".into())];
     browser.get(&format!("/rooms/{campaign}")).await.is(200, "outside");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_redis_is_away_the_page_says_so_and_looks_again() {
+    let redis = PrivateRedis::start(&[]).await;
+    let (_installation, node) = node_with(|config| {
+        config.redis.url = redis.url();
+        config.redis.command_timeout_ms = 500;
+        config.redis.wait_ms_max = 100;
+    })
+    .await;
+    let campaign = node.campaign(1, one_inside()).await;
+    let path = format!("/rooms/{campaign}");
+    let mut browser = Browser::of(&node, &campaign, "alice").await;
+    browser.get(&path).await.is(200, "join");
+    redis.freeze();
+    let page = browser.get(&path).await;
+    page.is(503, "away").has(&["One moment, please", "<meta http-equiv=\"refresh\" content=\"5\">"]);
+    assert_eq!(page.header("retry-after"), "5");
+    // A press is not pressed again by itself: what became of it is to be looked at first.
+    browser.post(&format!("{path}/join"), &[]).await.is(503, "refused").lacks(&["http-equiv"]);
+    redis.thaw();
+    eventually("it is back", async || browser.get(&path).await.status == 200).await;
 }

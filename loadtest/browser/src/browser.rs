@@ -184,7 +184,9 @@ fn fresh(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let fonts = folder.join("config/fontconfig");
     std::fs::create_dir_all(&fonts)?;
     let alias = |family: &str| {
-        format!("<alias binding=\"same\"><family>{family}</family><prefer><family>Noto Sans CJK KR</family></prefer></alias>")
+        format!(
+            "<alias binding=\"same\"><family>{family}</family><prefer><family>Noto Sans CJK KR</family></prefer></alias>"
+        )
     };
     let text = format!(
         "<?xml version=\"1.0\"?><!DOCTYPE fontconfig SYSTEM \"fonts.dtd\"><fontconfig>{}{}</fontconfig>",

@@ -86,8 +86,7 @@ mod tests {
     fn what_is_written_on_any_accent_can_be_read() {
         for rgb in (0_u32..=0xff_ff_ff).step_by(4_093).map(|rgb| [(rgb >> 16) as u8, (rgb >> 8) as u8, rgb as u8]) {
             let luminance = luminance(rgb);
-            let contrast =
-                if white_reads_better(rgb) { 1.05 / (luminance + 0.05) } else { (luminance + 0.05) / 0.05 };
+            let contrast = if white_reads_better(rgb) { 1.05 / (luminance + 0.05) } else { (luminance + 0.05) / 0.05 };
             assert!(contrast >= 4.5, "{rgb:?}: {contrast}");
         }
         assert!(white_reads_better([0, 0, 0]) && !white_reads_better([255, 255, 0]));

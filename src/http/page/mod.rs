@@ -131,7 +131,8 @@ async fn leave(State(app): State<App>, visit: Visit, input: Input) -> Result<Res
 async fn claim(State(app): State<App>, visit: Visit, input: Input) -> Result<Response, Problem> {
     act(&app, visit, &input, async |visit, id, user| {
         let form = input.form().await?;
-        let key: Option<IdempotencyKey> = form.iter().find(|(name, _)| name == "key").and_then(|(_, key)| key.parse().ok());
+        let key: Option<IdempotencyKey> =
+            form.iter().find(|(name, _)| name == "key").and_then(|(_, key)| key.parse().ok());
         let stands = Stands::of(&app, id, user, visit.noted.as_ref()).await?;
         let pass = stands.said(&app, user)?.pass;
         // Without a pass it is refused in its turn, like any claim; a replay is not.

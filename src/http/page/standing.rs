@@ -111,9 +111,9 @@ pub(super) async fn scene(
             Scene::Waiting(Waiting::new(lang, placed.place, *ahead, from, *eta_s, &turn))
         }
         // Before a draw there is none yet.
-        Standing::SoldOut { placed, .. } => Scene::SoldOut {
-            place: (placed.place > 0).then(|| view::place(lang.texts(), placed.place)),
-        },
+        Standing::SoldOut { placed, .. } => {
+            Scene::SoldOut { place: (placed.place > 0).then(|| view::place(lang.texts(), placed.place)) }
+        }
         Standing::Admitted { expires_at, .. } => {
             about.poll_after_s = Some(seconds_until(*expires_at, now) + 1);
             Scene::Admitted(Turn {

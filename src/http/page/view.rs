@@ -116,10 +116,7 @@ impl Waiting {
             eta: words::eta(texts, eta_s),
             steps: from.max(1),
             done: if from == 0 { 1 } else { from.saturating_sub(ahead) },
-            next: texts
-                .waiting_next
-                .replace("{ttl}", &length(turn.ttl_s))
-                .replace("{within}", &length(turn.within_s)),
+            next: texts.waiting_next.replace("{ttl}", &length(turn.ttl_s)).replace("{within}", &length(turn.within_s)),
         }
     }
 }

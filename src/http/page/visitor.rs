@@ -5,8 +5,8 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::super::problem::{Code, Problem};
 use super::super::App;
+use super::super::problem::{Code, Problem};
 use super::texts::Lang;
 use crate::ids::{CampaignId, UserId};
 
@@ -105,7 +105,12 @@ impl FromRequestParts<App> for Visit {
             cookies,
             has_token_in_address,
             noted: cookie_of(&parts.headers, PLACE_COOKIE).and_then(Noted::read),
-            is_ours: is_ours(&parts.headers, parts.uri.authority().map(axum::http::uri::Authority::as_str), &app.config.public_url, has_cookie),
+            is_ours: is_ours(
+                &parts.headers,
+                parts.uri.authority().map(axum::http::uri::Authority::as_str),
+                &app.config.public_url,
+                has_cookie,
+            ),
             is_secure,
         })
     }
@@ -165,7 +170,8 @@ fn is_ours(headers: &HeaderMap, authority: Option<&str>, public_url: &str, has_c
         Some("null") => has_cookie,
         Some(origin) => {
             let of_host = origin.split_once("://").map(|(_, rest)| rest);
-            let is_public = public_url.strip_prefix(origin).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            let is_public =
+                public_url.strip_prefix(origin).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
             (of_host.is_some() && of_host == host) || is_public
         }
     }
@@ -194,7 +200,9 @@ mod tests {
         for own in ["http://node:8080", "https://wait.example"] {
             assert!(ours(&[at.clone(), (origin.clone(), own)], false), "{own}");
         }
-        for other in ["https://evil.example", "http://node:80", "https://wait.example.evil", "https://wait", "", "node:8080"] {
+        for other in
+            ["https://evil.example", "http://node:80", "https://wait.example.evil", "https://wait", "", "node:8080"]
+        {
             assert!(!ours(&[at.clone(), (origin.clone(), other)], true), "{other}");
         }
         assert!(ours(&[at.clone(), (origin.clone(), "null")], true) && !ours(&[at, (origin, "null")], false));

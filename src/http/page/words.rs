@@ -57,7 +57,17 @@ pub(super) fn length(texts: &Texts, seconds: u64) -> String {
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 const KOREA_H: i8 = 9;
@@ -121,7 +131,10 @@ mod tests {
     fn lengths_are_whole() {
         let (en, ko) = (Lang::En.texts(), Lang::Ko.texts());
         assert_eq!((length(en, 600), length(ko, 600)), ("10 minutes".into(), "10분".into()));
-        assert_eq!((length(en, 1), length(en, 90), length(en, 3_600)), ("1 second".into(), "90 seconds".into(), "1 hour".into()));
+        assert_eq!(
+            (length(en, 1), length(en, 90), length(en, 3_600)),
+            ("1 second".into(), "90 seconds".into(), "1 hour".into())
+        );
     }
 
     #[test]
