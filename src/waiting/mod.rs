@@ -9,6 +9,7 @@
 
 mod departures;
 mod draw;
+mod gauges;
 mod hex;
 mod joins;
 mod keeper;
@@ -235,8 +236,7 @@ impl WaitingRooms {
 
     /// How long users have waited.
     pub async fn waits(&self, room: &Room) -> Result<Waits, WaitingError> {
-        let key = self.shared.redis.keys().of(&room.campaign.id()).waits();
-        Ok(Waits::of(&self.shared.redis.all_fields(&key).await?))
+        Ok(Waits::read(&self.shared.redis, &room.campaign.id()).await?)
     }
 
     /// What the draw's order was made from, and what is public of it so far; `None`: nothing is drawn here.
