@@ -2,6 +2,9 @@
 //!
 //! `config/default.toml` says what each setting means, in which unit and within which limits.
 
+mod keys;
+mod waiting;
+
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -79,6 +82,10 @@ section!(
     }
 );
 section!(
+    /// A key that passes and tickets were signed with once.
+    WaitingKey { key_id: String, key_hex: String }
+);
+section!(
     /// Campaigns and how nodes keep up with them.
     Campaign {
         campaigns_max: usize, reread_ms: u64, put_again_ms: u64, counters_age_ms_max: u64,
@@ -88,7 +95,8 @@ section!(
 section!(
     /// Waiting rooms.
     Waiting {
-        batch_max: usize, in_flight_max: usize, campaign_in_flight_max: usize, queue_wait_ms_max: u64,
+        pass_key_id: String, pass_key_hex: String, pass_old_keys: Vec<WaitingKey>, passes_cached_max: u64,
+        batch_max: usize, second_call_min: usize, in_flight_max: usize, campaign_in_flight_max: usize, queue_wait_ms_max: u64,
         places_max: u64, admit_every_ms: u64, admit_batch_max: u64, expire_batch_max: u64, resurvey_ms: u64,
         idle_resurvey_ms: u64, age_ms_max: u64, keep_closed_ms: u64, poll_s_min: u64, poll_s_max: u64, poll_sold_out_s: u64,
         streams_max: usize, heartbeat_ms: u64, near_places: u64,
@@ -235,7 +243,7 @@ impl Config {
     /// What only a server needs: the secrets that have no default.
     pub fn check_secrets(&self) -> Result<(), ConfigError> {
         let mut wrong = Limits::default();
-        let (auth, coupon) = (&self.auth, &self.coupon);
+        let auth = &self.auth;
         let has_jwks = !auth.jwks_file.is_empty() || !auth.jwks_url.is_empty();
         let needs_secret = auth.mode == AuthMode::Jwt && !has_jwks;
         wrong.unless(
@@ -250,18 +258,7 @@ impl Config {
             auth.mode != AuthMode::TrustedHeader || !auth.trusted_proxies.is_empty(),
             "auth.trusted_proxies must name the gateway where auth.mode is trusted_header",
         );
-        let is_key = |hex: &str| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit());
-        wrong.unless(is_key(&coupon.key_hex), "coupon.key_hex must be 64 hexadecimal digits");
-        wrong.unless(
-            coupon.old_keys.iter().all(|old| is_key(&old.key_hex) && old.key_id <= 15),
-            "coupon.old_keys must have a key_id of 0 to 15 and 64 hexadecimal digits each",
-        );
-        let mut ids: Vec<u8> = coupon.old_keys.iter().map(|old| old.key_id).chain([coupon.key_id]).collect();
-        ids.sort_unstable();
-        wrong.unless(
-            ids.windows(2).all(|pair| pair[0] != pair[1]),
-            "coupon.key_id and those of coupon.old_keys must all differ: a code names its key by it",
-        );
+        keys::check(&mut wrong, &self.coupon, &self.waiting);
         wrong.unless(
             self.auth
                 .operator_token_sha256
@@ -306,25 +303,7 @@ impl Config {
         is.within("campaign.counters_age_ms_max", campaign.counters_age_ms_max, 0..=1_000);
         is.within("campaign.claims_per_user_factor", campaign.claims_per_user_factor, 1..=100);
         is.within("campaign.outbox_facts_max", campaign.outbox_facts_max, 1..=10_000_000);
-        let waiting = &self.waiting;
-        is.within("waiting.batch_max", waiting.batch_max, 1..=1_000);
-        is.within("waiting.in_flight_max", waiting.in_flight_max, 1..=1_000_000);
-        is.within("waiting.campaign_in_flight_max", waiting.campaign_in_flight_max, 1..=1_000_000);
-        is.within("waiting.queue_wait_ms_max", waiting.queue_wait_ms_max, 10..=60_000);
-        is.within("waiting.places_max", waiting.places_max, 1..=100_000_000);
-        is.within("waiting.admit_every_ms", waiting.admit_every_ms, 10..=1_000);
-        is.within("waiting.admit_batch_max", waiting.admit_batch_max, 1..=2_000);
-        is.within("waiting.expire_batch_max", waiting.expire_batch_max, 1..=2_000);
-        is.within("waiting.resurvey_ms", waiting.resurvey_ms, 50..=900);
-        is.within("waiting.idle_resurvey_ms", waiting.idle_resurvey_ms, 100..=60_000);
-        is.within("waiting.age_ms_max", waiting.age_ms_max, waiting.resurvey_ms..=1_000);
-        is.within("waiting.keep_closed_ms", waiting.keep_closed_ms, 60_000..=31_536_000_000);
-        is.within("waiting.poll_s_min", waiting.poll_s_min, 1..=60);
-        is.within("waiting.poll_s_max", waiting.poll_s_max, waiting.poll_s_min..=3_600);
-        is.within("waiting.poll_sold_out_s", waiting.poll_sold_out_s, 1..=3_600);
-        is.within("waiting.streams_max", waiting.streams_max, 0..=1_000_000);
-        is.within("waiting.heartbeat_ms", waiting.heartbeat_ms, 1_000..=60_000);
-        is.within("waiting.near_places", waiting.near_places, 1..=1_000_000);
+        self.waiting.check(&mut is);
         is.within("redis.pool_max", redis.pool_max, 1..=64);
         is.within("redis.command_timeout_ms", redis.command_timeout_ms, 50..=60_000);
         is.within("redis.reconnect_ms", redis.reconnect_ms, 10..=10_000);

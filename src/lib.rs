@@ -15,8 +15,10 @@ pub mod redis;
 // The rooms, along a claim's way.
 pub mod campaign;
 pub mod claim;
+mod coalescer;
 pub mod ledger;
 pub mod rebuild;
+pub mod waiting;
 
 // Who looks after them.
 pub mod alarm;
