@@ -1,7 +1,5 @@
 //! The visitors' page in real Chromium. Where there is none and none can be installed, this is skipped, and says so.
 
-#![expect(clippy::unwrap_used, reason = "what a test did not expect fails it")]
-
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;

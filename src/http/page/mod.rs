@@ -43,7 +43,13 @@ enum Done {
     /// Look at the page.
     SeeOther,
     /// A page of its own, under the form's address.
-    Shows(About, Scene),
+    Shows(Box<(About, Scene)>),
+}
+
+impl Done {
+    fn shows(about: About, scene: Scene) -> Self {
+        Self::Shows(Box::new((about, scene)))
+    }
 }
 
 /// The page of a waiting room.
@@ -59,17 +65,17 @@ enum Done {
 async fn show(State(app): State<App>, mut visit: Visit, input: Input) -> Result<Response, Problem> {
     // A name that is none is no campaign's.
     let Ok(id) = input.path::<CampaignId>("id") else {
-        return page(&app, visit, About::default(), &Scene::Unknown);
+        return page(&app, visit, &About::default(), &Scene::Unknown);
     };
     if visit.has_token_in_address {
         return Ok(see_other(visit, &id));
     }
-    let (about, scene) = match visit_user(&mut visit) {
-        Err(otherwise) => about(&app, &id).await.map(|about| (about, otherwise)),
-        Ok(user) => standing::scene(&app, &mut visit, &id, &user).await,
-    }
-    .unwrap_or_else(|problem| of_problem(&id, &problem));
-    page(&app, visit, about, &scene)
+    let shown = match visit.user() {
+        None => about(&app, &id).await.map(|about| (about, for_nobody(&visit.who))),
+        Some(user) => standing::scene(&app, &mut visit, &id, &user).await,
+    };
+    let (about, scene) = shown.unwrap_or_else(|problem| of_problem(&id, &problem));
+    page(&app, visit, &about, &scene)
 }
 
 /// How the visitor stands: what the page's script asks where no events come. As `GET /v1/campaigns/{id}/waiting`.
@@ -94,7 +100,7 @@ async fn join(State(app): State<App>, visit: Visit, input: Input) -> Result<Resp
     act(&app, visit, &input, async |visit, id, user| {
         let (campaign, room) = app.waiting_room(id).await?;
         match app.waiting.join(&room, user).await {
-            Err(WaitingError::Full) => Ok(Done::Shows(about_campaign(&campaign), Scene::Full)),
+            Err(WaitingError::Full) => Ok(Done::shows(about_campaign(&campaign), Scene::Full)),
             Err(error) => Err(error.into()),
             Ok(Standing::Stranger | Standing::NotOpenYet { .. } | Standing::Closed | Standing::Expired) => {
                 Ok(Done::SeeOther)
@@ -139,7 +145,7 @@ async fn claim(State(app): State<App>, visit: Visit, input: Input) -> Result<Res
         match claims::press(&app, user.clone(), id, key.as_ref(), pass.as_deref()).await {
             Ok(_) => Ok(Done::SeeOther),
             Err(problem) if problem.code == Code::NotFound => Err(problem),
-            Err(problem) => Ok(Done::Shows(about_campaign(&stands.campaign), Scene::Refused(problem.code))),
+            Err(problem) => Ok(Done::shows(about_campaign(&stands.campaign), Scene::Refused(problem.code))),
         }
     })
     .await
@@ -153,37 +159,36 @@ async fn act(
     form: impl AsyncFnOnce(&mut Visit, &CampaignId, &UserId) -> Result<Done, Problem>,
 ) -> Result<Response, Problem> {
     let Ok(id) = input.path::<CampaignId>("id") else {
-        return page(app, visit, About::default(), &Scene::Unknown);
+        return page(app, visit, &About::default(), &Scene::Unknown);
     };
     if !visit.is_ours {
-        return page(app, visit, About { id: id.to_string(), ..About::default() }, &Scene::Elsewhere);
+        return page(app, visit, &About { id: id.to_string(), ..About::default() }, &Scene::Elsewhere);
     }
-    let done = match visit_user(&mut visit) {
+    let done = match visit.user() {
         // The page says what is to be done.
-        Err(_) => Ok(Done::SeeOther),
-        Ok(user) => form(&mut visit, &id, &user).await,
+        None => Ok(Done::SeeOther),
+        Some(user) => form(&mut visit, &id, &user).await,
     };
     match done {
         Ok(Done::SeeOther) => Ok(see_other(visit, &id)),
-        Ok(Done::Shows(about, scene)) => page(app, visit, about, &scene),
+        Ok(Done::Shows(shown)) => page(app, visit, &shown.0, &shown.1),
         Err(problem) => {
             let (about, scene) = match problem.code {
                 // Unlike a look, a press is not repeated by itself.
                 Code::Unavailable => (About { id: id.to_string(), ..About::default() }, Scene::Refused(problem.code)),
                 _ => of_problem(&id, &problem),
             };
-            page(app, visit, about, &scene)
+            page(app, visit, &about, &scene)
         }
     }
 }
 
-/// Who it is, or what is shown to who is nobody.
-fn visit_user(visit: &mut Visit) -> Result<UserId, Scene> {
-    match &visit.who {
-        Who::User(user) => Ok(user.clone()),
-        Who::Nobody => Err(Scene::Outside { stale: false }),
-        Who::Stale => Err(Scene::Outside { stale: true }),
-        Who::Untold(_) => Err(Scene::Away),
+/// What is shown to who is nobody.
+fn for_nobody(who: &Who) -> Scene {
+    match who {
+        Who::User(_) | Who::Nobody => Scene::Outside { stale: false },
+        Who::Stale => Scene::Outside { stale: true },
+        Who::Untold(_) => Scene::Away,
     }
 }
 
@@ -204,8 +209,8 @@ fn of_problem(id: &CampaignId, problem: &Problem) -> (About, Scene) {
     if problem.code == Code::NotFound { (about, Scene::Unknown) } else { (about, Scene::Away) }
 }
 
-fn page(app: &App, visit: Visit, about: About, scene: &Scene) -> Result<Response, Problem> {
-    let mut response = view::answer(app.look(), visit.lang, &about, scene)?;
+fn page(app: &App, visit: Visit, about: &About, scene: &Scene) -> Result<Response, Problem> {
+    let mut response = view::answer(app.look(), visit.lang, about, scene)?;
     for cookie in visit.cookies {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }

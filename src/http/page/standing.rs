@@ -71,8 +71,11 @@ impl<'a> Stands<'a> {
         let (number, ahead) = match &self.standing {
             Standing::Waiting(Wait { placed, ahead, .. }) => (placed.number, ahead.unwrap_or(0)),
             Standing::SoldOut { placed, .. } => (placed.number, 0),
-            Standing::Admitted { .. } | Standing::Closed | Standing::Expired => return 0,
-            Standing::Stranger | Standing::NotOpenYet { .. } => return 0,
+            Standing::Admitted { .. }
+            | Standing::Closed
+            | Standing::Expired
+            | Standing::Stranger
+            | Standing::NotOpenYet { .. } => return 0,
         };
         let Some(ticket) = said.ticket.clone() else { return ahead };
         let known = self.shown.filter(|(placed, _)| placed.number == number).map(|(_, noted)| noted);

@@ -122,6 +122,13 @@ fn not_known(problem: Problem, otherwise: Who) -> Who {
 }
 
 impl Visit {
+    pub(super) fn user(&self) -> Option<UserId> {
+        match &self.who {
+            Who::User(user) => Some(user.clone()),
+            Who::Nobody | Who::Stale | Who::Untold(_) => None,
+        }
+    }
+
     /// Notes where a visitor stands.
     pub(super) fn note(&mut self, campaign: &CampaignId, noted: &Noted) {
         let (path, value) = (format!("{ROOMS_PATH}{campaign}"), format!("{}~{}", noted.from, noted.ticket));

@@ -84,10 +84,11 @@ pub(super) fn moment(lang: Lang, at: Millis) -> Moment {
         || iso.clone(),
         |local| {
             let (month, day) = (u8::from(local.month()), local.day());
-            let mut clock = format!("{:02}:{:02}", local.hour(), local.minute());
-            if local.second() > 0 {
-                clock += &format!(":{:02}", local.second());
-            }
+            let (hour, minute, second) = local.to_hms();
+            let clock = match second {
+                0 => format!("{hour:02}:{minute:02}"),
+                _ => format!("{hour:02}:{minute:02}:{second:02}"),
+            };
             match lang {
                 Lang::En => format!("{day} {}, {clock} UTC", MONTHS[usize::from(month) - 1]),
                 Lang::Ko => format!("{month}월 {day}일 {clock} (한국 시간)"),
