@@ -23,6 +23,9 @@ const DARK: Taste = Taste { window: Window::Phone, languages: "en-GB,en", is_dar
 /// How long before its opening the visitor comes to a campaign.
 const BEFORE_OPENING: Duration = Duration::from_secs(8);
 
+/// By then the page has gone on to the shop, if nobody stopped it.
+const FORWARDED_BY: Duration = Duration::from_secs(5);
+
 /// Where everything is.
 pub struct Places {
     /// The program that is visited.
@@ -41,6 +44,8 @@ struct Tour {
     node: Node,
     /// It sends visitors on to their shop.
     shop: Node,
+    /// The same, and it has no events.
+    mute: Node,
 }
 
 /// The whole tour.
@@ -53,11 +58,15 @@ pub async fn take(places: Places) -> anyhow::Result<()> {
     let return_url = format!("{}/healthz?campaign={{campaign}}&pass={{pass}}", node.url);
     let korean: [Setting; 2] = [("PAGE__NAME", "하루마켓".into()), ("PAGE__RETURN_URL", return_url)];
     let shop = installation.node(&korean).await?;
-    let mut tour = Tour { places, installation, node, shop };
+    let mute: [Setting; 2] =
+        [("WAITING__STREAMS_MAX", "0".into()), ("PAGE__RETURN_URL", "https://shop.example/?pass={pass}".into())];
+    let mute = installation.node(&mute).await?;
+    let mut tour = Tour { places, installation, node, shop, mute };
     tour.opening().await?;
     tour.queue().await?;
     tour.sold_out().await?;
     tour.korean().await?;
+    tour.without_events().await?;
     tour.desktop().await?;
     tour.dark().await
 }
@@ -180,6 +189,28 @@ impl Tour {
         browser.until("location.pathname === '/healthz'").await?;
         let address = browser.address().await?;
         ensure!(address.contains("?campaign=SEOUL&pass=ey"), "sent on without a pass: {address}");
+        browser.end().await;
+        Ok(())
+    }
+
+    /// Where no events are to be had the page asks. Who wants to stay there is not sent on.
+    async fn without_events(&self) -> anyhow::Result<()> {
+        let users = self.campaign("QUIET", "Winter boots, 40 % off", 100).await?;
+        let browser = self.browser("without-events", ENGLISH).await?;
+        browser.open(&self.mute.entrance("QUIET", "visitor")?).await?;
+        browser.press("#join").await?;
+        browser.until("document.querySelector('main').dataset.scene === 'waiting'").await?;
+        browser.run("window.sameDocument = true").await?;
+        self.installation.leave(&self.mute, "QUIET", &users[..20]).await?;
+        browser.until_says("#ahead", "4").await?;
+        ensure!(has_not_asked(&browser).await.is_err(), "there are events after all");
+        says(&browser, "#lost", "").await?;
+        self.installation.leave(&self.mute, "QUIET", &users[20..]).await?;
+        browser.until("document.querySelector('#forward')?.hidden === false").await?;
+        browser.press("#stay").await?;
+        browser.until("document.querySelector('#forward').hidden").await?;
+        tokio::time::sleep(FORWARDED_BY).await;
+        same_document(&browser).await?;
         browser.end().await;
         Ok(())
     }

@@ -84,7 +84,10 @@ mod tests {
 
     #[test]
     fn what_is_written_on_any_accent_can_be_read() {
-        for rgb in (0_u32..=0xff_ff_ff).step_by(4_093).map(|rgb| [(rgb >> 16) as u8, (rgb >> 8) as u8, rgb as u8]) {
+        for rgb in (0_u32..=0xff_ff_ff).step_by(4_093).map(|rgb| {
+            let [_, red, green, blue] = rgb.to_be_bytes();
+            [red, green, blue]
+        }) {
             let luminance = luminance(rgb);
             let contrast = if white_reads_better(rgb) { 1.05 / (luminance + 0.05) } else { (luminance + 0.05) / 0.05 };
             assert!(contrast >= 4.5, "{rgb:?}: {contrast}");

@@ -155,7 +155,8 @@
       const answer = await fetch(room.state, { cache: "no-store", credentials: "same-origin" });
       if (answer.status >= 500 || answer.status === 429) throw new Error("no answer");
       if (answer.ok) hear(await answer.json());
-      else { lose(false); swap(); return; }
+      // Who is not known any more still hears events, by the ticket.
+      else if (!(answer.status === 401 && stream && stream.readyState === EventSource.OPEN)) { lose(false); swap(); return; }
       listen();
       pollIn(jitter(1000 * (room.poll_after_s || 5)));
     } catch {

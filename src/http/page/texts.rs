@@ -134,8 +134,8 @@ texts! {
     admitted_next: "Go on before that time. After it, the next person gets your turn.",
         "위 시간 안에 진행해 주세요. 시간이 지나면 다음 분께 차례가 넘어갑니다.";
     claim_button: "Get mine now", "지금 받기";
-    claim_next: "Press the button before that time: a number and a coupon code are yours at once.",
-        "위 시간 안에 버튼을 누르시면 번호와 쿠폰 코드를 바로 받으실 수 있어요.";
+    claim_next: "Press the button before that time. You see at once what you got. After it, the next person gets your turn.",
+        "위 시간 안에 버튼을 눌러 주세요. 결과는 바로 확인하실 수 있어요. 시간이 지나면 다음 분께 차례가 넘어갑니다.";
 
     claimed_title: "It is yours", "쿠폰을 받았습니다";
     number: "Number", "번호";

@@ -203,7 +203,7 @@ mod tests {
         for site in ["cross-site", "same-site", "SAME-ORIGIN", ""] {
             assert!(!ours(&[at.clone(), (SEC_FETCH_SITE, site), (origin.clone(), "http://node:8080")], true), "{site}");
         }
-        assert!(ours(&[at.clone()], false), "no browser");
+        assert!(ours(std::slice::from_ref(&at), false), "no browser");
         for own in ["http://node:8080", "https://wait.example"] {
             assert!(ours(&[at.clone(), (origin.clone(), own)], false), "{own}");
         }
