@@ -21,7 +21,7 @@ const DESKTOP: Taste = Taste { window: Window::Desktop, languages: "en-GB,en", i
 const DARK: Taste = Taste { window: Window::Phone, languages: "en-GB,en", is_dark: true };
 
 /// How long before its opening the visitor comes to a campaign.
-const BEFORE_OPENING: Duration = Duration::from_secs(8);
+const BEFORE_OPENING: Duration = Duration::from_secs(12);
 
 /// By then the page has gone on to the shop, if nobody stopped it.
 const FORWARDED_BY: Duration = Duration::from_secs(5);
@@ -74,9 +74,10 @@ pub async fn take(places: Places) -> anyhow::Result<()> {
 impl Tour {
     /// The button that works from the opening on.
     async fn opening(&self) -> anyhow::Result<()> {
+        // First, since it takes its time on a machine that is busy.
+        let browser = self.browser("opening", ENGLISH).await?;
         #[expect(clippy::disallowed_methods, reason = "a time to come is wanted, by this machine's clock")]
         let opens_at = OffsetDateTime::from(SystemTime::now() + BEFORE_OPENING).format(&Rfc3339)?;
-        let browser = self.browser("opening", ENGLISH).await?;
         let body = json!({
             "id": "SOON", "name": "Winter boots, 40 % off", "stock": 100, "waiting": {"active_max": INSIDE},
             "opens_at": opens_at,

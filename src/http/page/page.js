@@ -200,10 +200,10 @@
       room = next;
       lose(false);
       begin();
-      const title = document.querySelector("h1");
-      title.focus();
+      // A screen reader reads what has the focus.
+      document.querySelector("h1").focus();
       const words = find("forward-words");
-      say(words && words.textContent ? title.textContent + ". " + words.textContent : title.textContent);
+      say(words ? words.textContent : "");
     } catch {
       fail(fetchPage);
     }
