@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Throughput};
 use futures::future::join_all;
-use onrush::claim::{Answer, Claims};
+use onrush::claim::{Answer, Claims, Request};
 use onrush::ids::{AttemptId, UserId};
 use support::Stores;
 
@@ -16,7 +16,7 @@ const CLAIMS_MAX: u64 = 100_000;
 
 /// Rushes, one after the other; answers how long they took.
 async fn rushes(stores: &Stores, callers: u64, rushes: u64) -> Duration {
-    let claims = Claims::new(Arc::clone(&stores.redis), stores.config.claim.clone());
+    let claims = Claims::new(Arc::clone(&stores.redis), &stores.config.claim);
     let (mut took, mut user, mut campaign) = (Duration::ZERO, 0, stores.campaign().await);
     for _ in 0..rushes {
         if user >= CLAIMS_MAX {
@@ -28,7 +28,9 @@ async fn rushes(stores: &Stores, callers: u64, rushes: u64) -> Duration {
             .collect();
         user += callers;
         let began = Instant::now();
-        let asked = users.into_iter().map(|user| claims.claim(&campaign, AttemptId::random(), user));
+        let asked = users
+            .into_iter()
+            .map(|user| claims.claim(&campaign, Request { attempt: AttemptId::random(), user, pass: None }));
         let answers = join_all(asked).await;
         took += began.elapsed();
         assert!(answers.iter().all(|answer| matches!(answer, Ok(Answer::Issued(_)))), "{answers:?}");

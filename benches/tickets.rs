@@ -1,4 +1,4 @@
-//! What does it cost to write and check a ticket, and to sign and check a pass?
+//! What does it cost to write and check a ticket, and to sign and check a pass, and to draw an order?
 
 mod support;
 
@@ -7,7 +7,7 @@ use std::hint::black_box;
 use onrush::clock::Millis;
 use onrush::config::Config;
 use onrush::ids::{CampaignId, UserId};
-use onrush::waiting::{Pass, PassKeys, Passes, Ticket, Tickets};
+use onrush::waiting::{Draw, Pass, PassKeys, Passes, Ticket, Tickets};
 
 fn main() {
     let mut criterion = support::criterion();
@@ -45,5 +45,10 @@ fn main() {
     criterion.bench_function("pass/check fresh", |bencher| {
         bencher.iter(|| assert!(forgetful.check(black_box(&text), &campaign, &user, now).is_ok()));
     });
+
+    let draw = Draw::new(&[1; 32], &[2; 32], 1_000_000);
+    criterion
+        .bench_function("draw/place among a million", |bencher| bencher.iter(|| draw.place_of(black_box(777_777))));
+    criterion.bench_function("draw/order of a million", |bencher| bencher.iter(|| black_box(&draw).order()));
     criterion.final_summary();
 }

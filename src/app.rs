@@ -18,6 +18,7 @@ use crate::kafka;
 use crate::ledger::{Auditor, Copier, Halter, LetterBox, Reconciler, Relay, VitalsReader, Writer};
 use crate::redis::Redis;
 use crate::telemetry;
+use crate::waiting::{PassKeys, Passes, Tickets, WaitingRooms, Warden};
 
 /// What a node does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +113,17 @@ impl Node {
         let stores = Stores { redis: &redis, database: &database, producer: &producer };
         let workers = role.works().then(|| work(stores, &auditor, &config, &stops)).transpose()?;
 
+        let pass_keys = PassKeys::new(&config.waiting, &config.coupon)?;
+        let waiting = Arc::new(WaitingRooms::new(Arc::clone(&redis), Arc::clone(&campaigns), config.waiting.clone()));
+        if role.serves() {
+            let (warden, stop) = (Warden::new(Arc::clone(&waiting)), stops.followers.clone());
+            followers.push(tokio::spawn(async move {
+                if let Err(error) = warden.run(stop).await {
+                    tracing::error!(%error, "this node admits nobody");
+                }
+            }));
+        }
+
         let listener = http::bind(&config.http).with_context(|| format!("listening on {}", config.http.listen))?;
         let address = listener.local_addr()?;
         let rooms = http::Rooms {
@@ -119,8 +131,14 @@ impl Node {
             bench: config.bench.clone(),
             auth: config.auth.clone(),
             jwks,
-            claims: Arc::new(Claims::new(Arc::clone(&redis), config.claim.clone())),
+            claims: Arc::new(Claims::new(Arc::clone(&redis), &config.claim)),
             campaigns,
+            waiting,
+            streams_max: config.waiting.streams_max,
+            heartbeat: Duration::from_millis(config.waiting.heartbeat_ms),
+            passes: Passes::new(&pass_keys, config.waiting.passes_cached_max),
+            tickets: Tickets::new(&pass_keys),
+            pass_keys,
             coupons: coupons(&config)?,
             auditor,
             letters,

@@ -3,6 +3,7 @@
 //! `config/default.toml` says what each setting means, in which unit and within which limits.
 
 mod keys;
+mod waiting;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -95,7 +96,7 @@ section!(
     /// Waiting rooms.
     Waiting {
         pass_key_id: String, pass_key_hex: String, pass_old_keys: Vec<WaitingKey>, passes_cached_max: u64,
-        batch_max: usize, in_flight_max: usize, campaign_in_flight_max: usize, queue_wait_ms_max: u64,
+        batch_max: usize, second_call_min: usize, in_flight_max: usize, campaign_in_flight_max: usize, queue_wait_ms_max: u64,
         places_max: u64, admit_every_ms: u64, admit_batch_max: u64, expire_batch_max: u64, resurvey_ms: u64,
         idle_resurvey_ms: u64, age_ms_max: u64, keep_closed_ms: u64, poll_s_min: u64, poll_s_max: u64, poll_sold_out_s: u64,
         streams_max: usize, heartbeat_ms: u64, near_places: u64,
@@ -296,32 +297,13 @@ impl Config {
         is.within("claim.latch_lease_ms", claim.latch_lease_ms, 0..=1_000);
         is.within("claim.clock_every_ms", claim.clock_every_ms, 50..=60_000);
         is.within("claim.clock_margin_ms", claim.clock_margin_ms, 1..=10_000);
-        is.within("waiting.passes_cached_max", self.waiting.passes_cached_max, 1..=10_000_000);
         is.within("campaign.campaigns_max", campaign.campaigns_max, 1..=1_000_000);
         is.within("campaign.reread_ms", campaign.reread_ms, 50..=60_000);
         is.within("campaign.put_again_ms", campaign.put_again_ms, 100..=600_000);
         is.within("campaign.counters_age_ms_max", campaign.counters_age_ms_max, 0..=1_000);
         is.within("campaign.claims_per_user_factor", campaign.claims_per_user_factor, 1..=100);
         is.within("campaign.outbox_facts_max", campaign.outbox_facts_max, 1..=10_000_000);
-        let waiting = &self.waiting;
-        is.within("waiting.batch_max", waiting.batch_max, 1..=1_000);
-        is.within("waiting.in_flight_max", waiting.in_flight_max, 1..=1_000_000);
-        is.within("waiting.campaign_in_flight_max", waiting.campaign_in_flight_max, 1..=1_000_000);
-        is.within("waiting.queue_wait_ms_max", waiting.queue_wait_ms_max, 10..=60_000);
-        is.within("waiting.places_max", waiting.places_max, 1..=100_000_000);
-        is.within("waiting.admit_every_ms", waiting.admit_every_ms, 10..=1_000);
-        is.within("waiting.admit_batch_max", waiting.admit_batch_max, 1..=2_000);
-        is.within("waiting.expire_batch_max", waiting.expire_batch_max, 1..=2_000);
-        is.within("waiting.resurvey_ms", waiting.resurvey_ms, 50..=900);
-        is.within("waiting.idle_resurvey_ms", waiting.idle_resurvey_ms, 100..=60_000);
-        is.within("waiting.age_ms_max", waiting.age_ms_max, waiting.resurvey_ms..=1_000);
-        is.within("waiting.keep_closed_ms", waiting.keep_closed_ms, 60_000..=31_536_000_000);
-        is.within("waiting.poll_s_min", waiting.poll_s_min, 1..=60);
-        is.within("waiting.poll_s_max", waiting.poll_s_max, waiting.poll_s_min..=3_600);
-        is.within("waiting.poll_sold_out_s", waiting.poll_sold_out_s, 1..=3_600);
-        is.within("waiting.streams_max", waiting.streams_max, 0..=1_000_000);
-        is.within("waiting.heartbeat_ms", waiting.heartbeat_ms, 1_000..=60_000);
-        is.within("waiting.near_places", waiting.near_places, 1..=1_000_000);
+        self.waiting.check(&mut is);
         is.within("redis.pool_max", redis.pool_max, 1..=64);
         is.within("redis.command_timeout_ms", redis.command_timeout_ms, 50..=60_000);
         is.within("redis.reconnect_ms", redis.reconnect_ms, 10..=10_000);

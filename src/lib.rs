@@ -15,6 +15,7 @@ pub mod redis;
 // The rooms, along a claim's way.
 pub mod campaign;
 pub mod claim;
+mod coalescer;
 pub mod ledger;
 pub mod rebuild;
 pub mod waiting;

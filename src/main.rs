@@ -1,6 +1,8 @@
 //! The program: reads what it is to do, does it, and waits for a signal.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use onrush::ids::{CampaignId, UserId};
 use onrush::ledger::{Auditor, Verdict};
 use onrush::rebuild::{Rebuilder, Rebuilt};
 use onrush::redis::Redis;
+use onrush::waiting::PublishedDraw;
 use onrush::{database, http, telemetry};
 
 #[global_allocator]
@@ -57,6 +60,11 @@ enum Command {
         #[arg(long, value_parser = humantime::parse_duration, default_value = "60s")]
         wait: Duration,
     },
+    /// What concerns the draw of a waiting room.
+    Draw {
+        #[command(subcommand)]
+        command: DrawCommand,
+    },
     /// Print a user's token.
     Token {
         /// Whose.
@@ -65,6 +73,26 @@ enum Command {
         /// How long it is good.
         #[arg(long, value_parser = humantime::parse_duration, default_value = "1h")]
         expires_in: Duration,
+    },
+}
+
+#[derive(Subcommand)]
+enum DrawCommand {
+    /// Recompute a draw from what is public. Exit status: 0 all that was given holds, 1 it does not, 2 it cannot be told,
+    /// as when it is not drawn yet.
+    Verify {
+        /// What GET /v1/campaigns/{id}/draw answered; - reads standard input.
+        #[arg(long)]
+        file: PathBuf,
+        /// The list that was drawn: lines of a number, a space and a user id; - reads standard input.
+        #[arg(long)]
+        list: Option<PathBuf>,
+        /// Print the place of this arrival number.
+        #[arg(long)]
+        number: Vec<u64>,
+        /// Print the whole order, as lines of a place, a space and an arrival number.
+        #[arg(long, conflicts_with = "number")]
+        order: bool,
     },
 }
 
@@ -89,6 +117,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Migrate => migrate(&config).await,
         Command::Audit { campaign, wait } => audit(&config, campaign, wait).await,
         Command::Rebuild { campaign, wait } => rebuild(&config, &campaign, wait).await,
+        Command::Draw { command: DrawCommand::Verify { file, list, number, order } } => {
+            verify_draw(&file, list.as_deref(), &number, order)
+        }
         Command::Token { user, expires_in } => {
             let seconds = i64::try_from(expires_in.as_secs()).context("--expires-in")?;
             println!("{}", http::user_token(&config.auth, &user, seconds)?);
@@ -150,5 +181,43 @@ async fn rebuild(config: &Config, campaign: &CampaignId, wait: Duration) -> anyh
              numbers without a claim {lost_numbers}"
         ),
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What was checked goes to standard error, so that the order can be sent on.
+fn verify_draw(file: &Path, list: Option<&Path>, numbers: &[u64], order: bool) -> anyhow::Result<ExitCode> {
+    let is_stdin = |path: &Path| path == Path::new("-");
+    anyhow::ensure!(!(is_stdin(file) && list.is_some_and(is_stdin)), "only one of --file and --list can be -");
+    let open = |path: &Path| -> anyhow::Result<Box<dyn BufRead>> {
+        if is_stdin(path) {
+            return Ok(Box::new(std::io::stdin().lock()));
+        }
+        Ok(Box::new(BufReader::new(File::open(path).with_context(|| path.display().to_string())?)))
+    };
+    let published: PublishedDraw = serde_json::from_reader(open(file)?).context("--file is no answer about a draw")?;
+    let campaign = &published.campaign_id;
+    let confirmed = match published.confirm(list.map(open).transpose()?) {
+        Ok(confirmed) => confirmed,
+        Err(why) => {
+            eprintln!("draw {campaign}: {why}");
+            return Ok(ExitCode::from(if why.is_broken() { 1 } else { 2 }));
+        }
+    };
+    eprintln!("draw {campaign}: the seed is the one that was announced, and {} numbers were drawn", confirmed.draw.n());
+    match confirmed.users {
+        Some(users) => eprintln!("draw {campaign}: the list is the one that was drawn, with {users} users"),
+        None => eprintln!("draw {campaign}: the list was not compared (--list)"),
+    }
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    for number in numbers {
+        let place = confirmed.draw.place_of(*number).with_context(|| format!("number {number} was not in the draw"))?;
+        writeln!(out, "number {number}: place {place}")?;
+    }
+    if order {
+        for (place, number) in (1_u64..).zip(confirmed.draw.order()) {
+            writeln!(out, "{place} {number}")?;
+        }
+    }
+    out.flush()?;
     Ok(ExitCode::SUCCESS)
 }

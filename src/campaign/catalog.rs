@@ -10,8 +10,12 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use super::counters::Peek;
 use super::definition::Definition;
+#[cfg(test)]
+use super::definition::{Draft, Durability};
 use super::known::{Known, pack};
 use super::latch::Latch;
+#[cfg(test)]
+use crate::clock::Millis;
 use crate::ids::CampaignId;
 use crate::redis::{Channel, Head, Redis, RedisError};
 
@@ -40,6 +44,32 @@ impl Campaign {
             lost: AtomicBool::new(false),
             peeked: Mutex::new(None),
         }
+    }
+
+    /// One that is in no catalog and in no store, for the tests of what only needs to tell campaigns apart.
+    #[cfg(test)]
+    pub(crate) fn alone(id: &str) -> Arc<Self> {
+        let terms = Draft {
+            id: id.parse().unwrap(),
+            name: "Alone".into(),
+            stock: 1,
+            per_user_limit: 1,
+            opens_at: None,
+            closes_at: None,
+            durability: Durability::Memory,
+            listed: false,
+            waiting: None,
+        };
+        let definition = Definition {
+            terms,
+            serial: 1,
+            version: 1,
+            paused: false,
+            closed: false,
+            draw_seed: None,
+            created_at: Millis(0),
+        };
+        Arc::new(Self::new(definition, Arc::default()))
     }
 
     /// The newest definition that this node has heard of. Read by every claim, several times: no lock, and no count.
@@ -177,6 +207,13 @@ impl Catalog {
             .collect();
         listed.sort_unstable_by_key(|(id, _)| *id);
         listed.into_iter().take(count_max).map(|(_, campaign)| Arc::clone(campaign)).collect()
+    }
+
+    /// The campaigns that have a waiting room.
+    #[must_use]
+    pub fn with_waiting_room(&self) -> Vec<Arc<Campaign>> {
+        let held = self.held.read().expect("nobody panics while holding it");
+        held.by_id.values().filter(|campaign| campaign.definition().terms.waiting.is_some()).cloned().collect()
     }
 
     /// Campaigns that were lost when this node last heard of them, at most so many.

@@ -12,6 +12,17 @@ use crate::script;
 static ISSUE: Script<6> = script!(prelude + "claim/issue");
 static WEAKEN: Script<1> = script!(prelude + "claim/weaken");
 
+/// A press of the button.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Repeated, it is the same press.
+    pub attempt: AttemptId,
+    /// Whose.
+    pub user: UserId,
+    /// The number of the place that their pass was given for; `None`: there came none that holds.
+    pub pass: Option<u64>,
+}
+
 /// What Redis decided about one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -48,7 +59,7 @@ pub enum Answer {
 pub(super) async fn issue(
     redis: &Arc<Redis>,
     campaign: &Campaign,
-    requests: &[(AttemptId, UserId)],
+    requests: &[Request],
     lease_us: u64,
 ) -> Result<Vec<Answer>, RedisError> {
     let (id, asked) = (campaign.id(), campaign.definition().terms.durability);
@@ -58,8 +69,8 @@ pub(super) async fn issue(
         let mut args = Vec::with_capacity(known.len() + 2 + 2 * requests.len());
         args.extend_from_slice(&known);
         args.push(Value::from_static_str(letter(asked)));
-        args.push(Value::from_static_str(""));
-        for (attempt, user) in requests {
+        args.push(passes(requests).into());
+        for Request { attempt, user, .. } in requests {
             args.extend([Value::from(attempt.as_str()), Value::from(user.as_str())]);
         }
         args
@@ -85,7 +96,7 @@ pub(super) async fn issue(
         .rest
         .into_iter()
         .zip(requests)
-        .map(|(value, (_, user))| answer(value, head, user, asked))
+        .map(|(value, request)| answer(value, head, &request.user, asked))
         .collect::<Result<Vec<_>, _>>()?;
     let issued = answers.iter().any(|answer| matches!(answer, Answer::Issued(_)));
     campaign.saw(redis, head, issued);
@@ -101,6 +112,15 @@ pub(super) async fn issue(
         answers.iter_mut().flat_map(Answer::claims).for_each(|claim| claim.at_most(reached));
     }
     Ok(answers)
+}
+
+/// The numbers of all passes, 0 for none; nothing if none came with any.
+fn passes(requests: &[Request]) -> String {
+    if requests.iter().all(|request| request.pass.is_none()) {
+        return String::new();
+    }
+    let numbers: Vec<String> = requests.iter().map(|request| request.pass.unwrap_or(0).to_string()).collect();
+    numbers.join(",")
 }
 
 impl Answer {

@@ -8,10 +8,9 @@
 //! - Nothing here touches the database or Kafka.
 
 mod after;
-mod coalescer;
 mod coupon;
-mod in_flight;
 mod issue;
+mod issuing;
 mod memory;
 mod read;
 mod record;
@@ -21,13 +20,14 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::campaign::Campaign;
+use crate::coalescer::Coalescer;
 use crate::config;
-use crate::ids::{AttemptId, ClaimId, UserId};
+use crate::ids::{ClaimId, UserId};
 use crate::redis::{Redis, RedisError};
 pub use after::{GiveBack, Redeem};
-use coalescer::Coalescer;
 pub use coupon::{Coupon, Coupons};
-pub use issue::Answer;
+pub use issue::{Answer, Request};
+use issuing::Issuing;
 use memory::Memory;
 pub use record::{Claim, ClaimState};
 
@@ -61,15 +61,16 @@ impl From<RedisError> for ClaimError {
 pub struct Claims {
     redis: Arc<Redis>,
     memory: Memory,
-    coalescer: Coalescer,
+    coalescer: Coalescer<Issuing>,
 }
 
 impl Claims {
     /// Nothing is under way yet.
     #[must_use]
-    pub fn new(redis: Arc<Redis>, limits: config::Claim) -> Self {
-        let memory = Memory::new(&limits);
-        let coalescer = Coalescer::new(Arc::clone(&redis), limits, memory);
+    pub fn new(redis: Arc<Redis>, limits: &config::Claim) -> Self {
+        let memory = Memory::new(limits);
+        let decider = Issuing { redis: Arc::clone(&redis), memory };
+        let coalescer = Coalescer::new(decider, issuing::limits(limits), issuing::meters());
         Self { redis, memory, coalescer }
     }
 
@@ -78,17 +79,16 @@ impl Claims {
     pub fn claim(
         &self,
         campaign: &Arc<Campaign>,
-        attempt: AttemptId,
-        user: UserId,
+        request: Request,
     ) -> impl Future<Output = Result<Answer, ClaimError>> + use<> {
-        let place = match self.memory.refusal(&self.redis, campaign, &attempt) {
+        let place = match self.memory.refusal(&self.redis, campaign, &request.attempt) {
             Some(refusal) => Err(refusal),
-            None => Ok(self.coalescer.submit(campaign, attempt, user)),
+            None => Ok(self.coalescer.submit(campaign, request)),
         };
         async move {
             match place {
                 Err(refusal) => Ok(refusal),
-                Ok(place) => place.await,
+                Ok(place) => Ok(place.await?),
             }
         }
     }

@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 
 use super::App;
 use super::auth::Operator;
-use super::input::{self, Input};
+use super::input::{self, Input, Nullable};
 use super::problem::{Code, Problem, ProblemView};
 use super::waiting_terms::{self as waiting, WaitingTerms};
 use crate::campaign::{Campaign, Change, Created, Draft, Durability, Refused, Switch, View};
@@ -248,7 +248,10 @@ async fn read_change(input: &Input) -> Result<Change, Problem> {
         listed: members.take("listed", input::flag),
         waiting: None,
     };
-    change.waiting = waiting::read(&mut members);
+    change.waiting = waiting::read(&mut members).map(|said| match said {
+        Nullable::Null => None,
+        Nullable::Value(change) => Some(change),
+    });
     members.finish()?;
     Ok(change)
 }

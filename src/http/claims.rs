@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{FromRequestParts, State};
-use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::json;
@@ -16,10 +15,10 @@ use utoipa_axum::routes;
 use super::App;
 use super::auth::{Caller, Operator, User};
 use super::campaigns::{Cursor, private};
-use super::input::{Input, header_of, path_part};
+use super::input::{Input, header_of};
 use super::problem::{Code, Problem, ProblemView};
 use crate::campaign::{Campaign, Durability};
-use crate::claim::{Answer, Claim, ClaimState, Coupon, GiveBack, Redeem};
+use crate::claim::{Answer, Claim, ClaimState, Coupon, GiveBack, Redeem, Request};
 use crate::clock::Millis;
 use crate::ids::{AttemptId, CampaignId, ClaimId, IdempotencyKey, UserId};
 
@@ -34,6 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const ONRUSH_PASS: HeaderName = HeaderName::from_static("onrush-pass");
 pub(super) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Most claims have room in so many bytes.
@@ -136,38 +136,83 @@ impl App {
 ///
 /// The first answer to an `Idempotency-Key` is given again to the same key, with the claim's state of today.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/claims", tag = "claims", security(("user" = [])),
-    params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
+    params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters"),
+        ("Onrush-Pass" = Option<String>, Header, description = "where the campaign has a waiting room")),
     responses((status = 201, body = ClaimView, headers(("Location" = String), ("Idempotency-Replayed" = String))),
         (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
 async fn claim(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
-    let key = input.header::<IdempotencyKey>(&IDEMPOTENCY_KEY)?;
+    let key = key_of(input.headers())?;
     let id = input.path("id")?;
+    let pass = pass_of(input.headers())?;
     input.no_body().await?;
-    press(&app, user, &id, key.as_ref()).await
+    press(&app, user, &id, key.as_ref(), pass).await
 }
 
-async fn press(app: &App, user: UserId, id: &CampaignId, key: Option<&IdempotencyKey>) -> Result<Response, Problem> {
+pub(super) fn key_of(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
+    header_of(headers, &IDEMPOTENCY_KEY)
+}
+
+/// The pass that came with a claim, as it is.
+pub(super) fn pass_of(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut sent = headers.get_all(&ONRUSH_PASS).iter();
+    match (sent.next(), sent.next()) {
+        (_, Some(_)) => Err(Problem::flaw("header/onrush-pass", "is given twice")),
+        (None, None) => Ok(None),
+        // What is no text is no pass either: it is refused as such, in its turn.
+        (Some(pass), None) => Ok(Some(pass.to_str().unwrap_or_default())),
+    }
+}
+
+/// What a press of the button does, whichever way it came.
+pub(super) async fn press(
+    app: &App,
+    user: UserId,
+    id: &CampaignId,
+    key: Option<&IdempotencyKey>,
+    pass: Option<&str>,
+) -> Result<Response, Problem> {
     let campaign = app.find(id).await?;
     let attempt = key.map_or_else(AttemptId::random, AttemptId::of_key);
-    let answer = app.claims.claim(&campaign, attempt, user).await?;
+    if campaign.definition().terms.waiting.is_some() {
+        return Box::pin(press_with_pass(app, &campaign, attempt, user, pass, key.is_some())).await;
+    }
+    let answer = app.claims.claim(&campaign, Request { attempt, user, pass: None }).await?;
     answered(app, &campaign, answer, key.is_some())
 }
 
-/// The campaign of a request that is nothing but a press of the button: no query, and an id that needs no decoding.
-pub(super) fn pressed_at(parts: &Parts) -> Option<&str> {
-    let id = parts.uri.path().strip_prefix("/v1/campaigns/")?.strip_suffix("/claims")?;
-    let is_plain = parts.method == Method::POST && parts.uri.query().is_none() && !id.contains(['%', '/']);
-    is_plain.then_some(id)
-}
-
-/// The button's own door: what the route does, past the router and its boxes, for a request without a body that
-/// `pressed_at` knows. In a burst nearly all requests are such.
-pub(super) async fn button(app: &App, mut parts: Parts) -> Result<Response, Problem> {
-    let User(user) = User::from_request_parts(&mut parts, app).await?;
-    let key = header_of::<IdempotencyKey>(&parts.headers, &IDEMPOTENCY_KEY)?;
-    let id = path_part("id", pressed_at(&parts).unwrap_or_default())?;
-    press(app, user, &id, key.as_ref()).await
+/// The same where there is a waiting room. What is wrong with a pass is said only when it comes to that: whoever hears
+/// `sold_out` needs none.
+async fn press_with_pass(
+    app: &App,
+    campaign: &Arc<Campaign>,
+    attempt: AttemptId,
+    user: UserId,
+    pass: Option<&str>,
+    has_key: bool,
+) -> Result<Response, Problem> {
+    let id = campaign.id();
+    let checked = pass.map(|pass| app.passes.check(pass, &id, &user, Millis::now()));
+    let number = checked.and_then(Result::ok).map(|admission| admission.number);
+    let answer = app.claims.claim(campaign, Request { attempt, user, pass: number }).await?;
+    match answer {
+        Answer::PassRequired => {
+            let why = match checked {
+                None => "no pass was sent".to_owned(),
+                Some(Err(flaw)) => flaw.to_string(),
+                Some(Ok(_)) => "the pass has ended".to_owned(),
+            };
+            metrics::counter!("onrush_waiting_passes_refused_total").increment(1);
+            Err(Problem::new(Code::PassRequired, format!("{id} has a waiting room: {why}"))
+                .header(header::LINK, waiting_room_link(app, &id)))
+        }
+        // A pass may have ended with it.
+        Answer::Issued(_) | Answer::LimitReached(_) => {
+            app.waiting.freed(campaign);
+            answered(app, campaign, answer, has_key)
+        }
+        _ => answered(app, campaign, answer, has_key),
+    }
 }
 
 /// Exhaustive: a new answer of the scripts needs its place here.
@@ -178,12 +223,7 @@ fn answered(app: &App, campaign: &Campaign, answer: Answer, has_key: bool) -> Re
         // Without a key, a replay is the client library's own resend: the user asked once and hears it once.
         Answer::Replayed(claim) => return created(app, campaign, claim, has_key),
         Answer::SoldOut => Problem::new(Code::SoldOut, format!("no unit of {id} is left")),
-        Answer::NotOpenYet { now } => {
-            let opens_at = campaign.definition().terms.opens_at.unwrap_or(now);
-            let wait_ms = u64::try_from(opens_at.0 - now.0).unwrap_or(0);
-            Problem::new(Code::NotOpenYet, format!("{id} opens at {}", opens_at.to_rfc3339()))
-                .retry_after(spread(wait_ms.div_ceil(1000).max(1)))
-        }
+        Answer::NotOpenYet { now } => not_open_yet(campaign, now),
         Answer::Paused => Problem::new(Code::Paused, format!("{id} is paused")).retry_after(spread(PAUSED_RETRY_S)),
         Answer::Closed => Problem::new(Code::Closed, format!("{id} is closed")),
         Answer::LimitReached(claims) => {
@@ -198,6 +238,14 @@ fn answered(app: &App, campaign: &Campaign, answer: Answer, has_key: bool) -> Re
         Answer::Lost => Problem::new(Code::Unavailable, format!("{id} was lost in Redis and has to be rebuilt")),
         Answer::NotArmed => Problem::new(Code::Unavailable, format!("{id} is being made")),
     })
+}
+
+/// Before the opening, by Redis' clock.
+pub(super) fn not_open_yet(campaign: &Campaign, now: Millis) -> Problem {
+    let opens_at = campaign.definition().terms.opens_at.unwrap_or(now);
+    let wait_ms = u64::try_from(opens_at.0 - now.0).unwrap_or(0);
+    Problem::new(Code::NotOpenYet, format!("{} opens at {}", campaign.id(), opens_at.to_rfc3339()))
+        .retry_after(spread(wait_ms.div_ceil(1000).max(1)))
 }
 
 /// Where to wait: the page for visitors.
@@ -294,7 +342,10 @@ async fn give_back(State(app): State<App>, caller: Caller, input: Input) -> Resu
         Caller::User(user) => Some(user),
     };
     match app.claims.give_back(&campaign, &id, owner).await? {
-        GiveBack::Done(claim) => Ok(private(app.claim_view(&campaign, claim)?)),
+        GiveBack::Done(claim) => {
+            app.waiting.freed(&campaign);
+            Ok(private(app.claim_view(&campaign, claim)?))
+        }
         GiveBack::NotFound => Err(Problem::not_found("claim")),
         GiveBack::AlreadyRedeemed => Err(Problem::new(Code::AlreadyRedeemed, "a used coupon cannot be given back")),
     }

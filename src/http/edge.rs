@@ -19,7 +19,7 @@ use tower::Service;
 use tracing::Instrument;
 
 use super::App;
-use super::claims;
+use super::doors::Door;
 use super::figures::Figures;
 use super::input::SharedBody;
 use super::problem::{Code, Problem};
@@ -37,8 +37,8 @@ pub(super) struct Peer(pub(super) IpAddr);
 /// Everything that a server answers with.
 pub struct Edge {
     routes: Router,
-    /// What the button works with, where it has a door of its own.
-    button: Option<App>,
+    /// What the doors work with, where there are any.
+    doors: Option<App>,
     /// The yardstick of benchmarks, past all that is done here.
     bare: Option<Router>,
     figures: Figures,
@@ -49,14 +49,14 @@ pub struct Edge {
 impl Edge {
     pub(super) fn new(
         routes: Router,
-        button: Option<App>,
+        doors: Option<App>,
         bare: Option<Router>,
         figures: Figures,
         config: &config::Http,
     ) -> Self {
         Self {
             routes,
-            button,
+            doors,
             bare,
             figures,
             request_timeout: Duration::from_millis(config.request_timeout_ms),
@@ -83,12 +83,12 @@ impl Edge {
             parts.extensions.insert(shared.clone());
         }
         let span = tracing::debug_span!("request", %method, route = self.figures.name(route), request_id = as_text(&request_id));
+        let door = Door::of(&parts).filter(|_| shared.is_none());
+        let door = self.doors.as_ref().zip(door.map(|(door, _)| door));
         let handled = async {
-            match &self.button {
-                Some(app) if shared.is_none() && claims::pressed_at(&parts).is_some() => {
-                    claims::button(app, parts).await
-                }
-                _ => routed(&self.routes, Request::from_parts(parts, Body::empty())).await,
+            match door {
+                Some((app, door)) => door.answer(app, parts).await,
+                None => routed(&self.routes, Request::from_parts(parts, Body::empty())).await,
             }
         };
         let answered = tokio::time::timeout(self.request_timeout, handled.instrument(span)).await;

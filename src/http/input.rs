@@ -96,11 +96,6 @@ impl Input {
         }
     }
 
-    /// A header, parsed; one that comes twice is refused.
-    pub(super) fn header<T: FromStr<Err: std::fmt::Display>>(&self, name: &HeaderName) -> Result<Option<T>, Problem> {
-        header_of(&self.headers, name)
-    }
-
     /// All headers.
     pub(super) fn headers(&self) -> &HeaderMap {
         &self.headers
@@ -222,6 +217,12 @@ fn escape(member: &str) -> String {
     member.replace('~', "~0").replace('/', "~1")
 }
 
+/// What a member holds that may be null.
+pub(super) enum Nullable<T> {
+    Null,
+    Value(T),
+}
+
 /// A JSON object's members. Collects all that is wrong, so that a client mends it in one go.
 pub(super) struct Members {
     left: Map<String, Value>,
@@ -254,16 +255,13 @@ impl Members {
         self.take(name, parse)
     }
 
-    /// Takes a member out that is an object, to be asked for its own members; null is `Some(None)`.
-    pub(super) fn take_object(&mut self, name: &str) -> Option<Option<Self>> {
-        match self.take(name, |value| match value {
-            Value::Null => Ok(None),
-            Value::Object(members) => Ok(Some(members.clone())),
+    /// Takes a member out that is an object, to be asked for its own members.
+    pub(super) fn take_object(&mut self, name: &str) -> Option<Nullable<Self>> {
+        self.take(name, |value| match value {
+            Value::Null => Ok(Nullable::Null),
+            Value::Object(members) => Ok(Nullable::Value(Self { left: members.clone(), flaws: Vec::new() })),
             _ => Err("must be an object, or null".into()),
-        })? {
-            None => Some(None),
-            Some(left) => Some(Some(Self { left, flaws: Vec::new() })),
-        }
+        })
     }
 
     /// Notes all that is wrong within a member that was taken out as an object; `true`: nothing is.

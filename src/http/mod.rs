@@ -9,6 +9,7 @@ mod campaigns;
 mod claims;
 mod dead_letters;
 mod docs;
+mod doors;
 mod edge;
 mod figures;
 mod health;
@@ -17,9 +18,14 @@ mod jwks;
 mod ops;
 mod problem;
 mod server;
+mod waiting;
+mod waiting_answer;
+mod waiting_events;
+mod waiting_ops;
 mod waiting_terms;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, header};
@@ -37,6 +43,7 @@ use crate::database::Database;
 use crate::ids::CampaignId;
 use crate::ledger::{Auditor, LetterBox};
 use crate::redis::Redis;
+use crate::waiting::{PassKeys, Passes, Tickets, WaitingRooms};
 
 pub use auth::{Auth, TokenError, user_token};
 pub use edge::Edge;
@@ -45,6 +52,7 @@ use input::Input;
 pub use jwks::{Jwks, JwksError};
 use problem::{Code, Problem};
 pub use server::{bind, serve};
+use waiting_events::OpenStreams;
 
 /// What handlers work with.
 pub struct Rooms {
@@ -60,6 +68,18 @@ pub struct Rooms {
     pub campaigns: Arc<Campaigns>,
     /// Who may have one.
     pub claims: Arc<Claims>,
+    /// Who is next.
+    pub waiting: Arc<WaitingRooms>,
+    /// Event streams that this node has open at a time.
+    pub streams_max: usize,
+    /// How often an event stream says something.
+    pub heartbeat: Duration,
+    /// The keys of passes and tickets.
+    pub pass_keys: PassKeys,
+    /// Writes and reads passes.
+    pub passes: Passes,
+    /// Writes and reads tickets.
+    pub tickets: Tickets,
     /// Writes and reads coupon codes.
     pub coupons: Coupons,
     /// Compares the stores.
@@ -87,6 +107,7 @@ struct App(Arc<State>);
 struct State {
     rooms: Rooms,
     auth: Auth,
+    streams: OpenStreams,
 }
 
 impl std::ops::Deref for App {
@@ -133,6 +154,9 @@ pub fn router(rooms: Rooms) -> Edge {
     let routes = OpenApiRouter::with_openapi(docs::Document::openapi())
         .merge(campaigns::routes())
         .merge(claims::routes())
+        .merge(waiting::routes())
+        .merge(waiting_events::routes())
+        .merge(waiting_ops::routes())
         .merge(ops::routes())
         .merge(dead_letters::routes())
         .merge(docs::routes())
@@ -152,7 +176,7 @@ pub fn worker_router(rooms: Rooms) -> Edge {
 
 fn finish(routes: Router<App>, figures: Figures, rooms: Rooms, serves: bool) -> Edge {
     let auth = Auth::new(&rooms.auth, Arc::clone(&rooms.jwks));
-    let app = App(Arc::new(State { rooms, auth }));
+    let app = App(Arc::new(State { rooms, auth, streams: OpenStreams::default() }));
     let mut routes = routes
         .fallback(async || Problem::new(Code::NotFound, "there is no such route"))
         .method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed, "this route has other methods"));
@@ -160,10 +184,10 @@ fn finish(routes: Router<App>, figures: Figures, rooms: Rooms, serves: bool) -> 
     if !app.config.cors_origins.is_empty() {
         routes = routes.layer(cors(&app.config.cors_origins));
     }
-    // The door of the button is past the router: what is laid over the routes would not see it.
-    let button = (serves && app.config.cors_origins.is_empty()).then(|| app.clone());
+    // The doors are past the router: what is laid over the routes would not see what comes to them.
+    let doors = (serves && app.config.cors_origins.is_empty()).then(|| app.clone());
     let bare = app.bench.bare.then(|| bare::routes().with_state(app.clone()));
-    Edge::new(routes.with_state(app.clone()), button, bare, figures, &app.config)
+    Edge::new(routes.with_state(app.clone()), doors, bare, figures, &app.config)
 }
 
 fn cors(origins: &[String]) -> CorsLayer {
@@ -181,6 +205,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::IF_NONE_MATCH,
             HeaderName::from_static("idempotency-key"),
             HeaderName::from_static("onrush-pass"),
+            waiting::ONRUSH_TICKET,
             edge::X_REQUEST_ID,
         ])
         .expose_headers([
@@ -191,5 +216,5 @@ fn cors(origins: &[String]) -> CorsLayer {
             claims::IDEMPOTENCY_REPLAYED,
             edge::X_REQUEST_ID,
         ])
-        .max_age(std::time::Duration::from_mins(10))
+        .max_age(Duration::from_mins(10))
 }

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::input::{self, Members};
+use super::input::{self, Members, Nullable};
 use crate::campaign::{Order, Waiting, WaitingChange};
 use crate::clock::Millis;
 
@@ -42,7 +42,7 @@ pub(super) struct WaitingTerms {
 
 /// The waiting room of a new campaign.
 pub(super) fn new_terms(members: &mut Members, opens_at: Option<Millis>) -> Option<Waiting> {
-    let said = read(members)??;
+    let Nullable::Value(said) = read(members)? else { return None };
     let defaults = Waiting::default();
     let waiting = Waiting {
         admit: said.admit.flatten(),
@@ -59,9 +59,9 @@ pub(super) fn new_terms(members: &mut Members, opens_at: Option<Millis>) -> Opti
     Some(waiting)
 }
 
-/// What a body says of it; `Some(None)`: null. What is wrong is noted, and `None`.
-pub(super) fn read(members: &mut Members) -> Option<Option<WaitingChange>> {
-    let Some(mut inner) = members.take_object("waiting")? else { return Some(None) };
+/// What a body says of it. What is wrong is noted, and `None`.
+pub(super) fn read(members: &mut Members) -> Option<Nullable<WaitingChange>> {
+    let Nullable::Value(mut inner) = members.take_object("waiting")? else { return Some(Nullable::Null) };
     let change = WaitingChange {
         admit: inner.take("admit", input::whole_or_null(ADMIT)),
         every_ms: inner.take("every_ms", input::whole_or_null(EVERY_MS)),
@@ -71,7 +71,7 @@ pub(super) fn read(members: &mut Members) -> Option<Option<WaitingChange>> {
         order: inner.take("order", order),
         reserve: inner.take("reserve", input::whole(RESERVE)),
     };
-    members.note_all_of("waiting", inner).then_some(Some(change))
+    members.note_all_of("waiting", inner).then_some(Nullable::Value(change))
 }
 
 fn order(value: &Value) -> Result<Order, String> {

@@ -7,7 +7,7 @@
 //! | `{id}:outbox` | campaign, claim (append), relay (delete) | relay, ledger (auditor) |
 //! | `{id}:relay`, `{id}:fence` | relay | relay |
 //! | `{id}:mark` | redis (lanes) | nobody: a write for WAIT and the log to follow |
-//! | `{id}:room`, `{id}:places`, `{id}:departures`, `{id}:pace`, `{id}:arrivals`, `{id}:waits` | waiting | waiting |
+//! | `{id}:room`, `{id}:places`, `{id}:departures`, `{id}:pace`, `{id}:arrivals`, `{id}:waits`, `{id}:draw_list` | waiting | waiting |
 //! | `{id}:inside`, `{id}:passes` | waiting, claim (which ends passes) | waiting, claim |
 //! | `directory` | campaign | campaign, relay |
 //! | `lease:{job}` | ledger (reconciler), alarm | the same |
@@ -109,6 +109,18 @@ impl CampaignKeys {
         format!("{}:mark", self.stem)
     }
 
+    /// Sorted set: user to arrival number.
+    #[must_use]
+    pub fn places(&self) -> String {
+        format!("{}:places", self.stem)
+    }
+
+    /// String: the list that an order was drawn from.
+    #[must_use]
+    pub fn draw_list(&self) -> String {
+        format!("{}:draw_list", self.stem)
+    }
+
     /// Sorted set: user to the deadline of their pass, in ms.
     #[must_use]
     pub fn inside(&self) -> String {
@@ -140,7 +152,7 @@ impl CampaignKeys {
         [
             self.campaign(),
             key("room"),
-            key("places"),
+            self.places(),
             self.inside(),
             self.passes(),
             key("departures"),

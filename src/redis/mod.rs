@@ -228,6 +228,38 @@ impl Redis {
         Ok(self.client_of(campaign).custom(command, args).await?)
     }
 
+    /// One page of a sorted set: where to go on (`"0"` at the end), and members with their scores. A member may come twice.
+    pub async fn scan_scores(
+        &self,
+        campaign: &CampaignId,
+        key: &str,
+        cursor: &str,
+        count: u32,
+    ) -> Result<(String, Vec<(String, f64)>), RedisError> {
+        let command = CustomCommand::new_static("ZSCAN", ClusterHash::FirstKey, false);
+        let args: Vec<Value> = vec![key.into(), cursor.into(), "COUNT".into(), i64::from(count).into()];
+        Ok(self.client_of(campaign).custom(command, args).await?)
+    }
+
+    /// Writes a part of a text, from this byte on.
+    pub async fn write_at(
+        &self,
+        campaign: &CampaignId,
+        key: &str,
+        offset: usize,
+        text: &str,
+    ) -> Result<(), RedisError> {
+        let command = CustomCommand::new_static("SETRANGE", ClusterHash::FirstKey, false);
+        let args: Vec<Value> = vec![key.into(), offset.to_string().into(), text.into()];
+        Ok(self.client_of(campaign).custom(command, args).await?)
+    }
+
+    /// A text, whole.
+    pub async fn text(&self, campaign: &CampaignId, key: &str) -> Result<Option<String>, RedisError> {
+        let command = CustomCommand::new_static("GET", ClusterHash::FirstKey, false);
+        Ok(self.client_of(campaign).custom(command, vec![Value::from(key)]).await?)
+    }
+
     /// The campaigns that changed after this sequence, with the sequence of each, in its order.
     pub async fn changed_since(&self, sequence: u64) -> Result<Vec<(CampaignId, u64)>, RedisError> {
         let above = format!("({sequence}");

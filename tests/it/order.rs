@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use onrush::campaign::{Campaigns, Draft, Durability};
-use onrush::claim::{Answer, Claims};
+use onrush::claim::{Answer, Claims, Request};
 use onrush::database;
 use onrush::ids::AttemptId;
 use onrush::redis::Redis;
@@ -31,11 +31,14 @@ async fn numbers_go_in_the_order_of_arrival() {
     };
     let (_, campaign) = campaigns.create(&draft).await.unwrap();
     let campaign = campaign.unwrap();
-    let claims = Claims::new(redis, config.claim.clone());
+    let claims = Claims::new(redis, &config.claim);
 
     // Called one after the other; awaited in another order, by many tasks.
     let arrivals: Vec<_> = (0..1_200)
-        .map(|user| claims.claim(&campaign, AttemptId::random(), format!("user-{user}").parse().unwrap()))
+        .map(|user| {
+            let user = format!("user-{user}").parse().unwrap();
+            claims.claim(&campaign, Request { attempt: AttemptId::random(), user, pass: None })
+        })
         .collect();
     let mut tasks: Vec<_> = arrivals.into_iter().map(tokio::spawn).collect();
     tasks.reverse();

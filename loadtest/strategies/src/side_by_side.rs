@@ -65,7 +65,7 @@ async fn measure_onrush(stores: &Stores, campaigns: &Campaigns, load: Load) -> a
     let writer = Writer::new(stores.database.clone(), producer, config);
     let workers = [tokio::spawn(relay.run(stop.clone())), tokio::spawn(writer.run(stop.clone()))];
     let sale = |campaign| {
-        let claims = Claims::new(Arc::clone(&stores.redis), config.claim.clone());
+        let claims = Claims::new(Arc::clone(&stores.redis), &config.claim);
         InOnrush::new(claims, campaign, stores.database.clone(), config.ledger.rows_per_second_max)
     };
     let measured = async {

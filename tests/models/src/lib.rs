@@ -7,7 +7,7 @@
 #![cfg(onrush_loom)]
 #![allow(dead_code, unreachable_pub, reason = "the files have their public face elsewhere")]
 
-#[path = "../../../src/claim/in_flight.rs"]
+#[path = "../../../src/coalescer/in_flight.rs"]
 mod in_flight;
 #[path = "../../../src/campaign/latch.rs"]
 mod latch;

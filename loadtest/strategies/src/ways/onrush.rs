@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
 use onrush::campaign::Campaign;
-use onrush::claim::{Answer, Claims};
+use onrush::claim::{Answer, Claims, Request};
 use onrush::database::Database;
 use onrush::ids::{AttemptId, UserId};
 use sqlx::Row;
@@ -81,7 +81,7 @@ impl Way for InOnrush {
 
     async fn ask(&self, user: UserId) -> anyhow::Result<Told> {
         self.began.get_or_init(Instant::now);
-        match self.claims.claim(&self.campaign, AttemptId::random(), user).await? {
+        match self.claims.claim(&self.campaign, Request { attempt: AttemptId::random(), user, pass: None }).await? {
             Answer::Issued(claim) | Answer::Replayed(claim) => Ok(Told::Number(claim.number)),
             Answer::SoldOut => Ok(Told::SoldOut),
             other => bail!("{other:?}"),

@@ -1,115 +1,64 @@
-//! Who travels together? Claims of one campaign that arrive while a call is under way share the next one.
-//!
-//! - Idle, a claim leaves at once, alone. Under load the round trip is shared by all that came during the last one
-//!   (group commit), up to `claim.batch_max`.
-//! - While Redis works on one call and enough wait to fill another, that one is sent, too: Redis finds it when it is done.
-//!   Both travel on one connection, in the order of arrival, and so are the decisions. More would only be shorter batches.
-//! - What waits is bounded, for the node and for each campaign: a claim counts until it is answered.
+//! What waits for one campaign, and the one task that empties it.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{Notify, oneshot};
 
-use super::ClaimError;
 use super::in_flight::InFlight;
-use super::issue::{Answer, issue};
-use super::memory::Memory;
-use crate::campaign::{Campaign, Durability};
-use crate::config;
-use crate::ids::{AttemptId, CampaignId, UserId};
-use crate::redis::Redis;
-
-/// The lanes of all campaigns on this node.
-pub(super) struct Coalescer {
-    shared: Arc<Shared>,
-    lanes: RwLock<HashMap<CampaignId, Arc<Lane>>>,
-}
+use super::{CoalescerError, Decide, Limits, Meters};
+use crate::campaign::Campaign;
 
 /// What all lanes use.
-struct Shared {
-    redis: Arc<Redis>,
-    limits: config::Claim,
-    memory: Memory,
-    in_flight: InFlight,
+pub(super) struct Shared<D> {
+    pub(super) decider: D,
+    pub(super) limits: Limits,
+    pub(super) meters: Meters,
+    pub(super) in_flight: InFlight,
 }
 
 /// What waits for one campaign, in the order of arrival.
-struct Lane {
+pub(super) struct Lane<D: Decide> {
     campaign: Arc<Campaign>,
-    shared: Arc<Shared>,
-    queue: Mutex<Queue>,
+    shared: Arc<Shared<D>>,
+    queue: Mutex<Queue<D>>,
     /// Enough wait for a second call.
     enough: Notify,
 }
 
-#[derive(Default)]
-struct Queue {
-    waiting: VecDeque<Waiting>,
+struct Queue<D: Decide> {
+    waiting: VecDeque<Waiting<D>>,
     /// How many are with Redis.
     deciding: usize,
     /// Whether a task is emptying the lane. It leaves only when it sees the lane empty, under the same lock.
     draining: bool,
 }
 
-struct Waiting {
-    request: (AttemptId, UserId),
+struct Waiting<D: Decide> {
+    request: D::Request,
     since: Instant,
-    answer: oneshot::Sender<Outcome>,
+    answer: oneshot::Sender<Outcome<D>>,
 }
 
-type Outcome = Result<Answer, ClaimError>;
+type Outcome<D> = Result<<D as Decide>::Answer, CoalescerError>;
 
-impl Coalescer {
-    pub(super) fn new(redis: Arc<Redis>, limits: config::Claim, memory: Memory) -> Self {
-        let in_flight = InFlight::new(limits.in_flight_max);
-        Self { shared: Arc::new(Shared { redis, limits, memory, in_flight }), lanes: RwLock::default() }
+impl<D: Decide> Lane<D> {
+    pub(super) fn new(campaign: Arc<Campaign>, shared: Arc<Shared<D>>) -> Self {
+        let queue = Mutex::new(Queue { waiting: VecDeque::new(), deciding: 0, draining: false });
+        Self { campaign, shared, queue, enough: Notify::new() }
     }
 
-    /// Takes its place in the campaign's lane before it first waits: whoever calls first is decided first.
-    pub(super) fn submit(
-        &self,
-        campaign: &Arc<Campaign>,
-        attempt: AttemptId,
-        user: UserId,
-    ) -> impl Future<Output = Outcome> + use<> {
-        let place = self.lane(campaign).enter((attempt, user));
-        async move {
-            match place?.await {
-                Ok(answer) => answer,
-                Err(_dropped) => Err(ClaimError::Unknown("the call was given up".into())),
-            }
-        }
-    }
-
-    fn lane(&self, campaign: &Arc<Campaign>) -> Arc<Lane> {
-        let definition = campaign.definition();
-        let known = self.lanes.read().unwrap_or_else(PoisonError::into_inner).get(definition.id()).cloned();
-        known.unwrap_or_else(|| {
-            let mut lanes = self.lanes.write().unwrap_or_else(PoisonError::into_inner);
-            let new_lane = || Lane {
-                campaign: Arc::clone(campaign),
-                shared: Arc::clone(&self.shared),
-                queue: Mutex::default(),
-                enough: Notify::new(),
-            };
-            Arc::clone(lanes.entry(campaign.id()).or_insert_with(|| Arc::new(new_lane())))
-        })
-    }
-}
-
-impl Lane {
-    fn queue(&self) -> std::sync::MutexGuard<'_, Queue> {
+    fn queue(&self) -> std::sync::MutexGuard<'_, Queue<D>> {
         // A panic between two statements leaves a queue that is whole.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(self: Arc<Self>, request: (AttemptId, UserId)) -> Result<oneshot::Receiver<Outcome>, ClaimError> {
+    pub(super) fn enter(self: Arc<Self>, request: D::Request) -> Result<oneshot::Receiver<Outcome<D>>, CoalescerError> {
         if !self.shared.in_flight.enter() {
-            return Err(ClaimError::TooManyInFlight);
+            return Err(CoalescerError::TooManyInFlight);
         }
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting { request, since: Instant::now(), answer };
@@ -117,7 +66,7 @@ impl Lane {
         if queue.waiting.len() + queue.deciding >= self.shared.limits.campaign_in_flight_max {
             drop(queue);
             self.shared.in_flight.leave(1);
-            return Err(ClaimError::TooManyInFlight);
+            return Err(CoalescerError::TooManyInFlight);
         }
         queue.waiting.push_back(waiting);
         let starts = !std::mem::replace(&mut queue.draining, true);
@@ -128,25 +77,19 @@ impl Lane {
         }
         if starts {
             // A task of its own: the caller may go away, those who wait behind it do not.
-            tokio::spawn(async move { Draining(&self).run().await });
+            tokio::spawn(async move { Draining(&*self).run().await });
         }
         Ok(answered)
     }
 
-    /// Calls that may be under way at a time. Where each answer waits for replicas or the disk, calls have connections of
-    /// their own, and only one at a time keeps the order.
-    fn calls_max(&self) -> usize {
-        if self.campaign.definition().terms.durability == Durability::Memory { 2 } else { 1 }
-    }
-
     /// Those who are next and still there, if they should leave now that so many calls are under way.
-    fn next_batch(&self, calls: usize) -> Next {
-        if calls >= self.calls_max() {
+    fn next_batch(&self, calls: usize) -> Next<D> {
+        let Shared { decider, limits, meters, in_flight } = &*self.shared;
+        if calls >= decider.calls_max(&self.campaign) {
             return Next::Later;
         }
-        let Shared { redis, limits, memory, in_flight } = &*self.shared;
         let wait_max = Duration::from_millis(limits.queue_wait_ms_max);
-        let sold_out = memory.is_sold_out(redis, &self.campaign);
+        let certain = decider.certain(&self.campaign);
         let (now, mut left) = (Instant::now(), 0);
         let mut queue = self.queue();
         if calls > 0 && queue.waiting.len() < limits.second_call_min {
@@ -155,20 +98,22 @@ impl Lane {
         let mut batch = Vec::with_capacity(limits.batch_max.min(queue.waiting.len()));
         while batch.len() < limits.batch_max {
             let Some(waiting) = queue.waiting.pop_front() else { break };
+            // Counted before it is looked at: should that panic, its place is given back.
+            queue.deciding += 1;
             if waiting.answer.is_closed() {
-                // The client has gone: nobody would hear of the unit.
-                metrics::counter!("onrush_claim_abandoned_total").increment(1);
-            } else if sold_out && !waiting.request.0.may_be_repeated() {
-                let _gone = waiting.answer.send(Ok(Answer::SoldOut));
+                // The client has gone: nobody would hear of the decision.
+                meters.abandoned.increment(1);
+            } else if let Some(answer) = certain(&waiting.request) {
+                let _gone = waiting.answer.send(Ok(answer));
             } else if now.saturating_duration_since(waiting.since) > wait_max {
-                let _gone = waiting.answer.send(Err(ClaimError::WaitedTooLong));
+                let _gone = waiting.answer.send(Err(CoalescerError::WaitedTooLong));
             } else {
                 batch.push(waiting);
                 continue;
             }
             left += 1;
         }
-        queue.deciding += batch.len();
+        queue.deciding -= left;
         let is_over = batch.is_empty() && queue.waiting.is_empty() && calls == 0;
         queue.draining = !is_over;
         drop(queue);
@@ -187,14 +132,15 @@ impl Lane {
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(campaign = %self.campaign.id(), requests = batch.len()))]
-    async fn decide(&self, batch: Vec<Waiting>) {
+    async fn decide(&self, batch: Vec<Waiting<D>>) {
+        let Shared { decider, meters, .. } = &*self.shared;
         #[expect(clippy::cast_precision_loss, reason = "a batch has at most a thousand requests")]
-        metrics::histogram!("onrush_claim_batch_requests").record(batch.len() as f64);
+        meters.batch_requests.record(batch.len() as f64);
         let (requests, answers): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|waiting| (waiting.request, waiting.answer)).unzip();
         let asked = Instant::now();
-        let outcome = issue(&self.shared.redis, &self.campaign, &requests, self.shared.memory.lease_us()).await;
-        metrics::histogram!("onrush_claim_call_seconds").record(asked.elapsed().as_secs_f64());
+        let outcome = decider.decide(&self.campaign, &requests).await;
+        meters.call_seconds.record(asked.elapsed().as_secs_f64());
         self.decided(answers.len());
         match outcome {
             Ok(decided) => {
@@ -203,10 +149,10 @@ impl Lane {
                 }
             }
             Err(error) => {
-                metrics::counter!("onrush_claim_call_failures_total").increment(1);
+                meters.call_failures.increment(1);
                 tracing::warn!(campaign = %self.campaign.id(), requests = requests.len(), %error, "the outcome of a batch is unknown");
                 for answer in answers {
-                    let _gone = answer.send(Err(ClaimError::Unknown(error.to_string())));
+                    let _gone = answer.send(Err(CoalescerError::Unknown(error.to_string())));
                 }
             }
         }
@@ -215,19 +161,19 @@ impl Lane {
 
 /// The one task that empties a lane. Should it die, those with it hear that their outcome is unknown, and the next to
 /// come starts another.
-struct Draining<'a>(&'a Lane);
+struct Draining<'a, D: Decide>(&'a Lane<D>);
 
 /// What a lane does next.
-enum Next {
+enum Next<D: Decide> {
     /// These leave.
-    Batch(Vec<Waiting>),
+    Batch(Vec<Waiting<D>>),
     /// Not before something changes.
     Later,
     /// Nobody waits, and nothing is under way.
     Over,
 }
 
-impl Draining<'_> {
+impl<D: Decide> Draining<'_, D> {
     async fn run(self) {
         let lane = self.0;
         // First asked in the order in which they were put in, so that they are sent in it.
@@ -249,7 +195,7 @@ impl Draining<'_> {
     }
 }
 
-impl Drop for Draining<'_> {
+impl<D: Decide> Drop for Draining<'_, D> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let mut queue = self.0.queue();

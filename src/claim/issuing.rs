@@ -1,0 +1,66 @@
+//! Claims as the coalescer carries them: what is certain from memory, and one script call for the rest.
+
+use std::sync::Arc;
+
+use super::ClaimError;
+use super::issue::{Answer, Request, issue};
+use super::memory::Memory;
+use crate::campaign::{Campaign, Durability};
+use crate::coalescer::{CoalescerError, Decide, Limits, Meters};
+use crate::config;
+use crate::redis::{Redis, RedisError};
+
+/// Decides batches of claims.
+pub(super) struct Issuing {
+    pub(super) redis: Arc<Redis>,
+    pub(super) memory: Memory,
+}
+
+impl Decide for Issuing {
+    type Request = Request;
+    type Answer = Answer;
+
+    /// Where each answer waits for replicas or the disk, calls have connections of their own, and only one at a time keeps
+    /// the order.
+    fn calls_max(&self, campaign: &Campaign) -> usize {
+        if campaign.definition().terms.durability == Durability::Memory { 2 } else { 1 }
+    }
+
+    fn certain(&self, campaign: &Campaign) -> impl Fn(&Request) -> Option<Answer> {
+        let sold_out = self.memory.is_sold_out(&self.redis, campaign);
+        move |request| (sold_out && !request.attempt.may_be_repeated()).then_some(Answer::SoldOut)
+    }
+
+    async fn decide(&self, campaign: &Arc<Campaign>, requests: &[Request]) -> Result<Vec<Answer>, RedisError> {
+        issue(&self.redis, campaign, requests, self.memory.lease_us()).await
+    }
+}
+
+pub(super) fn limits(claim: &config::Claim) -> Limits {
+    Limits {
+        batch_max: claim.batch_max,
+        second_call_min: claim.second_call_min,
+        in_flight_max: claim.in_flight_max,
+        campaign_in_flight_max: claim.campaign_in_flight_max,
+        queue_wait_ms_max: claim.queue_wait_ms_max,
+    }
+}
+
+pub(super) fn meters() -> Meters {
+    Meters {
+        batch_requests: metrics::histogram!("onrush_claim_batch_requests"),
+        call_seconds: metrics::histogram!("onrush_claim_call_seconds"),
+        call_failures: metrics::counter!("onrush_claim_call_failures_total"),
+        abandoned: metrics::counter!("onrush_claim_abandoned_total"),
+    }
+}
+
+impl From<CoalescerError> for ClaimError {
+    fn from(error: CoalescerError) -> Self {
+        match error {
+            CoalescerError::Unknown(why) => Self::Unknown(why),
+            CoalescerError::TooManyInFlight => Self::TooManyInFlight,
+            CoalescerError::WaitedTooLong => Self::WaitedTooLong,
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! How a visitor stands, as JSON. Written by hand: a waiting crowd asks all the time, and most of what it hears is this.
+
+use std::io::Write;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use utoipa::ToSchema;
+
+use super::App;
+use super::problem::{Code, Problem};
+use crate::campaign::Campaign;
+use crate::ids::UserId;
+use crate::waiting::{Pass, Placed, Standing, Ticket, Wait};
+
+/// Most answers have room in so many bytes.
+const BYTES: usize = 320;
+
+/// How a visitor stands.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body in the OpenAPI document; `Told` writes it")]
+pub(super) struct StandingView {
+    #[schema(example = "waiting", pattern = "^(waiting|admitted|sold_out|closed|expired)$")]
+    state: String,
+    /// While waiting; null until the order was drawn.
+    #[schema(example = 1201)]
+    place: Option<u64>,
+    /// People before this place who wait.
+    #[schema(example = 1200)]
+    ahead: Option<u64>,
+    /// Seconds until it is this visitor's turn; null while unknown.
+    #[schema(example = 16)]
+    eta_s: Option<u64>,
+    /// When the order is drawn.
+    #[schema(format = DateTime)]
+    draws_at: Option<String>,
+    /// Seconds after which to ask again. Who asks earlier hears the same.
+    #[schema(example = 5)]
+    poll_after_s: Option<u64>,
+    /// Units that nobody holds.
+    #[schema(example = 100)]
+    left: Option<u64>,
+    /// Once admitted: to be sent with the claim as `Onrush-Pass`.
+    pass: Option<String>,
+    /// Until when the pass lasts.
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    /// To be sent when asking again: it makes the answer cheap.
+    ticket: Option<String>,
+}
+
+/// A visitor, and the ticket that they showed.
+#[derive(Clone, Copy)]
+pub(super) struct Visitor<'a> {
+    pub(super) campaign: &'a Campaign,
+    pub(super) user: &'a UserId,
+    pub(super) shown: Option<(Placed, &'a str)>,
+}
+
+/// What a visitor hears.
+pub(super) struct Told {
+    pub(super) body: Vec<u8>,
+    pub(super) retry_after_s: Option<u64>,
+    pub(super) is_waiting: bool,
+}
+
+impl App {
+    /// What a visitor who stands so hears. A stranger is told that there is nobody such.
+    pub(super) fn told(&self, visitor: Visitor<'_>, standing: &Standing) -> Result<Told, Problem> {
+        let mut body = Vec::with_capacity(BYTES);
+        let (mut retry_after_s, mut is_waiting) = (None, false);
+        match standing {
+            Standing::Waiting(wait) => {
+                (retry_after_s, is_waiting) = (Some(wait.poll_after_s), true);
+                write_wait(&mut body, wait);
+                self.write_ticket(&mut body, visitor, wait.placed);
+            }
+            Standing::SoldOut { placed, poll_after_s } => {
+                retry_after_s = Some(*poll_after_s);
+                put(&mut body, format_args!("{{\"state\":\"sold_out\",\"poll_after_s\":{poll_after_s}"));
+                self.write_ticket(&mut body, visitor, *placed);
+            }
+            Standing::Admitted { placed, expires_at } => {
+                let pass = self.passes.sign(&Pass {
+                    campaign: visitor.campaign.id(),
+                    user: visitor.user.clone(),
+                    generation: placed.generation,
+                    number: placed.number,
+                    expires_at: *expires_at,
+                });
+                let until = expires_at.to_rfc3339();
+                put(&mut body, format_args!("{{\"state\":\"admitted\",\"pass\":\"{pass}\",\"expires_at\":\"{until}\""));
+                self.write_ticket(&mut body, visitor, *placed);
+            }
+            Standing::Closed => put(&mut body, format_args!("{{\"state\":\"closed\"}}")),
+            Standing::Expired => put(&mut body, format_args!("{{\"state\":\"expired\"}}")),
+            Standing::Stranger => {
+                return Err(Problem::new(Code::NotFound, "this user has not joined the waiting room"));
+            }
+            Standing::NotOpenYet { now } => {
+                return Err(super::claims::not_open_yet(visitor.campaign, *now));
+            }
+        }
+        Ok(Told { body, retry_after_s, is_waiting })
+    }
+
+    /// The same ticket again where it says all that is known; else one that does.
+    fn write_ticket(&self, body: &mut Vec<u8>, Visitor { campaign, user, shown }: Visitor<'_>, placed: Placed) {
+        match shown {
+            Some((known, text)) if known == placed => put(body, format_args!(",\"ticket\":\"{text}\"}}")),
+            _ => {
+                let Placed { generation, number, place } = placed;
+                let ticket = Ticket { campaign: campaign.id(), user: user.clone(), generation, number, place };
+                put(body, format_args!(",\"ticket\":\"{}\"}}", self.tickets.write(&ticket)));
+            }
+        }
+    }
+}
+
+impl Told {
+    pub(super) fn into_response(self, status: StatusCode) -> Response {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+fn write_wait(body: &mut Vec<u8>, wait: &Wait) {
+    match wait.ahead {
+        Some(ahead) => {
+            put(body, format_args!("{{\"state\":\"waiting\",\"place\":{},\"ahead\":{ahead}", wait.placed.place));
+        }
+        None => put(body, format_args!("{{\"state\":\"waiting\",\"place\":null,\"ahead\":null")),
+    }
+    match wait.eta_s {
+        Some(eta_s) => put(body, format_args!(",\"eta_s\":{eta_s}")),
+        None => put(body, format_args!(",\"eta_s\":null")),
+    }
+    if let Some(draws_at) = wait.draws_at {
+        put(body, format_args!(",\"draws_at\":\"{}\"", draws_at.to_rfc3339()));
+    }
+    put(body, format_args!(",\"poll_after_s\":{},\"left\":{}", wait.poll_after_s, wait.left));
+}
+
+fn put(body: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    body.write_fmt(text).expect("memory takes it");
+}

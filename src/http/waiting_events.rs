@@ -1,0 +1,232 @@
+//! Live: a stream of events for each visitor who wants one, with the same bodies as the answers.
+//!
+//! - No task a visitor: a stream is what its connection's own task polls. It sleeps until the room has news, and makes its
+//!   event when the connection has room for it, so nothing piles up for who reads slowly.
+//! - While its visitor waits it costs Redis nothing.
+//! - Who connects again hears the present state at once: there is nothing to be resumed but that.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use bytes::Bytes;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::App;
+use super::auth::User;
+use super::input::Input;
+use super::problem::{Code, Problem, ProblemView};
+use super::waiting_answer::Visitor;
+use crate::campaign::Campaign;
+use crate::clock::Millis;
+use crate::ids::{CampaignId, UserId};
+use crate::waiting::{News, Placed, Room, Standing, Ticket};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(events))
+}
+
+/// How soon a browser connects again, in ms, before jitter: when a node goes, all of its visitors come at once.
+const RETRY_MS: u64 = 1_000;
+
+/// How long after a question to Redis failed it is asked again.
+const RETRY_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// Whose stream it is: by the ticket in the address, which browsers can send, or by the usual credentials.
+pub(super) enum Listener {
+    Ticket(Ticket),
+    User(UserId),
+}
+
+impl FromRequestParts<App> for Listener {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let query = parts.uri.query().unwrap_or_default();
+        let ticket = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "ticket");
+        match ticket {
+            None => User::from_request_parts(parts, app).await.map(|User(user)| Self::User(user)),
+            Some((_, text)) => app.tickets.read(&text).map(Self::Ticket).ok_or_else(|| {
+                Problem::new(Code::Unauthenticated, "the ticket is not valid")
+                    .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"onrush\""))
+            }),
+        }
+    }
+}
+
+/// Streams that are open on this node.
+#[derive(Default)]
+pub(super) struct OpenStreams(AtomicUsize);
+
+/// One of them.
+struct OpenStream(App);
+
+impl OpenStream {
+    fn open(app: &App) -> Result<Self, Problem> {
+        let streams = &app.0.streams.0;
+        if streams.fetch_add(1, Ordering::Relaxed) >= app.streams_max {
+            streams.fetch_sub(1, Ordering::Relaxed);
+            return Err(Problem::new(Code::Unavailable, "too many event streams on this node"));
+        }
+        metrics::gauge!("onrush_waiting_streams").increment(1.0);
+        Ok(Self(app.clone()))
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.0.0.streams.0.fetch_sub(1, Ordering::Relaxed);
+        metrics::gauge!("onrush_waiting_streams").decrement(1.0);
+    }
+}
+
+/// How the caller stands, as it changes.
+#[utoipa::path(get, path = "/v1/campaigns/{id}/waiting/events", tag = "waiting", security(("user" = []), ()),
+    params(("id" = String, Path), ("ticket" = Option<String>, Query, description = "instead of credentials, for browsers")),
+    responses((status = 200, content_type = "text/event-stream", body = String),
+        (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn events(State(app): State<App>, listener: Listener, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&["ticket"])?;
+    let id: CampaignId = input.path("id")?;
+    let (user, placed) = match listener {
+        Listener::User(user) => {
+            let placed = app.shown(input.headers(), &id, &user).map(|(placed, _)| placed);
+            (user, placed)
+        }
+        Listener::Ticket(ticket) if ticket.campaign != id => {
+            return Err(Problem::new(Code::Forbidden, "the ticket is for another campaign"));
+        }
+        Listener::Ticket(Ticket { user, generation, number, place, .. }) => {
+            (user, Some(Placed { generation, number, place }))
+        }
+    };
+    let (campaign, room) = app.waiting_room(&id).await?;
+    let standing = app.waiting.look(&room, &user, placed).await?;
+    let open = OpenStream::open(&app)?;
+    let news = app.waiting.news(&room);
+    let stream = Stream { open, campaign, room, user, placed, news, told: None, told_at: Instant::now() };
+    // A stranger hears so as an error, and not in a stream.
+    let first = stream.event(&standing)?;
+    let frames = futures::stream::unfold((stream, Some((standing, first))), |(mut stream, first)| async move {
+        let event = match first {
+            Some((standing, event)) => {
+                stream.note(&standing);
+                Bytes::from([retry().as_bytes(), &event].concat())
+            }
+            None => stream.next().await?,
+        };
+        Some((Ok::<_, Infallible>(event), (stream, None)))
+    });
+    let mut response = Response::new(Body::from_stream(frames));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Proxies that gather answers would hold events back.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+fn retry() -> String {
+    format!("retry: {}\n", rand::random_range(RETRY_MS..=3 * RETRY_MS))
+}
+
+/// One visitor's stream.
+struct Stream {
+    open: OpenStream,
+    campaign: Arc<Campaign>,
+    room: Arc<Room>,
+    user: UserId,
+    placed: Option<Placed>,
+    news: News,
+    /// What was told last.
+    told: Option<Standing>,
+    told_at: Instant,
+}
+
+impl Stream {
+    /// The next event, or a heartbeat. `None`: the stream ends, since nothing can change any more or this node stops.
+    async fn next(&mut self) -> Option<Bytes> {
+        let app = self.open.0.clone();
+        if matches!(self.told, Some(Standing::Closed | Standing::Expired)) {
+            return None;
+        }
+        loop {
+            self.wait(&app).await?;
+            let glanced = self.placed.and_then(|placed| app.waiting.glance(&self.room, placed));
+            let standing = match glanced {
+                Some(standing) => standing,
+                // Apart, since it is rare and large.
+                None => match Box::pin(app.waiting.look(&self.room, &self.user, self.placed)).await {
+                    Ok(standing) => standing,
+                    Err(error) => {
+                        tracing::debug!(%error, "an event stream waits for Redis");
+                        tokio::time::sleep(RETRY_AFTER_FAILURE).await;
+                        continue;
+                    }
+                },
+            };
+            if self.is_news(&standing) {
+                self.note(&standing);
+                return self.event(&standing).ok().map(Bytes::from);
+            }
+            if self.told_at.elapsed() >= app.heartbeat {
+                self.told_at = Instant::now();
+                return Some(Bytes::from_static(b": still here\n\n"));
+            }
+        }
+    }
+
+    /// Until there may be news. Who is inside needs to know when that ends.
+    async fn wait(&mut self, app: &App) -> Option<()> {
+        let (is_near, ends_in) = match &self.told {
+            Some(Standing::Waiting(wait)) => (wait.ahead.is_none_or(|ahead| app.waiting.is_near(ahead)), None),
+            Some(Standing::Admitted { expires_at, .. }) => {
+                (false, u64::try_from(expires_at.0 - Millis::now().0 + 1).ok())
+            }
+            _ => (false, None),
+        };
+        let news = self.news.next(is_near);
+        let there_is_a_room = match ends_in {
+            None => app.stop.run_until_cancelled(news).await?,
+            Some(ms) => {
+                let within = tokio::time::timeout(Duration::from_millis(ms), news);
+                app.stop.run_until_cancelled(within).await?.unwrap_or(true)
+            }
+        };
+        there_is_a_room.then_some(())
+    }
+
+    /// Whether a visitor who was told what was told last would see a difference.
+    fn is_news(&self, standing: &Standing) -> bool {
+        match (&self.told, standing) {
+            (Some(Standing::Waiting(before)), Standing::Waiting(now)) => {
+                (before.ahead, before.left, before.draws_at) != (now.ahead, now.left, now.draws_at)
+            }
+            (Some(Standing::SoldOut { .. }), Standing::SoldOut { .. }) => false,
+            (before, now) => before.as_ref() != Some(now),
+        }
+    }
+
+    fn note(&mut self, standing: &Standing) {
+        match standing {
+            Standing::Waiting(wait) => self.placed = Some(wait.placed),
+            Standing::SoldOut { placed, .. } | Standing::Admitted { placed, .. } => self.placed = Some(*placed),
+            Standing::Closed | Standing::Expired | Standing::Stranger | Standing::NotOpenYet { .. } => {}
+        }
+        self.told = Some(standing.clone());
+        self.told_at = Instant::now();
+    }
+
+    fn event(&self, standing: &Standing) -> Result<Vec<u8>, Problem> {
+        let visitor = Visitor { campaign: &self.campaign, user: &self.user, shown: None };
+        let told = self.open.0.told(visitor, standing)?;
+        Ok([b"data: ", &told.body[..], b"\n\n"].concat())
+    }
+}

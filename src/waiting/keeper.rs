@@ -1,0 +1,202 @@
+//! The usher and the lookout of one room: admits the next, keeps what this node knows fresh, and wakes who listens.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::lottery::Lottery;
+use super::room::Room;
+use super::scripts::{Admitted, Scripts};
+use super::survey::{News, Survey};
+use super::{Shared, WaitingError};
+
+/// Looks at a room that moves all the time are this far apart at least.
+const PAUSE_MIN: Duration = Duration::from_millis(25);
+
+/// How often all streams are woken while something moves.
+const TELL_ALL_EVERY: Duration = Duration::from_secs(1);
+
+/// Numbers that one call is told of a draw.
+const DRAWN_NUMBERS: u64 = 2_000;
+
+/// Admits the users of one room. Any number of nodes may do so at once: the script judges.
+pub struct Usher {
+    shared: Arc<Shared>,
+    room: Arc<Room>,
+}
+
+impl Usher {
+    pub(super) fn new(shared: Arc<Shared>, room: Arc<Room>) -> Self {
+        Self { shared, room }
+    }
+
+    /// Admits whom pace, cap and units allow at this moment.
+    pub async fn tick(&self) -> Result<Admitted, WaitingError> {
+        let Shared { redis, limits, .. } = &*self.shared;
+        let scripts = Scripts { redis, campaign: &self.room.campaign, limits };
+        let mut admitted = scripts.admit(self.drawn_from(None)?).await?;
+        // Once more where the draw's numbers were wanted from elsewhere, and while whole batches are admitted.
+        while admitted.wanted > 0 || admitted.admitted >= limits.admit_batch_max {
+            let drawn = self.drawn_from(Some(admitted.wanted))?;
+            if admitted.wanted > 0 && drawn.is_none() {
+                break;
+            }
+            let more = scripts.admit(drawn).await?;
+            let moved_on = more.admitted > 0 || (more.wanted > 0 && more.wanted != admitted.wanted);
+            admitted = Admitted {
+                admitted: admitted.admitted + more.admitted,
+                expired: admitted.expired + more.expired,
+                ..more
+            };
+            if !moved_on {
+                break;
+            }
+        }
+        Ok(admitted)
+    }
+
+    /// The numbers that have the next places of a draw: from this place on, or from where the room is as far as this node
+    /// knows.
+    fn drawn_from(&self, place: Option<u64>) -> Result<Option<(u64, Vec<u64>)>, WaitingError> {
+        let Some(survey) = self.room.newest() else { return Ok(None) };
+        let Some(drawn) = &survey.drawn else { return Ok(None) };
+        let from = place.filter(|place| *place > 0).unwrap_or(survey.admitted_to + 1);
+        if from > drawn.n {
+            return Ok(None);
+        }
+        let draw = self.room.draw(drawn)?;
+        let last = drawn.n.min(from + DRAWN_NUMBERS - 1);
+        Ok(Some((from, (from..=last).filter_map(|place| draw.number_at(place)).collect())))
+    }
+}
+
+/// What runs for one room on each node that serves.
+pub(super) struct Keeper {
+    shared: Arc<Shared>,
+    room: Arc<Room>,
+    usher: Usher,
+    lottery: Lottery,
+    gauges: Gauges,
+    told_near: Option<News>,
+    told_all: Option<News>,
+    told_all_at: Instant,
+}
+
+impl Keeper {
+    pub(super) fn new(shared: Arc<Shared>, room: Arc<Room>) -> Self {
+        let usher = Usher::new(Arc::clone(&shared), Arc::clone(&room));
+        let lottery = Lottery::new(Arc::clone(&shared), Arc::clone(&room));
+        let gauges = Gauges::new(room.campaign.id().as_str());
+        Self { shared, room, usher, lottery, gauges, told_near: None, told_all: None, told_all_at: Instant::now() }
+    }
+
+    /// Until told to stop.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let mut failing = false;
+        loop {
+            let ticked = stop.run_until_cancelled(self.tick()).await;
+            let pause = match ticked {
+                None => break,
+                Some(Ok(pause)) => {
+                    failing = false;
+                    pause
+                }
+                Some(Err(error)) => {
+                    metrics::counter!("onrush_waiting_keeper_failures_total").increment(1);
+                    if !std::mem::replace(&mut failing, true) {
+                        let campaign = self.room.campaign.id();
+                        tracing::warn!(%campaign, %error, "nobody is admitted by this node until that is over");
+                    }
+                    Duration::from_millis(self.shared.limits.resurvey_ms)
+                }
+            };
+            let hurried = async {
+                tokio::time::sleep(PAUSE_MIN).await;
+                self.room.poked.notified().await;
+            };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+                () = hurried => {}
+            }
+        }
+        // Streams end with what they wait for.
+        self.room.tell_all();
+    }
+
+    /// Admits, looks, tells. Answers how long to wait if nothing happens.
+    #[tracing::instrument(level = "debug", skip_all, fields(campaign = %self.room.campaign.id()))]
+    async fn tick(&mut self) -> Result<Duration, WaitingError> {
+        let shared = Arc::clone(&self.shared);
+        let Shared { redis, limits, .. } = &*shared;
+        let mut moved = self.room.was_poked();
+        let before = self.room.newest();
+        if before.as_deref().is_some_and(Survey::is_undrawn) {
+            moved |= self.lottery.tick().await?;
+        }
+        if before.as_deref().is_some_and(Survey::is_busy) {
+            let admitted = self.usher.tick().await?;
+            moved |= admitted.admitted > 0 || admitted.expired > 0;
+        }
+        let age_us_max = if moved { 0 } else { limits.resurvey_ms * 1_000 };
+        let survey = self.room.survey(redis, limits, age_us_max).await?;
+        self.gauges.set(&survey);
+        self.tell(&survey);
+        let pause_ms = if survey.is_busy() {
+            limits.admit_every_ms
+        } else if survey.is_undrawn() || self.room.listeners() > 0 {
+            limits.resurvey_ms
+        } else {
+            limits.idle_resurvey_ms
+        };
+        Ok(Duration::from_millis(pause_ms))
+    }
+
+    /// Wakes streams: those near the front at once, all of them once a second while something moves, and for a heartbeat.
+    fn tell(&mut self, survey: &Survey) {
+        let now = Instant::now();
+        let news = survey.news();
+        if self.told_near != Some(news) {
+            self.told_near = Some(news);
+            self.room.tell_near();
+        }
+        let since = now.saturating_duration_since(self.told_all_at);
+        let is_news = self.told_all != Some(news) && since >= TELL_ALL_EVERY;
+        if is_news || since >= Duration::from_millis(self.shared.limits.heartbeat_ms) {
+            (self.told_all, self.told_all_at) = (Some(news), now);
+            self.room.tell_all();
+        }
+    }
+}
+
+/// How a room stands, for who watches over all of them.
+struct Gauges {
+    waiting: metrics::Gauge,
+    inside: metrics::Gauge,
+    no_shows: metrics::Gauge,
+    left_queue: metrics::Gauge,
+    stopped: metrics::Gauge,
+}
+
+impl Gauges {
+    fn new(campaign: &str) -> Self {
+        let gauge = |name: &'static str| metrics::gauge!(name, "campaign" => campaign.to_owned());
+        Self {
+            waiting: gauge("onrush_waiting_users"),
+            inside: gauge("onrush_waiting_inside_users"),
+            no_shows: gauge("onrush_waiting_no_shows"),
+            left_queue: gauge("onrush_waiting_left_queue"),
+            stopped: gauge("onrush_waiting_stopped"),
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "users are far below 2^53")]
+    fn set(&self, survey: &Survey) {
+        self.waiting.set(survey.waiting as f64);
+        self.inside.set(survey.inside as f64);
+        self.no_shows.set(survey.no_shows as f64);
+        self.left_queue.set(survey.left_queue as f64);
+        self.stopped.set(f64::from(u8::from(survey.stopped)));
+    }
+}

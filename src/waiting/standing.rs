@@ -1,0 +1,171 @@
+//! What is a visitor told? From how they stand to what they hear, in the room's words.
+
+use std::sync::Arc;
+
+use super::room::Room;
+use super::scripts::Stand;
+use super::survey::Survey;
+use super::ticket::Placed;
+use super::{WaitingError, WaitingRooms};
+use crate::campaign::{Order, State};
+use crate::clock::Millis;
+
+/// How a visitor stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// They wait.
+    Waiting(Wait),
+    /// They may enter, and have picked the pass up.
+    Admitted {
+        /// Of their place, which the pass is for.
+        placed: Placed,
+        /// Until when.
+        expires_at: Millis,
+    },
+    /// They wait, and nothing is left; that may change.
+    SoldOut {
+        /// Of their place, which they keep.
+        placed: Placed,
+        /// When to ask again, in s.
+        poll_after_s: u64,
+    },
+    /// The campaign is over.
+    Closed,
+    /// They were inside or waited, and are not and do not any more.
+    Expired,
+    /// They never joined.
+    Stranger,
+    /// Before the opening of a room where the first come are the first served.
+    NotOpenYet {
+        /// By Redis' clock.
+        now: Millis,
+    },
+}
+
+/// What those hear who wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    /// Their number, and their place.
+    pub placed: Placed,
+    /// Their place and the people before it; `None`: not drawn yet.
+    pub ahead: Option<u64>,
+    /// In s; `None` while unknown.
+    pub eta_s: Option<u64>,
+    /// When the draw is; `None`: there is none, or it is over.
+    pub draws_at: Option<Millis>,
+    /// When to ask again, in s.
+    pub poll_after_s: u64,
+    /// Units that nobody holds.
+    pub left: u64,
+}
+
+/// Who is this far from the front asks again after a tenth of the time that remains: if the pace is raised tenfold
+/// meanwhile, they still come in time.
+const POLL_PART: u64 = 10;
+
+/// Without an estimate, a second for so many people ahead.
+const POLL_AHEAD: u64 = 100;
+
+impl WaitingRooms {
+    /// What a ticket's user hears without a question to Redis; `None`: that has to be asked.
+    pub(super) fn remembered(&self, room: &Room, survey: &Survey, placed: Placed) -> Option<Standing> {
+        if placed.generation != survey.head.generation {
+            return None;
+        }
+        let definition = room.campaign.definition();
+        if definition.closed {
+            return None;
+        }
+        let is_undrawn = survey.drawn.is_none()
+            && definition.terms.waiting.as_ref().is_some_and(|waiting| waiting.order == Order::Draw);
+        if is_undrawn {
+            // Who has left before the draw is known to Redis alone; until then all of the list are told the same.
+            return Some(self.undrawn(room, survey, placed));
+        }
+        let placed = match placed.place {
+            0 => Placed { place: room.place_of(survey, placed.number).ok()?, ..placed },
+            _ => placed,
+        };
+        let ahead = survey.ahead(placed.place)?;
+        Some(self.waiting(room, survey, placed, ahead))
+    }
+
+    /// What somebody hears who waits with so many ahead.
+    pub(super) fn waiting(&self, room: &Room, survey: &Survey, placed: Placed, ahead: u64) -> Standing {
+        let definition = room.campaign.definition();
+        match definition.state(survey.head.now, survey.head.left) {
+            State::Closed => return Standing::Closed,
+            State::SoldOut => {
+                return Standing::SoldOut { placed, poll_after_s: jittered(self.limits.poll_sold_out_s) };
+            }
+            State::Scheduled | State::Open | State::Paused => {}
+        }
+        let wait_ms = survey.schedule.wait_ms(ahead).map(|from_then| {
+            let gone_by_ms = (crate::clock::uptime_us().saturating_sub(survey.asked_at_us)) / 1_000;
+            from_then.saturating_sub(gone_by_ms)
+        });
+        let eta_s = wait_ms.map(|ms| ms.div_ceil(1_000));
+        let far_s = eta_s.map_or(ahead / POLL_AHEAD, |eta_s| eta_s / POLL_PART);
+        Standing::Waiting(Wait {
+            placed,
+            ahead: Some(ahead),
+            eta_s,
+            draws_at: None,
+            poll_after_s: jittered(far_s.clamp(self.limits.poll_s_min, self.limits.poll_s_max)),
+            left: survey.head.left,
+        })
+    }
+
+    /// What somebody hears who waits for a draw.
+    pub(super) fn undrawn(&self, room: &Room, survey: &Survey, placed: Placed) -> Standing {
+        let definition = room.campaign.definition();
+        let draws_at = definition.terms.opens_at;
+        if definition.state(survey.head.now, 1) == State::Closed {
+            return Standing::Closed;
+        }
+        let remains_ms = draws_at.map_or(0, |at| u64::try_from(at.0 - survey.head.now.0).unwrap_or(0));
+        // Just after it, and not all at once.
+        let until_s = remains_ms.div_ceil(1_000) + rand::random_range(1..=3);
+        Standing::Waiting(Wait {
+            placed,
+            ahead: None,
+            eta_s: None,
+            draws_at,
+            poll_after_s: until_s.clamp(self.limits.poll_s_min, self.limits.poll_s_max),
+            left: survey.head.left,
+        })
+    }
+
+    /// What somebody hears of whom Redis has said how they stand.
+    pub(super) fn told(&self, room: &Room, survey: &Arc<Survey>, stand: Stand) -> Result<Standing, WaitingError> {
+        let generation = survey.head.generation;
+        let placed = |number| Placed { generation, number, place: 0 };
+        Ok(match stand {
+            Stand::Stranger => Standing::Stranger,
+            Stand::Gone => Standing::Expired,
+            Stand::BeingDrawn => return Err(WaitingError::BeingDrawn),
+            Stand::Full => return Err(WaitingError::Full),
+            Stand::Inside { number, deadline } => Standing::Admitted { placed: placed(number), expires_at: deadline },
+            Stand::Waiting { number, ahead: Some(ahead) } if survey.drawn.is_some() || !is_draw(room) => {
+                self.waiting(room, survey, Placed { place: number, ..placed(number) }, ahead)
+            }
+            Stand::Waiting { number, .. } => {
+                if let Some(standing) = self.remembered(room, survey, placed(number)) {
+                    return Ok(standing);
+                }
+                // The survey is younger than what the script saw: whoever was next by it is nearly inside.
+                let place = room.place_of(survey, number)?;
+                self.waiting(room, survey, Placed { place, ..placed(number) }, 0)
+            }
+        })
+    }
+}
+
+fn is_draw(room: &Room) -> bool {
+    room.campaign.definition().terms.waiting.as_ref().is_some_and(|waiting| waiting.order == Order::Draw)
+}
+
+/// Up to a tenth more, so that those who were told the same do not come in the same moment.
+fn jittered(seconds: u64) -> u64 {
+    seconds + rand::random_range(0..=seconds / 10)
+}

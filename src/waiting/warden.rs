@@ -1,0 +1,87 @@
+//! Which rooms are there? Sees to it that each has its keeper on this node, and hears what moves at other nodes.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::WaitingRooms;
+use super::keeper::Keeper;
+use crate::ids::CampaignId;
+use crate::redis::{Channel, RedisError};
+
+/// How often it looks for campaigns that have a room since.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Watches over all waiting rooms of one node.
+pub struct Warden {
+    rooms: Arc<WaitingRooms>,
+    kept: HashSet<CampaignId>,
+    keepers: JoinSet<()>,
+}
+
+impl Warden {
+    /// Of these rooms.
+    #[must_use]
+    pub fn new(rooms: Arc<WaitingRooms>) -> Self {
+        Self { rooms, kept: HashSet::new(), keepers: JoinSet::new() }
+    }
+
+    /// Until told to stop; then its keepers have stopped, too.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), RedisError> {
+        let redis = Arc::clone(&self.rooms.shared.redis);
+        let mut messages = redis.listen(Channel::Waiting).await?;
+        let mut reconnects = redis.reconnects();
+        let mut look = interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                _ = look.tick() => self.keep_all(&stop),
+                () = reconnects.next() => self.poke_all(),
+                message = messages.next() => match message.and_then(|id| id.parse::<CampaignId>().ok()) {
+                    Some(id) => self.poke(&id),
+                    None => self.poke_all(),
+                },
+            }
+        }
+        while self.keepers.join_next().await.is_some() {}
+        Ok(())
+    }
+
+    fn keep_all(&mut self, stop: &CancellationToken) {
+        while let Some(ended) = self.keepers.try_join_next() {
+            if let Err(error) = ended {
+                // All of them are looked for again: one that is kept twice does no harm.
+                tracing::error!(%error, "a keeper of a waiting room died");
+                self.kept.clear();
+            }
+        }
+        for campaign in self.rooms.campaigns.catalog().with_waiting_room() {
+            let id = campaign.id();
+            if self.kept.contains(&id) {
+                continue;
+            }
+            if let Some(room) = self.rooms.room(&campaign) {
+                let keeper = Keeper::new(Arc::clone(&self.rooms.shared), room);
+                self.keepers.spawn(keeper.run(stop.clone()));
+                self.kept.insert(id);
+            }
+        }
+    }
+
+    fn poke(&self, id: &CampaignId) {
+        if let Some(campaign) = self.rooms.campaigns.catalog().get(id) {
+            self.rooms.freed(&campaign);
+        }
+    }
+
+    fn poke_all(&self) {
+        for campaign in self.rooms.campaigns.catalog().with_waiting_room() {
+            self.rooms.freed(&campaign);
+        }
+    }
+}
