@@ -76,7 +76,7 @@ impl Plan {
             weighed_users: 1_000,
             streams: 100,
             listened: Duration::from_secs(3),
-            pairs: BenchPlan { users: 20_000, pairs: 2, window: Duration::from_millis(300), ..BenchPlan::QUICK },
+            pairs: BenchPlan { users: 80_000, pairs: 2, window: Duration::from_millis(300), ..BenchPlan::QUICK },
         }
     }
 

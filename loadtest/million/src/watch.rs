@@ -35,8 +35,6 @@ pub(crate) struct Until {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sample {
     pub(crate) admitted: u64,
-    pub(crate) waiting: u64,
-    pub(crate) inside: u64,
     /// Of one core, in percent, by process.
     pub(crate) cpu_percent: Vec<f64>,
     /// Resident memory of each node, in bytes.
@@ -103,8 +101,6 @@ impl Watch {
                 let used = before.entries().iter().zip(times.entries());
                 seen.samples.push(Sample {
                     admitted: counters.admitted,
-                    waiting: counters.waiting,
-                    inside: counters.inside,
                     cpu_percent: used.map(|((_, us), (_, after))| (after - us).max(0.0) / passed / 1e4).collect(),
                     node_bytes: self.nodes.iter().filter_map(|pid| proc::resident_bytes(*pid).ok()).collect(),
                 });

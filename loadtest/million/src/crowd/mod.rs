@@ -55,7 +55,6 @@ pub(crate) struct Crowd {
 
 /// What it came to.
 pub(crate) struct Outcome {
-    pub(crate) begun: Instant,
     pub(crate) found: Found,
     pub(crate) people: People,
 }
@@ -116,7 +115,7 @@ impl Crowd {
         let found = std::mem::take(&mut *shared.found.borrow_mut());
         let people = std::mem::replace(&mut *shared.people.borrow_mut(), People::new(0));
         ensure!(is_done, "answers were still missing after {PATIENCE:?}");
-        Ok(Outcome { begun, found, people })
+        Ok(Outcome { found, people })
     }
 }
 
