@@ -166,14 +166,15 @@ mod tests {
         let mut tickets = Texts::new(2);
         tickets.set(0, b"first").unwrap();
         tickets.set(1, b"second").unwrap();
-        let requests =
-            Requests::with_tickets("127.0.0.1:80".parse().unwrap(), "/x", &users, &Arc::new(tickets));
+        let requests = Requests::with_tickets("127.0.0.1:80".parse().unwrap(), "/x", &users, &Arc::new(tickets));
         let mut request = Vec::new();
         for (user, ticket) in [(0, "first"), (1, "second"), (0, "first")] {
             requests.write_next(&mut request).unwrap();
             let text = String::from_utf8(request.clone()).unwrap();
             let token = std::str::from_utf8(users.token(user)).unwrap();
-            assert!(text.starts_with("GET /x ") && text.ends_with(&format!("{token}\r\nonrush-ticket: {ticket}\r\n\r\n")));
+            assert!(
+                text.starts_with("GET /x ") && text.ends_with(&format!("{token}\r\nonrush-ticket: {ticket}\r\n\r\n"))
+            );
         }
     }
 

@@ -31,8 +31,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order of their indexes.
-    pub const ALL: [Self; 6] =
-        [Self::Granted, Self::SoldOut, Self::Unavailable, Self::Ok, Self::Placed, Self::Other];
+    pub const ALL: [Self; 6] = [Self::Granted, Self::SoldOut, Self::Unavailable, Self::Ok, Self::Placed, Self::Other];
 
     fn of(status: u16, body: &[u8]) -> Self {
         match status {

@@ -34,7 +34,7 @@ pub(crate) struct Plan {
 /// Of so many answers that say to wait, one makes its visitor leave.
 pub(crate) const LEAVES_OF: u64 = 200;
 /// Users who may be inside at a time: never reached where everybody comes in time, which is what the pace is to decide.
-const ACTIVE_MAX: u64 = 5_000;
+pub(crate) const ACTIVE_MAX: u64 = 5_000;
 /// Those who let their pass lapse hold a unit back for so long.
 const PASS_TTL_S: u64 = 60;
 /// The contract's own default: whoever asks as told has to be in time for it.
@@ -83,11 +83,6 @@ impl Plan {
     /// Units for all who are admitted, and more, so that it is the pace that decides.
     pub(crate) fn stock(&self) -> u64 {
         self.admit_total * 2 + ACTIVE_MAX
-    }
-
-    /// What may be inside.
-    pub(crate) fn active_max(&self) -> u64 {
-        ACTIVE_MAX
     }
 
     /// Users with a token: whoever joins in the longest window, or all at once.

@@ -13,7 +13,8 @@ use onrush::redis::Keys;
 use crate::history::{Departures, Look};
 
 /// Everything that is held against what visitors were told, of one moment.
-const LOOK: &str = "local f = redis.call('HMGET', KEYS[2], 'number', 'admitted_to', 'waiting', 'admitted', 'no_shows', 'left_queue')
+const LOOK: &str =
+    "local f = redis.call('HMGET', KEYS[2], 'number', 'admitted_to', 'waiting', 'admitted', 'no_shows', 'left_queue')
 local reply = {}
 for i = 1, 6 do reply[i] = tonumber(f[i] or 0) end
 reply[7] = redis.call('ZCARD', KEYS[4])

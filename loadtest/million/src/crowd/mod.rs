@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -171,6 +171,11 @@ impl Shared {
         let user = u32::try_from(next).ok().filter(|_| next < self.crowd.count)?;
         self.next_join.set(next + 1);
         Some(Turn::Join(user))
+    }
+
+    /// Notes what was told, for those who know what was so.
+    fn told(&self, place: u64, ahead: u64, came: Instant) {
+        self.crowd.history.lock().unwrap_or_else(PoisonError::into_inner).note(place, ahead, came);
     }
 
     /// Asks again after so long.

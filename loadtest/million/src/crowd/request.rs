@@ -53,7 +53,9 @@ impl Phrases {
 
 fn write(request: &mut Vec<u8>, parts: &[&[u8]]) {
     request.clear();
-    parts.iter().for_each(|part| request.extend_from_slice(part));
+    for part in parts {
+        request.extend_from_slice(part);
+    }
     request.extend_from_slice(b"\r\n\r\n");
 }
 
@@ -71,7 +73,9 @@ mod tests {
         assert_eq!(String::from_utf8_lossy(&request), look);
         phrases.claim(&mut request, b"TOKEN", b"PASS");
         let claim = String::from_utf8_lossy(&request);
-        assert!(claim.starts_with("POST /v1/campaigns/c/claims HTTP/1.1\r\n") && claim.contains("onrush-pass: PASS\r\n"));
+        assert!(
+            claim.starts_with("POST /v1/campaigns/c/claims HTTP/1.1\r\n") && claim.contains("onrush-pass: PASS\r\n")
+        );
         assert!(claim.contains("content-length: 0\r\n") && claim.ends_with("\r\n\r\n"));
     }
 }

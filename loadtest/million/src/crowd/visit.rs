@@ -1,7 +1,6 @@
 //! What does one visitor do when it is their turn, and what does the answer mean?
 
 use std::io;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -11,9 +10,17 @@ use super::{Found, Shared, State, Turn};
 
 /// What was said, without the bytes in which it was.
 enum Said {
-    Waits { place: u64, ahead: u64, again: Duration },
-    Admitted { pass: Vec<u8> },
-    SoldOut { again: Duration },
+    Waits {
+        place: u64,
+        ahead: u64,
+        again: Duration,
+    },
+    Admitted {
+        pass: Vec<u8>,
+    },
+    SoldOut {
+        again: Duration,
+    },
     Expired,
     Unavailable,
     /// None of what the contract has.
@@ -90,9 +97,7 @@ impl Visit<'_> {
                 if let Err(why) = shared.people.borrow_mut().told_place(user, place) {
                     shared.found.borrow_mut().wrong(|| why);
                 }
-                let mut history = shared.crowd.history.lock().unwrap_or_else(PoisonError::into_inner);
-                history.note(place, ahead, came);
-                drop(history);
+                shared.told(place, ahead, came);
                 let leaves_of = shared.crowd.leaves_of;
                 shared.found.borrow_mut().order.waits(place, sent);
                 if leaves_of > 0 && mix(place ^ u64::from(user) << 32 ^ ahead << 16).is_multiple_of(leaves_of) {

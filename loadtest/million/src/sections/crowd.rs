@@ -13,7 +13,7 @@ use report::data::{Latencies, Run};
 use crate::crowd::{Crowd, Outcome};
 use crate::history::{Ages, History};
 use crate::judge::Verdict;
-use crate::plan::{LEAVES_OF, Plan};
+use crate::plan::{ACTIVE_MAX, LEAVES_OF, Plan};
 use crate::redis::Counters;
 use crate::stage::{Set, Stage};
 use crate::watch::{Limits, Seen, Until, Watch};
@@ -67,7 +67,7 @@ pub(crate) async fn run(stage: &Stage) -> anyhow::Result<(Run, bool)> {
         room: set.redis.room(CAMPAIGN)?,
         watched,
         nodes: set.nodes.iter().map(bench::rig::Node::pid).collect(),
-        limits: Limits { active_max: plan.active_max(), reserve: 0 },
+        limits: Limits { active_max: ACTIVE_MAX, reserve: 0 },
         until: Until { admitted: plan.admit_total, deadline: Instant::now() + Duration::from_mins(1) * minutes(plan) },
         history: Arc::clone(&history),
         all_joined: Arc::clone(&all_joined),
@@ -148,9 +148,8 @@ impl Told<'_> {
             (format!("{:.2} s", ages.oldest.as_secs_f64()), answers, ages.oldest < AGE_MAX),
         ];
         let is_true = figures[1..5].iter().all(|(_, _, met)| *met);
-        let judge = |(promise, (figure, spread, met)): (&Promise, (String, String, bool))| {
-            promise.judged(figure, spread, met)
-        };
+        let judge =
+            |(promise, (figure, spread, met)): (&Promise, (String, String, bool))| promise.judged(figure, spread, met);
         let mut notes = shown::notes(self);
         let wrong = [&found.order.first, &verdict.first, &ages.first_untrue].into_iter().flatten().chain(&found.shown);
         notes.extend(wrong.map(|text| format!("Not as it must be: {text}")));

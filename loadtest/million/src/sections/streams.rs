@@ -86,7 +86,8 @@ pub(crate) async fn run(stage: &Stage) -> anyhow::Result<(Run, bool)> {
     drop(listening);
     set.close().await?;
 
-    let kib = |index: usize, bytes: &[u64]| float(bytes[index].saturating_sub(before[index])) / 1024.0 / float(each as u64);
+    let kib =
+        |index: usize, bytes: &[u64]| float(bytes[index].saturating_sub(before[index])) / 1024.0 / float(each as u64);
     let worst = (0..NODES).map(|index| kib(index, &most)).fold(0.0, f64::max);
     let is_open = last.open == asked && opened.failed == 0;
     let events = last.events.saturating_sub(opened.events);

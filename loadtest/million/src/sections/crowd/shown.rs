@@ -5,7 +5,7 @@ use report::data::{Series, Table, Timeline};
 
 use super::{NODES, Told};
 use crate::crowd::Second;
-use crate::plan::LEAVES_OF;
+use crate::plan::{ACTIVE_MAX, LEAVES_OF};
 use crate::watch::{LOOK_EVERY, Sample};
 use crate::wheel::TICK;
 
@@ -19,10 +19,8 @@ pub(super) fn timelines(told: &Told<'_>) -> Vec<Timeline> {
         name: name.to_owned(),
         values: seconds.iter().map(|second| float(value(second))).collect(),
     };
-    let of_samples = |name: String, value: &dyn Fn(&Sample) -> f64| Series {
-        name,
-        values: samples.iter().map(value).collect(),
-    };
+    let of_samples =
+        |name: String, value: &dyn Fn(&Sample) -> f64| Series { name, values: samples.iter().map(value).collect() };
     let line = |name: &str, unit: &str, stacked: bool, series: Vec<Series>| Timeline {
         name: name.to_owned(),
         unit: unit.to_owned(),
@@ -95,7 +93,12 @@ fn speeds(told: &Told<'_>) -> Table {
         rows: vec![
             row("joins", found.joined, float(found.joined) / joining.max(f64::MIN_POSITIVE), &found.joins),
             row("polls", found.polls.total(), float(polls) / float(after.len().max(1) as u64), &found.polls),
-            row("claims with a pass", found.claims.total(), float(found.claims.total()) / float(all as u64), &found.claims),
+            row(
+                "claims with a pass",
+                found.claims.total(),
+                float(found.claims.total()) / float(all as u64),
+                &found.claims,
+            ),
             row("sent late", found.late.total(), float(found.late.total()) / float(all as u64), &found.late),
         ],
     }
@@ -107,11 +110,9 @@ fn people(told: &Told<'_>) -> Table {
     Table {
         title: "The crowd: what became of the visitors".into(),
         text: format!(
-            "At most {} are admitted in any {} ms, at most {} are inside. Of ten who come in eight claim, one leaves and \
+            "At most {} are admitted in any {} ms, at most {ACTIVE_MAX} are inside. Of ten who come in eight claim, one leaves and \
              one lets the pass lapse; of {LEAVES_OF} answers that say to wait, one makes its visitor leave the queue.",
-            told.plan.admit,
-            told.plan.every_ms,
-            told.plan.active_max()
+            told.plan.admit, told.plan.every_ms
         ),
         head: ["what", "visitors"].map(String::from).to_vec(),
         rows: vec![
