@@ -23,12 +23,18 @@ if not c.room then return { NO_ROOM } end
 local r = enter_room(c)
 local drawn = {}
 for i = 10, #ARGV do drawn[#drawn + 1] = ARGV[i] end
+local admitted_to, in_window = r.admitted_to, r.in_window
 local expired = expire(c, r, tonumber(ARGV[7]))
 local admitted, wanted = admit(c, r, tonumber(ARGV[6]), tonumber(ARGV[9]), drawn)
-if admitted > 0 or expired > 0 or r.admitted_to > 0 then leave_room(c, r, ARGV[4], ARGV[5]) end
-if is_over(c) and redis.call('PTTL', ROOM) == -1 then
+-- Many calls find nothing to do, and then nothing is written.
+if admitted > 0 or expired > 0 or r.admitted_to ~= admitted_to or r.in_window ~= in_window then
+  leave_room(c, r, ARGV[4], ARGV[5])
+end
+-- A campaign that is over may go on: what closes at a time may be given a later one.
+local ends = is_over(c)
+if ends or redis.call('PTTL', ROOM) > 0 then
   for _, key in ipairs({ ROOM, PLACES, INSIDE, PASSES, DEPARTURES, PACE, ARRIVALS, WAITS }) do
-    redis.call('PEXPIRE', key, ARGV[8])
+    if ends then redis.call('PEXPIRE', key, ARGV[8], 'NX') else redis.call('PERSIST', key) end
   end
 end
 local reply = head('ok', c)

@@ -20,8 +20,7 @@ if not c.room then return { NO_ROOM } end
 local r = enter_room(c)
 if not r.is_draw or c.now < c.opens_at then return { 'unchanged' } end
 if not r.draw_n then
-  r.draw_n = r.number
-  redis.call('HSET', ROOM, 'draw_n', r.draw_n)
+  close_list(c, r)
   leave_room(c, r, '', '')
 end
 local reply = head('ok', c)

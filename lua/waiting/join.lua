@@ -27,6 +27,7 @@ if not c.room then return { NO_ROOM } end
 if is_over(c) then return { 'closed' } end
 local r = enter_room(c)
 if c.now < c.opens_at and not r.is_draw then return head('not_open_yet', c) end
+close_list(c, r)
 
 local users, numbers, ahead = {}, {}, {}
 for i = 9, #ARGV do users[#users + 1] = ARGV[i] end

@@ -21,6 +21,7 @@ local c = enter(CAMPAIGN, ARGV[1], ARGV[2], ARGV[3])
 if not c then return { LOST } end
 if not c.room then return { NO_ROOM } end
 local r = enter_room(c)
+close_list(c, r)
 local user = ARGV[7]
 local number = tonumber(redis.call('ZSCORE', PLACES, user) or 0)
 if is_being_drawn(r, math.abs(number)) and number ~= 0 then return { DRAWING } end
@@ -29,7 +30,9 @@ if was_drawn and tonumber(ARGV[8]) ~= number then return { 'place_of', number } 
 
 expire(c, r, tonumber(ARGV[6]))
 local code = 'full'
-if redis.call('ZSCORE', INSIDE, user) then
+local is_here = is_inside(c, user)
+if not is_here then forget(r, user) end
+if is_here then
   code = 'unchanged'
 elseif room_inside(c, r) > 0 then
   code = 'ok'

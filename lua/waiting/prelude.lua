@@ -32,13 +32,14 @@ local CAMPAIGN, ROOM, PLACES, INSIDE, PASSES = KEYS[1], KEYS[2], KEYS[3], KEYS[4
 local DEPARTURES, PACE, ARRIVALS, WAITS = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local NO_ROOM, DRAWING = 'no_room', 'drawing'
 
--- Reads the room of a campaign that has one. A room of an earlier generation is cleared away.
+-- Reads the room of a campaign that has one. A room of an earlier generation is cleared away, and so is what is left of
+-- one that was not kept.
 local function enter_room(c)
   local admit, every_ms, active_max, ttl, within, reserve, order =
     string.match(c.room, '^(%d+):(%d+):(%d+):(%d+):(%d+):(%d+):(%a)$')
   local f = redis.call('HMGET', ROOM, 'generation', 'number', 'admitted_to', 'waiting', 'admitted', 'no_shows',
     'left_queue', 'departures', 'in_window', 'stopped', 'draw_n', 'list_hash', 'drawn_at', 'last_arrival')
-  if f[1] and tonumber(f[1]) ~= c.generation then
+  if tonumber(f[1] or 0) ~= c.generation then
     redis.call('UNLINK', ROOM, PLACES, INSIDE, PASSES, DEPARTURES, PACE, ARRIVALS, WAITS)
     f = {}
   end
@@ -53,16 +54,23 @@ local function enter_room(c)
   }
 end
 
--- Writes the room's counters, and tells all nodes where something moved that visitors see.
+-- Writes the room's counters and the time of the decision, and tells all nodes where something moved that visitors see.
 local function leave_room(c, r, channel, id)
   redis.call('HSET', ROOM, 'generation', c.generation, 'number', r.number, 'admitted_to', r.admitted_to,
     'waiting', r.waiting, 'admitted', r.admitted, 'no_shows', r.no_shows, 'left_queue', r.left_queue,
     'departures', r.departures, 'in_window', r.in_window, 'last_arrival', r.last_arrival)
+  if r.draw_n then redis.call('HSET', ROOM, 'draw_n', r.draw_n) end
+  redis.call('HSET', CAMPAIGN, 'last_now', c.now)
   if r.moved then redis.call('PUBLISH', channel, id) end
 end
 
 local function is_over(c)
   return c.closed or (c.closes_at > 0 and c.now >= c.closes_at)
+end
+
+-- From the opening on, who joins is not drawn any more. Whichever call comes first after it closes the list.
+local function close_list(c, r)
+  if r.is_draw and not r.draw_n and c.now >= c.opens_at then r.draw_n = r.number end
 end
 
 -- Between the closing of the list and the draw, nobody of the list may leave it or join again.
@@ -167,7 +175,6 @@ local function let_in(c, r, users, numbers)
   redis.call('ZADD', INSIDE, unpack(deadlines))
   redis.call('HSET', PASSES, unpack(records))
   redis.call('ZADD', PLACES, unpack(gone))
-  redis.call('HSET', CAMPAIGN, 'last_now', c.now)
   r.waiting, r.admitted, r.moved = r.waiting - #users, r.admitted + #users, true
 end
 

@@ -178,6 +178,10 @@ impl WaitingRooms {
         if is_over && stand != Stand::Stranger && survey.head.generation == head.generation {
             return Ok(Standing::Closed);
         }
+        if stand == Stand::Stranger && placed.is_some() {
+            // Of a room that began anew: their place is gone with it.
+            return Ok(Standing::Expired);
+        }
         self.told(room, &survey, stand)
     }
 
@@ -195,7 +199,7 @@ impl WaitingRooms {
         if let Moved::PlaceOf(number) = moved {
             moved = scripts.leave(user, Some(self.drawn_place(room, number).await?)).await?;
         }
-        room.poke();
+        self.settle(room).await?;
         match moved {
             Moved::Done => Ok(()),
             Moved::BeingDrawn | Moved::PlaceOf(_) => Err(WaitingError::BeingDrawn),
@@ -210,7 +214,7 @@ impl WaitingRooms {
         if let Moved::PlaceOf(number) = moved {
             moved = scripts.let_in(user, Some(self.drawn_place(room, number).await?)).await?;
         }
-        room.poke();
+        self.settle(room).await?;
         match moved {
             Moved::Done => Ok(()),
             Moved::BeingDrawn | Moved::PlaceOf(_) => Err(WaitingError::BeingDrawn),
@@ -221,8 +225,7 @@ impl WaitingRooms {
     /// An operator stops the admission, or lets it go on.
     pub async fn set_stopped(&self, room: &Room, stopped: bool) -> Result<(), WaitingError> {
         self.scripts(room).stop(stopped).await?;
-        room.poke();
-        Ok(())
+        self.settle(room).await
     }
 
     /// A survey that was asked for after this call began.
@@ -261,6 +264,12 @@ impl WaitingRooms {
     #[must_use]
     pub fn is_near(&self, ahead: u64) -> bool {
         ahead <= self.limits.near_places
+    }
+
+    /// Who asks this node after this sees what was done; who asks another does within a second.
+    async fn settle(&self, room: &Room) -> Result<(), WaitingError> {
+        room.poke();
+        self.survey_now(room).await.map(drop)
     }
 
     fn scripts<'a>(&'a self, room: &'a Room) -> Scripts<'a> {

@@ -69,18 +69,13 @@ const POLL_AHEAD: u64 = 100;
 impl WaitingRooms {
     /// What a ticket's user hears without a question to Redis; `None`: that has to be asked.
     pub(super) fn remembered(&self, room: &Room, survey: &Survey, placed: Placed) -> Option<Standing> {
-        if placed.generation != survey.head.generation {
+        if placed.generation != survey.head.generation || placed.place == Placed::INSIDE {
             return None;
         }
-        let definition = room.campaign.definition();
-        if definition.closed {
-            return None;
-        }
-        let is_undrawn = survey.drawn.is_none()
-            && definition.terms.waiting.as_ref().is_some_and(|waiting| waiting.order == Order::Draw);
-        if is_undrawn {
-            // Who has left before the draw is known to Redis alone; until then all of the list are told the same.
-            return Some(self.undrawn(room, survey, placed));
+        if survey.drawn.is_none() && is_draw(room) {
+            // Who has left before the draw is known to Redis alone.
+            let nobody_left = survey.left_queue == 0 && survey.admitted == 0;
+            return nobody_left.then(|| self.undrawn(room, survey, placed));
         }
         let placed = match placed.place {
             0 => Placed { place: room.place_of(survey, placed.number).ok()?, ..placed },
@@ -145,9 +140,15 @@ impl WaitingRooms {
             Stand::Gone => Standing::Expired,
             Stand::BeingDrawn => return Err(WaitingError::BeingDrawn),
             Stand::Full => return Err(WaitingError::Full),
-            Stand::Inside { number, deadline } => Standing::Admitted { placed: placed(number), expires_at: deadline },
+            Stand::Inside { number, deadline } => {
+                let placed = Placed { place: Placed::INSIDE, ..placed(number) };
+                Standing::Admitted { placed, expires_at: deadline }
+            }
             Stand::Waiting { number, ahead: Some(ahead) } if survey.drawn.is_some() || !is_draw(room) => {
                 self.waiting(room, survey, Placed { place: number, ..placed(number) }, ahead)
+            }
+            Stand::Waiting { number, .. } if survey.drawn.is_none() && is_draw(room) => {
+                self.undrawn(room, survey, placed(number))
             }
             Stand::Waiting { number, .. } => {
                 if let Some(standing) = self.remembered(room, survey, placed(number)) {

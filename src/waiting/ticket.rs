@@ -48,6 +48,12 @@ pub struct Placed {
     pub place: u64,
 }
 
+impl Placed {
+    /// The place of who was admitted: how they stand is for Redis to say from then on, since a node that has not heard of
+    /// it yet would tell them to wait.
+    pub const INSIDE: u64 = u64::MAX;
+}
+
 /// A ticket's parts, still in the reader's buffer.
 struct Parts<'a> {
     placed: Placed,

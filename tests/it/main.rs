@@ -19,3 +19,4 @@ mod rebuild;
 mod rush;
 mod scripts_model;
 mod support;
+mod waiting_model;

@@ -1,0 +1,200 @@
+//! A draw: who joins before the opening has a number, but a place only once it was drawn.
+
+use super::Dice;
+use super::room::{DRAWING, EXPIRED, INSIDE, OPENS_AT, Room, Terms, WAITS, people};
+
+/// A draw that has not opened.
+async fn before_the_opening(terms: Terms) -> Room {
+    let mut room = Room::open(Terms { is_draw: true, ..terms }).await;
+    room.now = OPENS_AT - 60_000;
+    room
+}
+
+/// The users who are inside, of these, in the order of their names' numbers.
+async fn inside(room: &mut Room, users: &[String]) -> Vec<String> {
+    let mut found = Vec::new();
+    for user in users {
+        if room.look(user).await.0 == INSIDE {
+            found.push(user.clone());
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_draw_admits_in_the_drawn_order_and_later_ones_behind() {
+    let mut room = before_the_opening(Terms { admit: 3, every_ms: 1_000, ..Terms::default() }).await;
+    let joined = room.join(&people(1..=8)).await;
+    assert_eq!((joined.code.as_str(), joined.admitted), ("ok", 0));
+    assert_eq!(joined.users.iter().map(|user| (user.0, user.1)).collect::<Vec<_>>()[6..], [(WAITS, 7), (WAITS, 8)]);
+    // Two leave; one of them joins again with another number.
+    for user in ["u3", "u5"] {
+        assert_eq!(room.leave(user, (0, 0)).await.0, "ok");
+    }
+    assert_eq!(room.join_one("u3").await.1, 9);
+    assert_eq!(room.close_list().await, None, "not before the opening");
+    assert_eq!(room.admit().await.admitted, 0);
+
+    room.now = OPENS_AT;
+    assert_eq!(room.admit().await.admitted, 0, "nobody enters before the draw is known");
+    assert_eq!(room.close_list().await, Some((9, false)));
+    assert_eq!(room.close_list().await, Some((9, false)));
+    assert_eq!(room.join_one("late").await, (WAITS, 10, 7));
+    assert_eq!(room.admit().await.admitted, 0);
+    // While it is drawn, the list stays as it is.
+    assert_eq!(room.leave("u1", (0, 0)).await.0, "drawing");
+    assert_eq!(room.let_in("u1", (0, 0)).await, "drawing");
+    assert_eq!(room.join_one("u5").await, (DRAWING, 0, 0));
+    assert_eq!(room.join_one("u1").await, (WAITS, 1, -1));
+    assert_eq!(room.leave("late", (0, 0)).await.0, "ok");
+    assert_eq!(room.join_one("late").await, (WAITS, 11, 7));
+
+    // Numbers by place. Nobody has 3 nor 5 any more; their places are 2 and 6.
+    let drawn = [8, 3, 1, 9, 7, 5, 2, 6, 4];
+    assert_eq!(room.publish_draw("", &[2]).await, "ok");
+    assert_eq!(room.admit_drawn(1, &drawn).await.admitted, 0, "it is not published yet");
+    assert_eq!(room.publish_draw("hash", &[2, 6]).await, "ok");
+    assert_eq!(room.publish_draw("another", &[1]).await, "unchanged");
+    assert_eq!(room.close_list().await, Some((9, true)));
+    let survey = room.survey(-1).await;
+    assert_eq!((survey.draw_n, survey.list_hash.as_str(), survey.drawn_at), (9, "hash", OPENS_AT));
+    assert_eq!((survey.waiting, survey.gone, survey.departures), (8, vec![2, 6, 10], 3));
+
+    // A call without what was drawn admits nobody, and asks for it.
+    let answer = room.admit().await;
+    assert_eq!((answer.admitted, answer.wanted), (0, 1));
+    assert_eq!(room.join_one("u5").await, (WAITS, 12, 8), "who had left queues behind");
+    let answer = room.admit_drawn(1, &drawn).await;
+    assert_eq!((answer.admitted, answer.wanted), (3, 0));
+    let users = people(1..=8);
+    assert_eq!(inside(&mut room, &users).await, ["u1", "u3", "u8"]);
+    assert_eq!(room.survey(-1).await.admitted_to, 4);
+
+    // Now they may leave, with the place that was drawn for them: u2 has place 7.
+    assert_eq!(room.leave("u2", (0, 0)).await.0, "place_of");
+    assert_eq!(room.leave("u2", (2, 7)).await, ("ok".to_owned(), 0, 0));
+    assert_eq!(room.look("u2").await, EXPIRED);
+    assert_eq!(room.let_in("u4", (0, 0)).await, "place_of");
+    assert_eq!(room.let_in("u4", (4, 9)).await, "ok");
+    let survey = room.survey(-1).await;
+    assert_eq!((survey.waiting, survey.left_queue), (4, 4));
+    assert_eq!(survey.gone, [2, 6, 7, 9, 10]);
+
+    room.now += 1_000;
+    let answer = room.admit_drawn(1, &drawn).await;
+    assert_eq!((answer.admitted, answer.wanted, answer.waiting), (3, 0, 1));
+    assert_eq!(inside(&mut room, &users).await, ["u1", "u3", "u4", "u6", "u7", "u8"]);
+    assert_eq!(room.look("late").await.0, INSIDE, "the drawn ones are through");
+    assert_eq!(room.look("u5").await.0, WAITS);
+    // Of late comers nothing is drawn.
+    room.now += 1_000;
+    assert_eq!(room.admit().await.admitted, 1);
+    let waits = room.waits().await;
+    assert_eq!(waits.values().sum::<i64>(), 7, "all but who was let in: {waits:?}");
+}
+
+#[tokio::test]
+async fn from_the_opening_on_who_joins_is_not_drawn_whether_the_list_was_closed_or_not() {
+    let mut room = before_the_opening(Terms { active_max: 100, ..Terms::default() }).await;
+    room.join(&people(1..=4)).await;
+    room.now = OPENS_AT;
+    // No node has closed the list yet.
+    assert_eq!(room.join_one("late").await, (WAITS, 5, 4));
+    assert_eq!(room.let_in("guest", (0, 0)).await, "ok");
+    assert_eq!(room.close_list().await, Some((4, false)));
+    assert_eq!(room.publish_draw("hash", &[]).await, "ok");
+    room.admit_drawn(1, &[3, 4, 1, 2]).await;
+    assert_eq!(room.survey(-1).await.admitted_to, 5);
+    assert_eq!(room.look("late").await.0, INSIDE);
+}
+
+#[tokio::test]
+async fn who_leaves_after_the_opening_leaves_no_gap_in_the_draw() {
+    let mut room = before_the_opening(Terms { active_max: 1, ..Terms::default() }).await;
+    room.join(&people(1..=4)).await;
+    room.now = OPENS_AT;
+    assert_eq!(room.leave("u2", (0, 0)).await.0, "ok", "nobody has closed the list");
+    assert_eq!(room.close_list().await, Some((4, false)));
+    // Number 2 was drawn for place 3.
+    assert_eq!(room.publish_draw("hash", &[3]).await, "ok");
+    assert_eq!(room.admit_drawn(1, &[4, 3, 2, 1]).await.admitted, 1);
+    assert_eq!(room.join_one("late").await, (WAITS, 5, 2));
+    let survey = room.survey(-1).await;
+    assert_eq!((survey.gone, survey.waiting), (vec![3], 3));
+}
+
+#[tokio::test]
+async fn an_empty_draw_lets_later_ones_in_once_it_is_published() {
+    let mut room = before_the_opening(Terms { active_max: 2, ..Terms::default() }).await;
+    room.now = OPENS_AT;
+    assert_eq!(room.close_list().await, Some((0, false)));
+    assert_eq!(room.join(&people(1..=3)).await.admitted, 0);
+    assert_eq!(room.publish_draw("hash", &[]).await, "ok");
+    let answer = room.admit().await;
+    assert_eq!((answer.admitted, answer.wanted), (2, 0));
+}
+
+/// Nodes send pieces of the drawn list from wherever they believe the room to be.
+#[tokio::test]
+async fn pieces_of_the_drawn_list_that_are_stale_or_early_neither_skip_nor_double_anybody() {
+    let terms = Terms { admit: 7, every_ms: 1_000, ..Terms::default() };
+    let mut room = before_the_opening(terms).await;
+    let mut dice = Dice(4);
+    let users = people(1..=200);
+    room.join(&users).await;
+    let mut left: Vec<i64> = Vec::new();
+    for _ in 0..40 {
+        let number = dice.roll(200) + 1;
+        if !left.contains(&number) {
+            room.leave(&format!("u{number}"), (0, 0)).await;
+            left.push(number);
+        }
+    }
+    let mut drawn: Vec<i64> = (1..=200).collect();
+    for at in (1..200).rev() {
+        drawn.swap(at, usize::try_from(dice.roll(i64::try_from(at).unwrap() + 1)).unwrap());
+    }
+    let place_of = |number: i64| i64::try_from(drawn.iter().position(|other| *other == number).unwrap()).unwrap() + 1;
+    room.now = OPENS_AT;
+    assert_eq!(room.close_list().await, Some((200, false)));
+    let vacant: Vec<i64> = left.iter().map(|number| place_of(*number)).collect();
+    assert_eq!(room.publish_draw("", &vacant[..10]).await, "ok");
+    assert_eq!(room.publish_draw("hash", &vacant[10..]).await, "ok");
+
+    let mut order: Vec<i64> = drawn.iter().copied().filter(|number| !left.contains(number)).collect();
+    let (mut entered, mut wanted_heard) = (Vec::new(), 0);
+    for _ in 0..2_000 {
+        room.now += dice.roll(300);
+        room.node = usize::try_from(dice.roll(3)).unwrap();
+        let at = room.survey(-1).await.admitted_to;
+        let from = (at + 1 + dice.roll(12) - 8).clamp(1, 200);
+        let piece = usize::try_from(from - 1).unwrap()..usize::try_from((from + dice.roll(12)).min(200)).unwrap();
+        let answer = room.admit_drawn(from, &drawn[piece]).await;
+        if answer.wanted > 0 {
+            wanted_heard += 1;
+            assert_eq!(answer.wanted, room.survey(-1).await.admitted_to + 1);
+        }
+        for _ in 0..answer.admitted {
+            entered.push(order.remove(0));
+        }
+        for number in entered.iter().rev().take(usize::try_from(answer.admitted).unwrap()) {
+            assert_eq!(room.look(&format!("u{number}")).await.0, INSIDE, "number {number}");
+        }
+        // Now and then somebody leaves the queue, and their place is passed by.
+        if order.len() > 100 && dice.roll(10) == 0 {
+            let number = order.remove(usize::try_from(dice.roll(50)).unwrap());
+            let user = format!("u{number}");
+            assert_eq!(room.leave(&user, (number, place_of(number))).await.0, "ok");
+        }
+        let survey = room.survey(-1).await;
+        assert_eq!(survey.waiting, i64::try_from(order.len()).unwrap());
+        if order.is_empty() {
+            break;
+        }
+        let next = place_of(order[0]);
+        let between = survey.gone.iter().filter(|place| **place > survey.admitted_to && **place < next).count();
+        assert_eq!(next - survey.admitted_to - 1, i64::try_from(between).unwrap(), "nobody is ahead of the next");
+    }
+    assert!(order.is_empty(), "{} still wait", order.len());
+    assert!(wanted_heard > 10, "pieces were short {wanted_heard} times");
+}

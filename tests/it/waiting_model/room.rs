@@ -1,0 +1,392 @@
+//! A waiting room in the real Redis, at a time that the test gives.
+
+use std::collections::{BTreeMap, HashMap};
+
+use onrush::ids::CampaignId;
+use onrush::redis::{CampaignKeys, Redis, Reply, Script, Value};
+use onrush::script;
+
+use crate::support::names;
+
+static PUT: Script<2> = script!(prelude + "campaign/put");
+static ISSUE: Script<6> = script!(prelude + "claim/issue");
+static GIVE_BACK: Script<4> = script!(prelude + "claim/give_back");
+static JOIN: Script<9> = script!(waiting + "waiting/join");
+static LOOK: Script<9> = script!(waiting + "waiting/look");
+static LEAVE: Script<9> = script!(waiting + "waiting/leave");
+static ADMIT: Script<9> = script!(waiting + "waiting/admit");
+static LET_IN: Script<9> = script!(waiting + "waiting/let_in");
+static STOP: Script<9> = script!(waiting + "waiting/stop");
+static SURVEY: Script<9> = script!(waiting + "waiting/survey");
+static CLOSE_LIST: Script<9> = script!(waiting + "waiting/close_list");
+static PUBLISH_DRAW: Script<9> = script!(waiting + "waiting/publish_draw");
+
+/// When the campaigns of these tests open, unless a test says otherwise.
+pub(super) const OPENS_AT: i64 = 1_000_000;
+
+/// How a user stands: one of these, the number of the place, and what belongs to it (users ahead, or a deadline).
+pub(super) type Standing = (i64, i64, i64);
+pub(super) const NEVER_JOINED: i64 = 0;
+pub(super) const WAITS: i64 = 1;
+pub(super) const INSIDE: i64 = 2;
+pub(super) const DRAWING: i64 = 3;
+pub(super) const NO_PLACE: i64 = 4;
+pub(super) const GONE: i64 = 5;
+pub(super) const NEVER: Standing = (NEVER_JOINED, 0, 0);
+pub(super) const EXPIRED: Standing = (GONE, 0, 0);
+
+/// What a claim is refused with.
+pub(super) const SOLD_OUT: Answer = Answer::Refused(0);
+pub(super) const NOT_OPEN_YET: Answer = Answer::Refused(-1);
+pub(super) const PAUSED: Answer = Answer::Refused(-2);
+pub(super) const CLOSED: Answer = Answer::Refused(-3);
+pub(super) const EXHAUSTED: Answer = Answer::Refused(-4);
+pub(super) const PASS_REQUIRED: Answer = Answer::Refused(-6);
+
+/// The campaign's row.
+#[derive(Debug, Clone)]
+pub(super) struct Terms {
+    pub(super) stock: i64,
+    pub(super) limit: i64,
+    pub(super) user_max: i64,
+    pub(super) opens_at: i64,
+    pub(super) closes_at: i64,
+    pub(super) paused: bool,
+    pub(super) closed: bool,
+    pub(super) admit: i64,
+    pub(super) every_ms: i64,
+    pub(super) active_max: i64,
+    pub(super) pass_ttl_ms: i64,
+    pub(super) claim_pass_within_ms: i64,
+    pub(super) reserve: i64,
+    pub(super) is_draw: bool,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            stock: 1_000_000,
+            limit: 1,
+            user_max: 1_000,
+            opens_at: OPENS_AT,
+            closes_at: 0,
+            paused: false,
+            closed: false,
+            admit: 0,
+            every_ms: 0,
+            active_max: 0,
+            pass_ttl_ms: 600_000,
+            claim_pass_within_ms: 60_000,
+            reserve: 0,
+            is_draw: false,
+        }
+    }
+}
+
+/// What one call may do at most.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) admit: usize,
+    pub(super) expire: usize,
+    pub(super) places: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    Issued(i64),
+    Refused(i64),
+    /// The number of the claim that the attempt had.
+    Replayed(i64),
+    /// The claims that the user holds.
+    Held(Vec<i64>),
+}
+
+/// What a join answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Joined {
+    pub(super) code: String,
+    pub(super) admitted: i64,
+    pub(super) ended: i64,
+    pub(super) users: Vec<Standing>,
+}
+
+/// What the usher hears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Admitted {
+    pub(super) admitted: i64,
+    pub(super) ended: i64,
+    pub(super) waiting: i64,
+    pub(super) inside: i64,
+    pub(super) wanted: i64,
+}
+
+/// What a node knows of the room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Survey {
+    pub(super) left: i64,
+    pub(super) number: i64,
+    pub(super) admitted_to: i64,
+    pub(super) waiting: i64,
+    pub(super) inside: i64,
+    pub(super) admitted: i64,
+    pub(super) no_shows: i64,
+    pub(super) left_queue: i64,
+    pub(super) is_stopped: bool,
+    pub(super) departures: i64,
+    pub(super) draw_n: i64,
+    pub(super) drawn_at: i64,
+    pub(super) in_window: i64,
+    pub(super) list_hash: String,
+    pub(super) pace: Vec<(i64, i64)>,
+    /// Places of the departures that were told.
+    pub(super) gone: Vec<i64>,
+}
+
+/// One campaign with a waiting room, and the nodes that call for it.
+pub(super) struct Room {
+    pub(super) redis: Redis,
+    pub(super) campaign: CampaignId,
+    pub(super) terms: Terms,
+    pub(super) version: i64,
+    pub(super) now: i64,
+    pub(super) limits: Limits,
+    /// The highest fact that each node has seen, and which node calls.
+    pub(super) known: [u64; 3],
+    pub(super) node: usize,
+    /// The time of the last decision, as the last reply said.
+    pub(super) decided_at: i64,
+}
+
+fn text(value: impl ToString) -> Value {
+    value.to_string().into()
+}
+
+fn number(value: Option<&Value>) -> i64 {
+    value.and_then(Value::as_i64).unwrap()
+}
+
+impl Room {
+    /// A new campaign, armed, at its opening.
+    pub(super) async fn open(terms: Terms) -> Self {
+        Self::open_in(Redis::connect(&names::config().redis).await.unwrap(), terms).await
+    }
+
+    pub(super) async fn open_in(redis: Redis, terms: Terms) -> Self {
+        let campaign = names::unique("room").parse().unwrap();
+        let limits = Limits { admit: 1_000, expire: 1_000, places: 1_000_000 };
+        let now = terms.opens_at - 100_000;
+        let (known, node, decided_at) = ([0; 3], 0, 0);
+        let mut room = Self { redis, campaign, terms, version: 1, now, limits, known, node, decided_at };
+        assert_eq!(room.put_as(0, 0).await, "created");
+        assert_eq!(room.put_as(1, 1).await, "unchanged");
+        room.now = room.terms.opens_at;
+        room
+    }
+
+    pub(super) fn keys(&self) -> CampaignKeys {
+        self.redis.keys().of(&self.campaign)
+    }
+
+    async fn put_as(&mut self, generation: u32, put_before: u8) -> String {
+        let Terms { stock, limit, user_max, opens_at, closes_at, .. } = self.terms;
+        let Terms { admit, every_ms, active_max, pass_ttl_ms, claim_pass_within_ms, reserve, .. } = self.terms;
+        let order = if self.terms.is_draw { 'd' } else { 'f' };
+        let mut args = vec![text(self.now), text(generation), text(0), text(put_before), text(self.version)];
+        args.extend([stock, limit, user_max, opens_at, closes_at].map(text));
+        args.extend([u8::from(self.terms.paused), u8::from(self.terms.closed)].map(text));
+        args.extend([text(1_000_000), text("{}")]);
+        args.push(
+            format!("{admit}:{every_ms}:{active_max}:{pass_ttl_ms}:{claim_pass_within_ms}:{reserve}:{order}").into(),
+        );
+        let keys = [self.keys().campaign(), self.keys().outbox()];
+        Reply::parse(self.redis.call(&PUT, &self.campaign, keys, args).await.unwrap()).unwrap().code
+    }
+
+    /// Changes the campaign's row, and brings it to Redis.
+    pub(super) async fn put(&mut self, change: impl FnOnce(&mut Terms)) {
+        change(&mut self.terms);
+        self.version += 1;
+        assert_eq!(self.put_as(1, 1).await, "ok");
+    }
+
+    async fn call<const KEYS: usize>(
+        &mut self,
+        script: &Script<KEYS>,
+        keys: [String; KEYS],
+        more: Vec<Value>,
+    ) -> Reply {
+        let mut args = vec![text(self.now), text(1), text(self.known[self.node])];
+        args.extend(more);
+        let reply = Reply::parse(self.redis.call(script, &self.campaign, keys, args).await.unwrap()).unwrap();
+        if let Some(head) = reply.head {
+            self.known[self.node] = self.known[self.node].max(head.fact_no);
+            self.decided_at = head.now.0;
+        }
+        reply
+    }
+
+    async fn room(&mut self, script: &Script<9>, more: Vec<Value>) -> Reply {
+        let keys = self.keys().waiting_room();
+        self.call(script, keys, more).await
+    }
+
+    fn told(&self) -> Vec<Value> {
+        vec![text("waiting_model"), text(&self.campaign)]
+    }
+
+    pub(super) async fn join(&mut self, users: &[String]) -> Joined {
+        let mut args = self.told();
+        args.extend([self.limits.admit, self.limits.expire, self.limits.places].map(text));
+        args.extend(users.iter().map(text));
+        let reply = self.room(&JOIN, args).await;
+        if reply.code != "ok" {
+            return Joined { code: reply.code, admitted: 0, ended: 0, users: Vec::new() };
+        }
+        let users = reply.rest[2..]
+            .chunks(3)
+            .map(|each| (number(each.first()), number(each.get(1)), number(each.get(2))))
+            .collect();
+        let (admitted, ended) = (number(reply.rest.first()), number(reply.rest.get(1)));
+        Joined { code: reply.code, admitted, ended, users }
+    }
+
+    /// Joins, and hears how they stand.
+    pub(super) async fn join_one(&mut self, user: &str) -> Standing {
+        let joined = self.join(&[user.to_owned()]).await;
+        assert_eq!(joined.code, "ok");
+        joined.users[0]
+    }
+
+    pub(super) async fn look(&mut self, user: &str) -> Standing {
+        let reply = self.room(&LOOK, vec![text(user)]).await;
+        assert_eq!(reply.code, "ok");
+        (number(reply.rest.first()), number(reply.rest.get(1)), number(reply.rest.get(2)))
+    }
+
+    /// The answer's code, and who was admitted and who ended by it; `drawn`: a number and its place.
+    pub(super) async fn leave(&mut self, user: &str, drawn: (i64, i64)) -> (String, i64, i64) {
+        let mut args = self.told();
+        args.extend([text(self.limits.admit), text(self.limits.expire), text(user), text(drawn.0), text(drawn.1)]);
+        let reply = self.room(&LEAVE, args).await;
+        let rest = |at: usize| reply.rest.get(at).and_then(Value::as_i64).unwrap_or_default();
+        (reply.code.clone(), rest(0), rest(1))
+    }
+
+    pub(super) async fn admit(&mut self) -> Admitted {
+        self.admit_drawn(0, &[]).await
+    }
+
+    /// With the numbers that were drawn for the places from `from` on.
+    pub(super) async fn admit_drawn(&mut self, from: i64, numbers: &[i64]) -> Admitted {
+        let mut args = self.told();
+        args.extend([text(self.limits.admit), text(self.limits.expire), text(60_000), text(from)]);
+        args.extend(numbers.iter().map(text));
+        let reply = self.room(&ADMIT, args).await;
+        assert_eq!(reply.code, "ok");
+        let [admitted, ended, waiting, inside, wanted] = [0, 1, 2, 3, 4].map(|at| number(reply.rest.get(at)));
+        Admitted { admitted, ended, waiting, inside, wanted }
+    }
+
+    pub(super) async fn let_in(&mut self, user: &str, drawn: (i64, i64)) -> String {
+        let mut args = self.told();
+        args.extend([text(self.limits.expire), text(user), text(drawn.0), text(drawn.1)]);
+        self.room(&LET_IN, args).await.code
+    }
+
+    pub(super) async fn stop(&mut self, is_stopped: bool) {
+        let mut args = self.told();
+        args.push(text(u8::from(is_stopped)));
+        assert_eq!(self.room(&STOP, args).await.code, "ok");
+    }
+
+    /// The numbers that are drawn, and whether the draw was published; `None`: unchanged.
+    pub(super) async fn close_list(&mut self) -> Option<(i64, bool)> {
+        let reply = self.room(&CLOSE_LIST, Vec::new()).await;
+        (reply.code == "ok").then(|| (number(reply.rest.first()), number(reply.rest.get(1)) == 1))
+    }
+
+    pub(super) async fn publish_draw(&mut self, hash: &str, vacant: &[i64]) -> String {
+        let mut args = self.told();
+        args.push(text(hash));
+        args.extend(vacant.iter().map(text));
+        self.room(&PUBLISH_DRAW, args).await.code
+    }
+
+    pub(super) async fn survey(&mut self, departures_known: i64) -> Survey {
+        let reply = self.room(&SURVEY, vec![text(departures_known), text(1_000)]).await;
+        assert_eq!(reply.code, "ok");
+        let at = |index: usize| number(reply.rest.get(index));
+        let pace = reply.rest[13].as_string().unwrap();
+        let pace = pace.split(',').filter(|entry| !entry.is_empty()).map(|entry| {
+            let (at, count) = entry.split_once(':').unwrap();
+            (at.parse().unwrap(), count.parse().unwrap())
+        });
+        let (first, bits) = (at(14), reply.rest[15].as_bytes().unwrap());
+        let gone = (first..).zip(bits.iter().flat_map(|byte| (0..8).map(move |bit| byte & (0x80 >> bit) != 0)));
+        Survey {
+            left: i64::try_from(reply.head.unwrap().left).unwrap(),
+            number: at(0),
+            admitted_to: at(1),
+            waiting: at(2),
+            inside: at(3),
+            admitted: at(4),
+            no_shows: at(5),
+            left_queue: at(6),
+            is_stopped: at(7) == 1,
+            departures: at(8),
+            draw_n: at(9),
+            drawn_at: at(10),
+            in_window: at(11),
+            list_hash: reply.rest[12].as_string().unwrap(),
+            pace: pace.collect(),
+            gone: gone.filter(|(_, is_gone)| *is_gone).map(|(place, _)| place).collect(),
+        }
+    }
+
+    /// Seconds, and the users who were admitted after so many.
+    pub(super) async fn waits(&self) -> BTreeMap<i64, i64> {
+        let fields: HashMap<String, String> = self.redis.all_fields(&self.keys().waits()).await.unwrap();
+        fields.into_iter().map(|(seconds, users)| (seconds.parse().unwrap(), users.parse().unwrap())).collect()
+    }
+
+    /// Claims of user, attempt and the number that their pass is for; 0: none.
+    pub(super) async fn claim(&mut self, requests: &[(String, String, i64)]) -> Vec<Answer> {
+        let passes: Vec<String> = requests.iter().map(|(_, _, pass)| pass.to_string()).collect();
+        let passes = if requests.iter().all(|(_, _, pass)| *pass == 0) { String::new() } else { passes.join(",") };
+        let mut args = vec![text(""), text(passes)];
+        args.extend(requests.iter().flat_map(|(user, attempt, _)| [text(attempt), text(user)]));
+        let keys = self.keys().issue();
+        let reply = self.call(&ISSUE, keys, args).await;
+        assert_eq!(reply.code, "ok");
+        reply.rest.into_iter().map(|answer| Answer::read(&answer.into_string().unwrap())).collect()
+    }
+
+    pub(super) async fn claim_one(&mut self, user: &str, attempt: &str, pass: i64) -> Answer {
+        self.claim(&[(user.to_owned(), attempt.to_owned(), pass)]).await.remove(0)
+    }
+
+    pub(super) async fn give_back(&mut self, number: i64) -> String {
+        let keys = [self.keys().campaign(), self.keys().holders(), self.keys().claims(), self.keys().outbox()];
+        self.call(&GIVE_BACK, keys, vec![text(number), text(1), text("")]).await.code
+    }
+}
+
+impl Answer {
+    fn read(answer: &str) -> Self {
+        let number = |record: &str| record.split('\u{1f}').next().unwrap().parse().unwrap();
+        let mut records = answer.split('\u{1e}');
+        match records.next().unwrap() {
+            "r" => Self::Replayed(number(records.next().unwrap())),
+            "h" => Self::Held(records.map(number).collect()),
+            code => match code.parse().unwrap() {
+                issued @ 1.. => Self::Issued(issued),
+                refused => Self::Refused(refused),
+            },
+        }
+    }
+}
+
+/// Names of users, from the first to the last.
+pub(super) fn people(numbers: std::ops::RangeInclusive<i64>) -> Vec<String> {
+    numbers.map(|number| format!("u{number}")).collect()
+}
