@@ -64,6 +64,8 @@ pub(super) async fn visit(caller: &mut Caller<'_>, user: &User) -> anyhow::Resul
     let mut stand = Stand { place: 0, ahead: 0, ticket: String::new() };
     let mut now = join(caller, user, &mut stand).await?;
     if manner == Manner::Nervous && matches!(now, Now::Waits { .. }) {
+        // It was exact when the visitor joined, and may now be a second old.
+        stand.ahead = u64::MAX;
         now = join(caller, user, &mut stand).await?;
     }
     for _ in 0..ASKED_MAX {
