@@ -129,7 +129,7 @@ impl Settings {
     /// The campaign's waiting room, if it has one. It lets in fewer than ask: a visit takes some requests.
     pub(crate) fn waiting(&self) -> Value {
         match self.scenario {
-            Scenario::Waiting => json!({"admit": self.rate.div_ceil(8), "every_ms": 250}),
+            Scenario::Waiting => json!({"admit": self.rate.div_ceil(16), "every_ms": 250}),
             _ => Value::Null,
         }
     }
