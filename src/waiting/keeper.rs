@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::gauges::Gauges;
 use super::lottery::Lottery;
 use super::room::Room;
 use super::scripts::{Admitted, Scripts};
 use super::survey::{News, Survey};
+use super::waits::Waits;
 use super::{Shared, WaitingError};
 
 /// Looks at a room that moves all the time are this far apart at least.
@@ -16,6 +18,9 @@ const PAUSE_MIN: Duration = Duration::from_millis(25);
 
 /// How often all streams are woken while something moves.
 const TELL_ALL_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is counted how long people waited, while somebody is admitted.
+const COUNT_WAITS_EVERY: Duration = Duration::from_secs(5);
 
 /// Numbers that one call is told of a draw.
 const DRAWN_NUMBERS: u64 = 2_000;
@@ -78,6 +83,9 @@ pub(super) struct Keeper {
     usher: Usher,
     lottery: Lottery,
     gauges: Gauges,
+    /// How many had been admitted when the waits were last counted, and when that was.
+    counted_waits_of: u64,
+    counted_waits_at: Instant,
     told_near: Option<News>,
     told_all: Option<News>,
     told_all_at: Instant,
@@ -88,7 +96,19 @@ impl Keeper {
         let usher = Usher::new(Arc::clone(&shared), Arc::clone(&room));
         let lottery = Lottery::new(Arc::clone(&shared), Arc::clone(&room));
         let gauges = Gauges::new(room.campaign.id().as_str());
-        Self { shared, room, usher, lottery, gauges, told_near: None, told_all: None, told_all_at: Instant::now() }
+        let now = Instant::now();
+        Self {
+            shared,
+            room,
+            usher,
+            lottery,
+            gauges,
+            counted_waits_of: 0,
+            counted_waits_at: now,
+            told_near: None,
+            told_all: None,
+            told_all_at: now,
+        }
     }
 
     /// Until told to stop.
@@ -142,6 +162,10 @@ impl Keeper {
         let age_us_max = if moved { 0 } else { limits.resurvey_ms * 1_000 };
         let survey = self.room.survey(redis, limits, age_us_max).await?;
         self.gauges.set(&survey);
+        if self.counted_waits_of != survey.admitted && self.counted_waits_at.elapsed() >= COUNT_WAITS_EVERY {
+            (self.counted_waits_of, self.counted_waits_at) = (survey.admitted, Instant::now());
+            self.gauges.set_waits(&Waits::read(redis, &self.room.campaign.id()).await?);
+        }
         self.tell(&survey);
         let pause_ms = if survey.is_busy() {
             limits.admit_every_ms
@@ -167,36 +191,5 @@ impl Keeper {
             (self.told_all, self.told_all_at) = (Some(news), now);
             self.room.tell_all();
         }
-    }
-}
-
-/// How a room stands, for who watches over all of them.
-struct Gauges {
-    waiting: metrics::Gauge,
-    inside: metrics::Gauge,
-    no_shows: metrics::Gauge,
-    left_queue: metrics::Gauge,
-    stopped: metrics::Gauge,
-}
-
-impl Gauges {
-    fn new(campaign: &str) -> Self {
-        let gauge = |name: &'static str| metrics::gauge!(name, "campaign" => campaign.to_owned());
-        Self {
-            waiting: gauge("onrush_waiting_users"),
-            inside: gauge("onrush_waiting_inside_users"),
-            no_shows: gauge("onrush_waiting_no_shows"),
-            left_queue: gauge("onrush_waiting_left_queue"),
-            stopped: gauge("onrush_waiting_stopped"),
-        }
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "users are far below 2^53")]
-    fn set(&self, survey: &Survey) {
-        self.waiting.set(survey.waiting as f64);
-        self.inside.set(survey.inside as f64);
-        self.no_shows.set(survey.no_shows as f64);
-        self.left_queue.set(survey.left_queue as f64);
-        self.stopped.set(f64::from(u8::from(survey.stopped)));
     }
 }

@@ -2,15 +2,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crate::ids::CampaignId;
+use crate::redis::{Redis, RedisError};
+
 /// Waits in seconds, and how many users waited so long before they were admitted. Above a minute they are counted to ten
 /// seconds, above an hour to a minute.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Waits(BTreeMap<u64, u64>);
 
 impl Waits {
+    /// As Redis has them.
+    pub(super) async fn read(redis: &Redis, campaign: &CampaignId) -> Result<Self, RedisError> {
+        Ok(Self::of(&redis.all_fields(&redis.keys().of(campaign).waits()).await?))
+    }
+
     /// From the hash in Redis; what is no number there is left out.
-    #[must_use]
-    pub fn of(fields: &HashMap<String, String>) -> Self {
+    fn of(fields: &HashMap<String, String>) -> Self {
         let pairs = fields.iter().filter_map(|(seconds, users)| Some((seconds.parse().ok()?, users.parse().ok()?)));
         Self(pairs.collect())
     }
