@@ -3,7 +3,8 @@
 //! - The truth at a look is `number - admitted_to - 1 - departures between`. It can only fall, so an `ahead` was the truth
 //!   until some moment between the last look that has no less and the one after it.
 //! - It is said to be as old as the earlier of the two looks, counted to when the answer was here: what is found is never
-//!   less than the truth, and up to a look and the answer's way more.
+//!   less than the truth, and up to a look and the answer's way more. Beside that stands what the node alone is to blame
+//!   for: from the later look to when it was asked.
 //! - An answer is judged with the first look that began after it came. An `ahead` below what that look has was never true.
 
 use std::collections::VecDeque;
@@ -34,10 +35,13 @@ pub(crate) struct Departures {
 }
 
 /// What was told, and not judged yet.
-struct Told {
-    number: u64,
-    ahead: u64,
-    came: Instant,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    pub(crate) number: u64,
+    pub(crate) ahead: u64,
+    /// When the request was sent, and when the answer was here.
+    pub(crate) asked: Instant,
+    pub(crate) came: Instant,
 }
 
 /// What was found so far.
@@ -45,8 +49,10 @@ struct Told {
 pub(crate) struct Ages {
     /// Answers that were judged.
     pub(crate) judged: u64,
-    /// The oldest, and how old it was at most.
+    /// The oldest, and how old it was at most, when it had come.
     pub(crate) oldest: Duration,
+    /// How old one was at least when it was asked for.
+    pub(crate) oldest_asked: Duration,
     /// What is known of its answer, for people.
     pub(crate) told: String,
     /// By age in ms, in steps of 100; the last also holds all above.
@@ -119,8 +125,8 @@ impl Look {
 
 impl History {
     /// A visitor was told this, and the answer is here now.
-    pub(crate) fn note(&mut self, number: u64, ahead: u64, came: Instant) {
-        self.told.push(Told { number, ahead, came });
+    pub(crate) fn note(&mut self, told: Told) {
+        self.told.push(told);
     }
 
     /// The next look; judges what was told before it.
@@ -172,9 +178,12 @@ impl History {
         let age = told.came.saturating_duration_since(look.asked);
         let step = usize::try_from(age.as_millis() / 100).unwrap_or(usize::MAX);
         self.ages.by_100_ms[step.min(self.ages.by_100_ms.len() - 1)] += 1;
+        let since =
+            |moment: Instant| newer.map_or(Duration::ZERO, |newer| moment.saturating_duration_since(newer.came));
+        self.ages.oldest_asked = self.ages.oldest_asked.max(since(told.asked));
         if age > self.ages.oldest {
             self.ages.oldest = age;
-            let least = newer.map_or(Duration::ZERO, |newer| told.came.saturating_duration_since(newer.came));
+            let least = since(told.came);
             self.ages.told = format!(
                 "{} was told {} ahead, which had been so until {at_least}{} to {} ms before",
                 told.number,
@@ -218,6 +227,10 @@ mod tests {
             self.0 + Duration::from_millis(ms)
         }
 
+        fn told(&self, number: u64, ahead: u64, ms: u64) -> Told {
+            Told { number, ahead, asked: self.at(ms - 5), came: self.at(ms) }
+        }
+
         fn look(&self, ms: u64, admitted_to: u64, left: &[u64]) -> Look {
             Look { asked: self.at(ms), came: self.at(ms + 1), admitted_to, departures: bitmap(left) }
         }
@@ -227,7 +240,7 @@ mod tests {
     fn what_is_still_true_is_as_old_as_its_answer_was_under_way() {
         let (clock, mut history) = (Clock(Instant::now()), History::default());
         history.add(clock.look(0, 10, &[]));
-        history.note(100, 89, clock.at(20));
+        history.note(clock.told(100, 89, 20));
         history.add(clock.look(50, 10, &[]));
         assert_eq!((history.ages().judged, history.ages().oldest), (1, Duration::ZERO));
     }
@@ -238,15 +251,17 @@ mod tests {
         history.add(clock.look(0, 10, &[]));
         history.add(clock.look(50, 20, &[]));
         history.add(clock.look(100, 30, &[60]));
-        history.note(100, 79, clock.at(120));
+        history.note(clock.told(100, 79, 120));
         history.add(clock.look(150, 30, &[60]));
         assert_eq!(history.ages().oldest, Duration::from_millis(70), "{}", history.ages().told);
+        // The look after it was there at 101, and it was asked at 115.
+        assert_eq!(history.ages().oldest_asked, Duration::from_millis(14));
         // Between two looks it may have been so.
-        history.note(100, 85, clock.at(170));
+        history.note(clock.told(100, 85, 170));
         history.add(clock.look(200, 30, &[60]));
         assert_eq!(history.ages().oldest, Duration::from_millis(170), "{}", history.ages().told);
         // Before all looks: as old as the first at least.
-        history.note(100, 99, clock.at(210));
+        history.note(clock.told(100, 99, 210));
         history.add(clock.look(250, 30, &[60]));
         assert_eq!(history.ages().oldest, Duration::from_millis(210), "{}", history.ages().told);
         assert_eq!((history.ages().judged, history.ages().untrue), (3, 0));
@@ -256,13 +271,13 @@ mod tests {
     fn news_that_no_look_has_yet_is_judged_by_the_next_one() {
         let (clock, mut history) = (Clock(Instant::now()), History::default());
         history.add(clock.look(0, 10, &[]));
-        history.note(100, 69, clock.at(20));
+        history.note(clock.told(100, 69, 20));
         // This look was under way when the answer came: it may be older.
         history.add(clock.look(19, 10, &[]));
         assert_eq!(history.ages().judged, 0);
         history.add(clock.look(50, 30, &[]));
         assert_eq!((history.ages().judged, history.ages().untrue), (1, 0));
-        history.note(100, 60, clock.at(70));
+        history.note(clock.told(100, 60, 70));
         history.add(clock.look(100, 30, &[]));
         assert_eq!(history.ages().untrue, 1, "there were never so few ahead");
     }

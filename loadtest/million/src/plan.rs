@@ -87,7 +87,7 @@ impl Plan {
 
     /// Users with a token: whoever joins in the longest window, or all at once.
     pub(crate) fn tokens(&self) -> usize {
-        self.users.max(self.pairs.users).max(self.streams)
+        self.users.max(self.pairs.users).max(self.streams + 1_000)
     }
 
     /// The waiting room of the crowd.

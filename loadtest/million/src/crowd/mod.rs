@@ -24,7 +24,7 @@ use tokio::task::LocalSet;
 pub(crate) use found::{Found, Second};
 pub(crate) use people::{People, State};
 
-use crate::history::History;
+use crate::history::{History, Told};
 use crate::wheel::Wheel;
 use request::Phrases;
 
@@ -174,8 +174,8 @@ impl Shared {
     }
 
     /// Notes what was told, for those who know what was so.
-    fn told(&self, place: u64, ahead: u64, came: Instant) {
-        self.crowd.history.lock().unwrap_or_else(PoisonError::into_inner).note(place, ahead, came);
+    fn told(&self, told: Told) {
+        self.crowd.history.lock().unwrap_or_else(PoisonError::into_inner).note(told);
     }
 
     /// Asks again after so long.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bench::wire::{Answer, Wire};
 
 use super::{Found, Shared, State, Turn};
+use crate::history::Told;
 
 /// What was said, without the bytes in which it was.
 enum Said {
@@ -97,7 +98,7 @@ impl Visit<'_> {
                 if let Err(why) = shared.people.borrow_mut().told_place(user, place) {
                     shared.found.borrow_mut().wrong(|| why);
                 }
-                shared.told(place, ahead, came);
+                shared.told(Told { number: place, ahead, asked: sent, came });
                 let leaves_of = shared.crowd.leaves_of;
                 shared.found.borrow_mut().order.waits(place, sent);
                 if leaves_of > 0 && mix(place ^ u64::from(user) << 32 ^ ahead << 16).is_multiple_of(leaves_of) {

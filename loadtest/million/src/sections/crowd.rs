@@ -145,7 +145,11 @@ impl Told<'_> {
                 format!("{} picked up", found.picked_up),
                 found.expired + self.last.no_shows == 0,
             ),
-            (format!("{:.2} s", ages.oldest.as_secs_f64()), answers, ages.oldest < AGE_MAX),
+            (
+                format!("{:.2} s", ages.oldest.as_secs_f64()),
+                format!("{answers}, {:.2} s without their way", ages.oldest_asked.as_secs_f64()),
+                ages.oldest < AGE_MAX,
+            ),
         ];
         let is_true = figures[1..5].iter().all(|(_, _, met)| *met);
         let judge =

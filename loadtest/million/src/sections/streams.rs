@@ -11,6 +11,7 @@ use bench::sections::Promise;
 use faults::processes::{Process, Program};
 use report::data::{Run, Table};
 
+use crate::crowd::State;
 use crate::joined::join_all;
 use crate::listener::{self, Heard};
 use crate::plan::Plan;
@@ -26,6 +27,8 @@ const CAMPAIGN: &str = "streams";
 const NODES: usize = 2;
 /// Sockets of one listening process.
 const SOCKETS_MAX: usize = 12_000;
+/// Visitors who join beyond those who listen.
+const SPARE: usize = 500;
 const KIB_MAX: f64 = 16.0;
 /// How long all of them may take to be open.
 const OPEN_MAX: Duration = Duration::from_mins(2);
@@ -43,8 +46,12 @@ pub(crate) async fn run(stage: &Stage) -> anyhow::Result<(Run, bool)> {
     let plan = &stage.plan;
     let set = Set::open(stage, "streams", NODES, &[]).await?;
     set.campaign(CAMPAIGN, plan.stock() + plan.streams as u64, &Plan::slow_room()).await?;
-    let joined = join_all(&set.addresses(), CAMPAIGN, &stage.users, plan.streams, plan.connections).await?;
-    let tickets = joined.people.tickets;
+    // Some are admitted at once, and gone again before anybody listens: there are a few more.
+    let count = plan.streams + SPARE;
+    let people = join_all(&set.addresses(), CAMPAIGN, &stage.users, count, plan.connections).await?.people;
+    let last = u32::try_from(count).context("far too many streams")?;
+    let waits: Vec<u32> = (0..last).filter(|user| people.state(*user) == State::Waits).take(plan.streams).collect();
+    ensure!(waits.len() == plan.streams, "only {} of {count} still wait", waits.len());
     tokio::time::sleep(Duration::from_secs(1)).await;
     let before = resident(&set.nodes)?;
 
@@ -54,7 +61,7 @@ pub(crate) async fn run(stage: &Stage) -> anyhow::Result<(Run, bool)> {
         let end = first + each;
         while first < end {
             let last = end.min(first + SOCKETS_MAX);
-            let lines: Vec<&[u8]> = (first..last).map(|user| tickets.get(user)).collect();
+            let lines: Vec<&[u8]> = waits[first..last].iter().map(|user| people.tickets.get(*user as usize)).collect();
             let stem = stage.stores.folder.join(format!("streams-{first}"));
             listening.push(start(node, &stem, &lines)?);
             first = last;

@@ -180,10 +180,12 @@ fn ages(told: &Told<'_>) -> Table {
         text: format!(
             "Redis was looked at every {} ms ({} at most), and each `ahead` held against what was true at each look: the \
              last one admitted, and the bitmap of those who left. It was true until some moment between two looks; it is \
-             counted as if from the earlier of these to when the answer had come. The oldest: {}.",
+             counted as if from the earlier of these to when the answer had come, its way included. The oldest: {}. From \
+             the later of the two looks to when the node was asked, which leaves the way out, it was {} ms at most.",
             LOOK_EVERY.as_millis(),
             told.seen.look_gap_max.as_millis(),
-            if ages.told.is_empty() { "none" } else { &ages.told }
+            if ages.told.is_empty() { "none" } else { &ages.told },
+            ages.oldest_asked.as_millis()
         ),
         head: ["age", "answers"].map(String::from).to_vec(),
         rows: rows.collect(),
