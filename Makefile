@@ -1,7 +1,7 @@
 # Thin names for what is below. `make run` and `make test` are all the set-up there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check models burst k6 load tour audit faults strategies bench down prerequisites services binaries
+.PHONY: help run test check models burst k6 load tour audit faults strategies bench million down prerequisites services binaries
 
 USERS ?= 10000
 STOCK ?= 100
@@ -66,6 +66,10 @@ bench: prerequisites services binaries ## measure what is promised of its speed,
 	dev/k6 --if-possible
 	cargo build --release --workspace
 	$${CARGO_TARGET_DIR:-target}/release/bench
+
+million: prerequisites services binaries ## a million users in one waiting room: what they are told, and what it costs
+	cargo build --release -p onrush -p million
+	$${CARGO_TARGET_DIR:-target}/release/million
 
 down: ## stop the services
 	dev/services down
