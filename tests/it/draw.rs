@@ -39,8 +39,8 @@ async fn the_list_that_was_drawn_is_printed_and_is_the_one_whose_hash_is_public(
     assert_eq!(node.as_user("bob", Method::DELETE, &waiting).await.status, 204);
     let announced = node.get(&drawn).await;
     assert_eq!((announced.text("state"), &announced.body["seed"]), ("announced", &json!(null)));
-    let none = draw(&installation, &["list", &campaign]).await;
-    assert_eq!((none.status.code(), none.stdout.len()), (Some(2), 0), "nothing is drawn yet");
+    let undrawn = draw(&installation, &["list", &campaign]).await;
+    assert_eq!((undrawn.status.code(), undrawn.stdout.len()), (Some(2), 0), "nothing is drawn yet");
 
     eventually("it is drawn", async || node.get(&drawn).await.text("state") == "drawn").await;
     let list = draw(&installation, &["list", &campaign]).await;

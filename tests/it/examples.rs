@@ -84,11 +84,14 @@ fn part(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
 }
 
+fn signing_key() -> EncodingKey {
+    EncodingKey::from_ed_der(&[&DER_BEFORE[..], &KEY].concat())
+}
+
 /// Signed as a node does, whatever it says.
 fn signed(claims: &Value) -> String {
-    let key = EncodingKey::from_ed_der(&[&DER_BEFORE[..], &KEY].concat());
     let header = Header { kid: Some("1".into()), ..Header::new(Algorithm::EdDSA) };
-    jsonwebtoken::encode(&header, claims, &key).unwrap()
+    jsonwebtoken::encode(&header, claims, &signing_key()).unwrap()
 }
 
 /// The same with one bit of one part turned over; 0 is the header.
@@ -120,10 +123,17 @@ async fn bad_passes(node: &Client, campaign: &str, good: &str) -> Vec<(&'static 
         jsonwebtoken::encode(&header, &fine, &EncodingKey::from_secret(secret)).unwrap()
     };
     let unsigned = |algorithm: &str| format!("{}.{}.", part(&json!({"alg": algorithm, "kid": "1"})), part(&fine));
+    let misnamed = |algorithm: &str| {
+        let message = format!("{}.{}", part(&json!({"alg": algorithm, "kid": "1"})), part(&fine));
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &signing_key(), Algorithm::EdDSA).unwrap();
+        format!("{message}.{signature}")
+    };
     let (body, signature) = good.rsplit_once('.').unwrap();
     let other_head = part(&json!({"alg": "EdDSA", "typ": "JWT", "kid": "2"}));
     let mut bad = vec![
         ("no algorithm", unsigned("none")),
+        ("no algorithm, though it was signed", misnamed("none")),
+        ("another algorithm, though it was signed", misnamed("HS256")),
         ("no signature", unsigned("EdDSA")),
         ("no signature, though it was signed", format!("{body}.")),
         ("the public key as a shared secret", confused(&URL_SAFE_NO_PAD.decode(public).unwrap(), "1")),
