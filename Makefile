@@ -22,6 +22,7 @@ run: prerequisites services ## build, start everything, rush it once, and serve 
 test: prerequisites services binaries models ## all tests, against the real stores
 	dev/k6 --if-possible
 	dev/chromium --if-possible
+	dev/examples --if-possible
 	cargo test --workspace --all-targets
 
 # With atomics of its own, in a folder of its own: nothing else has to be built again. Orders of execution with up to three

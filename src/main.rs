@@ -78,6 +78,12 @@ enum Command {
 
 #[derive(Subcommand)]
 enum DrawCommand {
+    /// Print the list that an order was drawn from, for `draw verify --list`: a line `<number> <user>` for each who waited
+    /// when it closed. Exit status: 0 printed, 2 there is none.
+    List {
+        /// Of which campaign.
+        campaign: CampaignId,
+    },
     /// Recompute a draw from what is public. Exit status: 0 all that was given holds, 1 it does not, 2 it cannot be told,
     /// as when it is not drawn yet.
     Verify {
@@ -117,6 +123,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Migrate => migrate(&config).await,
         Command::Audit { campaign, wait } => audit(&config, campaign, wait).await,
         Command::Rebuild { campaign, wait } => rebuild(&config, &campaign, wait).await,
+        Command::Draw { command: DrawCommand::List { campaign } } => list_draw(&config, &campaign).await,
         Command::Draw { command: DrawCommand::Verify { file, list, number, order } } => {
             verify_draw(&file, list.as_deref(), &number, order)
         }
@@ -181,6 +188,15 @@ async fn rebuild(config: &Config, campaign: &CampaignId, wait: Duration) -> anyh
              numbers without a claim {lost_numbers}"
         ),
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// As it was kept, to the byte: its hash is public.
+async fn list_draw(config: &Config, campaign: &CampaignId) -> anyhow::Result<ExitCode> {
+    let redis = Redis::connect(&config.redis).await.context("connecting to Redis")?;
+    let list = redis.text(campaign, &redis.keys().of(campaign).draw_list()).await?;
+    let list = list.with_context(|| format!("no list of {campaign} was drawn, as far as Redis knows"))?;
+    std::io::stdout().lock().write_all(list.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -216,3 +216,14 @@ fn every_setting_is_explained() {
         }
     }
 }
+
+/// What shops are to copy is what was tried: the README shows the examples to the letter.
+#[test]
+fn the_readme_shows_the_examples_as_they_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    for (language, file) in [("python", "verify.py"), ("javascript", "verify.mjs"), ("go", "verify.go")] {
+        let text = fs::read_to_string(root.join("examples/verify-pass").join(file)).unwrap();
+        assert!(readme.contains(&format!("```{language}\n{text}```\n")), "the README does not show {file} as it is");
+    }
+}

@@ -52,13 +52,13 @@ pub struct WaitingChange {
     pub every_ms: Option<Option<u64>>,
     /// The cap; `Some(None)`: none.
     pub active_max: Option<Option<u64>>,
-    /// See [`Waiting::pass_ttl_s`].
+    /// See [`super::Waiting::pass_ttl_s`].
     pub pass_ttl_s: Option<u64>,
-    /// See [`Waiting::claim_pass_within_s`].
+    /// See [`super::Waiting::claim_pass_within_s`].
     pub claim_pass_within_s: Option<u64>,
     /// Who is next; only where there was no room before.
     pub order: Option<Order>,
-    /// See [`Waiting::reserve`].
+    /// See [`super::Waiting::reserve`].
     pub reserve: Option<u64>,
 }
 
