@@ -104,7 +104,7 @@ section!(
         pass_key_id: String, pass_key_hex: String, pass_old_keys: Vec<WaitingKey>, passes_cached_max: u64,
         batch_max: usize, second_call_min: usize, in_flight_max: usize, campaign_in_flight_max: usize, queue_wait_ms_max: u64,
         places_max: u64, admit_every_ms: u64, admit_batch_max: u64, expire_batch_max: u64, resurvey_ms: u64,
-        idle_resurvey_ms: u64, age_ms_max: u64, keep_closed_ms: u64, poll_s_min: u64, poll_s_max: u64, poll_sold_out_s: u64,
+        idle_resurvey_ms: u64, age_ms_max: u64, keep_closed_ms: u64, keep_draw_list_ms: u64, poll_s_min: u64, poll_s_max: u64, poll_sold_out_s: u64,
         streams_max: usize, heartbeat_ms: u64, near_places: u64,
     }
 );

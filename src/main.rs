@@ -194,8 +194,11 @@ async fn rebuild(config: &Config, campaign: &CampaignId, wait: Duration) -> anyh
 /// As it was kept, to the byte: its hash is public.
 async fn list_draw(config: &Config, campaign: &CampaignId) -> anyhow::Result<ExitCode> {
     let redis = Redis::connect(&config.redis).await.context("connecting to Redis")?;
-    let list = redis.text(campaign, &redis.keys().of(campaign).draw_list()).await?;
-    let list = list.with_context(|| format!("no list of {campaign} was drawn, as far as Redis knows"))?;
+    let keys = redis.keys().of(campaign);
+    let none = || format!("no list of {campaign} was drawn, as far as Redis knows");
+    let found = redis.fields(campaign, &keys.room(), vec!["list_hash".into()]).await?;
+    let list_hash = found.into_iter().next().flatten().with_context(none)?;
+    let list = redis.text(campaign, &keys.draw_list(&list_hash)).await?.with_context(none)?;
     std::io::stdout().lock().write_all(list.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

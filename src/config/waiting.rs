@@ -19,6 +19,7 @@ impl Waiting {
         is.within("waiting.idle_resurvey_ms", self.idle_resurvey_ms, 100..=60_000);
         is.within("waiting.age_ms_max", self.age_ms_max, self.resurvey_ms..=1_000);
         is.within("waiting.keep_closed_ms", self.keep_closed_ms, 60_000..=31_536_000_000);
+        is.within("waiting.keep_draw_list_ms", self.keep_draw_list_ms, 60_000..=31_536_000_000);
         is.within("waiting.poll_s_min", self.poll_s_min, 1..=60);
         is.within("waiting.poll_s_max", self.poll_s_max, self.poll_s_min..=3_600);
         is.within("waiting.poll_sold_out_s", self.poll_sold_out_s, 1..=3_600);

@@ -7,7 +7,7 @@
 //! | `{id}:outbox` | campaign, claim (append), relay (delete) | relay, ledger (auditor) |
 //! | `{id}:relay`, `{id}:fence` | relay | relay |
 //! | `{id}:mark` | redis (lanes) | nobody: a write for WAIT and the log to follow |
-//! | `{id}:room`, `{id}:places`, `{id}:departures`, `{id}:pace`, `{id}:arrivals`, `{id}:waits`, `{id}:draw_list` | waiting | waiting |
+//! | `{id}:room`, `{id}:places`, `{id}:departures`, `{id}:pace`, `{id}:arrivals`, `{id}:waits`, `{id}:draw_list:{hash}` | waiting | waiting |
 //! | `{id}:inside`, `{id}:passes` | waiting, claim (which ends passes) | waiting, claim |
 //! | `directory` | campaign | campaign, relay |
 //! | `lease:{job}` | ledger (reconciler), alarm | the same |
@@ -109,16 +109,22 @@ impl CampaignKeys {
         format!("{}:mark", self.stem)
     }
 
+    /// Hash: a waiting room's counters. See `lua/waiting/prelude.lua`.
+    #[must_use]
+    pub fn room(&self) -> String {
+        format!("{}:room", self.stem)
+    }
+
     /// Sorted set: user to arrival number.
     #[must_use]
     pub fn places(&self) -> String {
         format!("{}:places", self.stem)
     }
 
-    /// String: the list that an order was drawn from.
+    /// String with expiry: the list that an order was drawn from, with its hash in the name: another list is another key.
     #[must_use]
-    pub fn draw_list(&self) -> String {
-        format!("{}:draw_list", self.stem)
+    pub fn draw_list(&self, list_hash: &str) -> String {
+        format!("{}:draw_list:{list_hash}", self.stem)
     }
 
     /// Sorted set: user to the deadline of their pass, in ms.
@@ -151,7 +157,7 @@ impl CampaignKeys {
         let key = |name: &str| format!("{}:{name}", self.stem);
         [
             self.campaign(),
-            key("room"),
+            self.room(),
             self.places(),
             self.inside(),
             self.passes(),

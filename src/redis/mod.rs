@@ -254,6 +254,13 @@ impl Redis {
         Ok(self.client_of(campaign).custom(command, args).await?)
     }
 
+    /// Lets a key go after so long, in ms.
+    pub async fn expire(&self, campaign: &CampaignId, key: &str, in_ms: u64) -> Result<(), RedisError> {
+        let command = CustomCommand::new_static("PEXPIRE", ClusterHash::FirstKey, false);
+        let args: Vec<Value> = vec![key.into(), in_ms.to_string().into()];
+        Ok(self.client_of(campaign).custom(command, args).await?)
+    }
+
     /// A text, whole.
     pub async fn text(&self, campaign: &CampaignId, key: &str) -> Result<Option<String>, RedisError> {
         let command = CustomCommand::new_static("GET", ClusterHash::FirstKey, false);

@@ -43,7 +43,7 @@ impl Lottery {
             Some((n, false)) => {
                 let list = self.list(n).await?;
                 let hash = hash(&list);
-                self.keep(&list).await?;
+                self.keep(&list, &to_hex(&hash)).await?;
                 for empty in self.empty_places(n, &hash, &list)?.chunks(EMPTY_MAX) {
                     scripts.publish_draw("", empty).await?;
                 }
@@ -76,9 +76,9 @@ impl Lottery {
 
     /// Keeps the list as its hash was made from, so that an operator can show it. Written at fixed offsets: several
     /// nodes write the same.
-    async fn keep(&self, list: &BTreeMap<u64, String>) -> Result<(), RedisError> {
+    async fn keep(&self, list: &BTreeMap<u64, String>, list_hash: &str) -> Result<(), RedisError> {
         let (redis, id) = (&self.shared.redis, self.room.campaign.id());
-        let key = redis.keys().of(&id).draw_list();
+        let key = redis.keys().of(&id).draw_list(list_hash);
         let (mut offset, mut part) = (0, String::new());
         for (number, user) in list {
             let _infallible = writeln!(part, "{number} {user}");
@@ -88,7 +88,8 @@ impl Lottery {
                 part.clear();
             }
         }
-        if part.is_empty() { Ok(()) } else { redis.write_at(&id, &key, offset, &part).await }
+        redis.write_at(&id, &key, offset, &part).await?;
+        redis.expire(&id, &key, self.shared.limits.keep_draw_list_ms).await
     }
 
     /// The places of the numbers that nobody has any more.
