@@ -154,7 +154,11 @@ async fn pieces_of_the_drawn_list_that_are_stale_or_early_neither_skip_nor_doubl
     for at in (1..200).rev() {
         drawn.swap(at, usize::try_from(dice.roll(i64::try_from(at).unwrap() + 1)).unwrap());
     }
-    let place_of = |number: i64| i64::try_from(drawn.iter().position(|other| *other == number).unwrap()).unwrap() + 1;
+    // Later ones have the place that their number says.
+    let place_of = |number: i64| {
+        let drawn = (1..).zip(&drawn).find(|(_, drawn)| **drawn == number);
+        drawn.map_or(number, |(place, _)| place)
+    };
     room.now = OPENS_AT;
     assert_eq!(room.close_list().await, Some((200, false)));
     let vacant: Vec<i64> = left.iter().map(|number| place_of(*number)).collect();
@@ -162,7 +166,7 @@ async fn pieces_of_the_drawn_list_that_are_stale_or_early_neither_skip_nor_doubl
     assert_eq!(room.publish_draw("hash", &vacant[10..]).await, "ok");
 
     let mut order: Vec<i64> = drawn.iter().copied().filter(|number| !left.contains(number)).collect();
-    let (mut entered, mut wanted_heard) = (Vec::new(), 0);
+    let (mut entered, mut wanted_heard, mut late) = (Vec::new(), 0, 200);
     for _ in 0..2_000 {
         room.now += dice.roll(300);
         room.node = usize::try_from(dice.roll(3)).unwrap();
@@ -180,11 +184,22 @@ async fn pieces_of_the_drawn_list_that_are_stale_or_early_neither_skip_nor_doubl
         for number in entered.iter().rev().take(usize::try_from(answer.entered).unwrap()) {
             assert_eq!(room.look(&format!("u{number}")).await.0, INSIDE, "number {number}");
         }
-        // Now and then somebody leaves the queue, and their place is passed by.
-        if order.len() > 100 && dice.roll(10) == 0 {
+        // Now and then somebody leaves the queue or is let in, and their place is passed by.
+        if order.len() > 100 && dice.roll(6) == 0 {
             let number = order.remove(usize::try_from(dice.roll(50)).unwrap());
-            let user = format!("u{number}");
-            assert_eq!(room.leave(&user, (number, place_of(number))).await.0, "ok");
+            let (user, drawn) = (format!("u{number}"), (number, place_of(number)));
+            if dice.roll(2) == 0 {
+                assert_eq!(room.leave(&user, drawn).await.0, "ok");
+            } else {
+                assert_eq!(room.let_in(&user, drawn).await, "ok");
+            }
+        }
+        // Late comers queue behind all who were drawn.
+        if late < 230 && dice.roll(3) == 0 {
+            late += 1;
+            let ahead = i64::try_from(order.len()).unwrap();
+            assert_eq!(room.join_one(&format!("u{late}")).await, (WAITS, late, ahead));
+            order.push(late);
         }
         let survey = room.survey(-1).await;
         assert_eq!(survey.waiting, i64::try_from(order.len()).unwrap());
@@ -196,5 +211,6 @@ async fn pieces_of_the_drawn_list_that_are_stale_or_early_neither_skip_nor_doubl
         assert_eq!(next - survey.admitted_to - 1, i64::try_from(between).unwrap(), "nobody is ahead of the next");
     }
     assert!(order.is_empty(), "{} still wait", order.len());
+    assert_eq!(late, 230);
     assert!(wanted_heard > 10, "pieces were short {wanted_heard} times");
 }

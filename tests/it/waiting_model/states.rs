@@ -3,7 +3,7 @@
 use onrush::redis::{Script, Value};
 
 use super::most_in_a_window;
-use super::room::{EXPIRED, INSIDE, NEVER, OPENS_AT, Room, Terms, WAITS, people};
+use super::room::{Answer, EXPIRED, INSIDE, NEVER, OPENS_AT, Room, Terms, WAITS, people};
 
 /// How long each key of a room is kept: -1 for ever, -2 it is not there.
 static KEPT: Script<9> = Script::new(
@@ -139,4 +139,33 @@ async fn a_clock_that_runs_back_does_not_open_a_window_twice() {
     log.last_mut().unwrap().0 = room.decided_at - OPENS_AT;
     assert_eq!(log.iter().map(|(_, count)| count).sum::<i64>(), 16);
     assert_eq!(most_in_a_window(&log, 1_000), 10, "{log:?}");
+}
+
+/// The codes of all calls that say one.
+async fn codes(room: &mut Room) -> [String; 4] {
+    let join = room.join(&people(1..=1)).await.code;
+    let (leave, _, _) = room.leave("u1", (0, 0)).await;
+    [join, leave, room.let_in("u1", (0, 0)).await, room.publish_draw("hash", &[]).await]
+}
+
+#[tokio::test]
+async fn a_campaign_without_a_room_says_so_and_its_claims_need_no_pass() {
+    let mut room = Room::open(Terms { active_max: 2, ..Terms::default() }).await;
+    let campaign = room.keys().campaign();
+    room.redis.set_fields(&campaign, vec![("room".into(), String::new())]).await.unwrap();
+    assert_eq!(codes(&mut room).await, ["no_room"; 4]);
+    assert_eq!(room.close_list().await, None);
+    assert_eq!(room.claim_one("u1", "a", 0).await, Answer::Issued(1));
+    assert_eq!(kept(&room).await[1..], [-2; 8], "nothing was written");
+}
+
+#[tokio::test]
+async fn a_campaign_that_is_behind_what_a_node_has_seen_is_lost_for_its_room_too() {
+    let mut room = Room::open(Terms { active_max: 2, ..Terms::default() }).await;
+    room.join(&people(1..=3)).await;
+    room.node = 1;
+    room.known[1] = 1_000;
+    assert_eq!(room.let_in("u3", (0, 0)).await, "lost");
+    room.node = 2;
+    assert_eq!(codes(&mut room).await, ["lost"; 4], "for every node");
 }
