@@ -164,7 +164,7 @@ const NOT_MEASURED: &str = "Not measured";
 /// go on.
 async fn all(cli: &Cli, stores: &Arc<Stores>) -> anyhow::Result<(Run, bool)> {
     let begun = Instant::now();
-    let plan = plan(cli);
+    let plan = plan_of(cli);
     let mut run = Run {
         date: Millis::now().to_rfc3339().chars().take(10).collect(),
         commit: machine::commit(&stores.checkout),
@@ -202,7 +202,7 @@ async fn all(cli: &Cli, stores: &Arc<Stores>) -> anyhow::Result<(Run, bool)> {
     Ok((run, is_well))
 }
 
-fn plan(cli: &Cli) -> Plan {
+fn plan_of(cli: &Cli) -> Plan {
     let mut plan = if cli.quick { Plan::quick() } else { Plan::full() };
     plan.users = cli.users.unwrap_or(plan.users);
     plan.admit_total = cli.admit_total.unwrap_or(plan.admit_total);

@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 use bench::proc::{self, Watched};
 use bench::rig::Node;
 use bench::sections::Promise;
+use bench::wire::Wire;
 use faults::processes::{Process, Program};
 use report::data::{Run, Table};
 
@@ -30,6 +31,8 @@ const SOCKETS_MAX: usize = 12_000;
 /// Visitors who join beyond those who listen.
 const SPARE: usize = 500;
 const KIB_MAX: f64 = 16.0;
+/// Connections that do nothing, to compare with.
+const IDLE_MAX: usize = 2_000;
 /// How long all of them may take to be open.
 const OPEN_MAX: Duration = Duration::from_mins(2);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -91,6 +94,7 @@ pub(crate) async fn run(stage: &Stage) -> anyhow::Result<(Run, bool)> {
     let (last, passed) = (heard(&listening), begun.elapsed().as_secs_f64());
     let after = watched.times();
     drop(listening);
+    let idle = idle(&set, each.min(IDLE_MAX)).await?;
     set.close().await?;
 
     let kib =
@@ -124,9 +128,11 @@ pub(crate) async fn run(stage: &Stage) -> anyhow::Result<(Run, bool)> {
                  all. Memory is what is resident of the node's process, beyond what it was when all had joined and none \
                  listened: just after the last stream's first event, and at most while {} events were heard ({:.0} a \
                  second). The kernel's buffers of the sockets are not in it. The allocator may keep pages that are free \
-                 again, which count.",
+                 again, which count. Of it, {idle:.1} KiB are what any connection takes that is kept alive after one \
+                 GET /healthz, by {} of them on a node of their own.",
                 events,
-                float(events) / passed
+                float(events) / passed,
+                each.min(IDLE_MAX)
             ),
             head: ["node", "streams", "MiB before", "KiB each, just open", "KiB each, at most", "% of a core"]
                 .map(String::from)
@@ -136,6 +142,22 @@ pub(crate) async fn run(stage: &Stage) -> anyhow::Result<(Run, bool)> {
         ..Run::default()
     };
     Ok((run, is_open))
+}
+
+/// What a connection takes that asked for next to nothing and is kept alive, in KiB.
+async fn idle(set: &Set, count: usize) -> anyhow::Result<f64> {
+    let node = set.rig.node("serve", &[], None).await?;
+    let request = format!("GET /healthz HTTP/1.1\r\nhost: {}\r\n\r\n", node.address);
+    let before = proc::resident_bytes(node.pid())?;
+    let mut wires = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut wire = Wire::open(node.address).await?;
+        let status = wire.exchange(request.as_bytes()).await?.status;
+        ensure!(status == 200, "GET /healthz: {status}");
+        wires.push(wire);
+    }
+    let after = proc::resident_bytes(node.pid())?;
+    Ok(float(after.saturating_sub(before)) / 1024.0 / float(wires.len().max(1) as u64))
 }
 
 fn start(node: &Node, stem: &Path, tickets: &[&[u8]]) -> anyhow::Result<Listening> {
