@@ -18,6 +18,7 @@ mod jwks;
 mod ops;
 mod problem;
 mod server;
+mod stall;
 mod waiting;
 mod waiting_answer;
 mod waiting_events;

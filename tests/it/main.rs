@@ -18,5 +18,6 @@ mod order;
 mod rebuild;
 mod rush;
 mod scripts_model;
+mod stall;
 mod support;
 mod waiting_model;
