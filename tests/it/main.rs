@@ -20,4 +20,5 @@ mod rush;
 mod scripts_model;
 mod stall;
 mod support;
+mod waiting;
 mod waiting_model;
