@@ -1,7 +1,7 @@
 # Thin names for what is below. `make run` and `make test` are all the set-up there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check models burst k6 load audit faults strategies bench down prerequisites services binaries
+.PHONY: help run test check models burst k6 load tour audit faults strategies bench million down prerequisites services binaries
 
 USERS ?= 10000
 STOCK ?= 100
@@ -21,6 +21,7 @@ run: prerequisites services ## build, start everything, rush it once, and serve 
 
 test: prerequisites services binaries models ## all tests, against the real stores
 	dev/k6 --if-possible
+	dev/chromium --if-possible
 	cargo test --workspace --all-targets
 
 # With atomics of its own, in a folder of its own: nothing else has to be built again. Orders of execution with up to three
@@ -44,6 +45,11 @@ load: ## a load scenario against `make run`: make load TOOL=k6 SCENARIO=limited 
 	@if [ "$(TOOL)" = goose ]; then cargo build --release -p crowd; fi
 	TOOL=$(TOOL) SCENARIO=$(SCENARIO) dev/load
 
+tour: prerequisites services ## go through the waiting room in a real browser: pictures in reports/waiting-room/
+	dev/chromium
+	cargo build -p onrush -p browser
+	$${CARGO_TARGET_DIR:-target}/debug/tour
+
 audit: ## compare Redis, Kafka and the database: make audit CAMPAIGN=WELCOME_001, or all
 	target/release/onrush audit $(CAMPAIGN) --wait 30s
 
@@ -60,6 +66,10 @@ bench: prerequisites services binaries ## measure what is promised of its speed,
 	dev/k6 --if-possible
 	cargo build --release --workspace
 	$${CARGO_TARGET_DIR:-target}/release/bench
+
+million: prerequisites services binaries ## a million users in one waiting room: what they are told, and what it costs
+	cargo build --release -p onrush -p million
+	$${CARGO_TARGET_DIR:-target}/release/million
 
 down: ## stop the services
 	dev/services down

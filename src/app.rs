@@ -129,6 +129,7 @@ impl Node {
         let rooms = http::Rooms {
             config: config.http.clone(),
             bench: config.bench.clone(),
+            page: config.page.clone(),
             auth: config.auth.clone(),
             jwks,
             claims: Arc::new(Claims::new(Arc::clone(&redis), &config.claim)),

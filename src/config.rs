@@ -42,11 +42,17 @@ macro_rules! section {
     };
 }
 
+mod page;
+#[cfg(test)]
+mod tests;
+
+pub use page::Page;
+
 section!(
     /// All settings, by section.
     Config {
         http: Http, auth: Auth, coupon: Coupon, claim: Claim, campaign: Campaign, redis: Redis, postgres: Postgres,
-        waiting: Waiting, kafka: Kafka, relay: Relay, ledger: Ledger, dead_letters: DeadLetters, audit: Audit, alarm: Alarm,
+        waiting: Waiting, page: Page, kafka: Kafka, relay: Relay, ledger: Ledger, dead_letters: DeadLetters, audit: Audit, alarm: Alarm,
         telemetry: Telemetry, bench: Bench,
     }
 );
@@ -305,6 +311,7 @@ impl Config {
         is.within("campaign.claims_per_user_factor", campaign.claims_per_user_factor, 1..=100);
         is.within("campaign.outbox_facts_max", campaign.outbox_facts_max, 1..=10_000_000);
         self.waiting.check(&mut is);
+        self.page.check(&mut is);
         is.within("redis.pool_max", redis.pool_max, 1..=64);
         is.within("redis.command_timeout_ms", redis.command_timeout_ms, 50..=60_000);
         is.within("redis.reconnect_ms", redis.reconnect_ms, 10..=10_000);
@@ -393,39 +400,5 @@ impl Limits {
 
     fn verdict(self) -> Result<(), ConfigError> {
         if self.0.is_empty() { Ok(()) } else { Err(ConfigError::OutOfLimits(self.0)) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn load(text: &str) -> Result<Config, ConfigError> {
-        let figment = Figment::from(Toml::string(DEFAULT)).merge(Toml::string(text));
-        let config: Config = figment.extract().map_err(Box::new)?;
-        config.check().map(|()| config)
-    }
-
-    #[test]
-    fn the_defaults_are_within_their_limits() {
-        load("").unwrap();
-    }
-
-    #[test]
-    fn every_setting_beyond_its_limit_is_named() {
-        let error = load("claim.batch_max = 0\nledger.buffer_facts_max = 1").unwrap_err().to_string();
-        assert!(error.contains("claim.batch_max is 0, must be 1 to 1000"), "{error}");
-        assert!(error.contains("ledger.buffer_facts_max"), "{error}");
-    }
-
-    #[test]
-    fn a_setting_that_does_not_exist_is_refused() {
-        assert!(load("claim.batch_maximum = 5").unwrap_err().to_string().contains("batch_maximum"));
-    }
-
-    #[test]
-    fn a_server_has_no_default_secrets() {
-        let error = load("").unwrap().check_secrets().unwrap_err().to_string();
-        assert!(error.contains("auth.hs256_secret") && error.contains("coupon.key_hex"), "{error}");
     }
 }

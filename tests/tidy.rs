@@ -47,6 +47,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("fred", &["src/redis/"]),
     ("axum", &["src/http/"]),
+    ("askama", &["src/http/page/"]),
     ("hyper_util", &["src/http/"]),
     ("tower_http", &["src/http/"]),
     ("utoipa_axum", &["src/http/"]),

@@ -10,7 +10,7 @@ use criterion::Criterion;
 use fred::clients::Client;
 use fred::prelude::{ClientLike, KeysInterface};
 use futures::StreamExt;
-use onrush::campaign::{Campaign, Campaigns, Draft, Durability};
+use onrush::campaign::{Campaign, Campaigns, Draft};
 use onrush::config::Config;
 use onrush::database::{self, Database};
 use onrush::ids::CampaignId;
@@ -49,17 +49,8 @@ impl Stores {
     /// A campaign that is open and has more units than anyone claims.
     pub(crate) async fn campaign(&self) -> Arc<Campaign> {
         let campaigns = Campaigns::new(Arc::clone(&self.redis), self.database.clone(), self.config.campaign.clone());
-        let draft = Draft {
-            id: format!("c{:016x}", rand::random::<u64>()).parse().expect("letters and digits"),
-            name: "A bench".into(),
-            stock: 100_000_000,
-            per_user_limit: 1,
-            opens_at: None,
-            closes_at: None,
-            durability: Durability::Memory,
-            listed: false,
-            waiting: None,
-        };
+        let id = format!("c{:016x}", rand::random::<u64>()).parse().expect("letters and digits");
+        let draft = Draft { listed: false, ..Draft::new(id, "A bench", 100_000_000) };
         let (_, campaign) = campaigns.create(&draft).await.expect("the stores are there");
         campaign.expect("it is new")
     }

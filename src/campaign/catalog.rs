@@ -11,11 +11,9 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::counters::Peek;
 use super::definition::Definition;
 #[cfg(test)]
-use super::definition::{Draft, Durability};
+use super::definition::Draft;
 use super::known::{Known, pack};
 use super::latch::Latch;
-#[cfg(test)]
-use crate::clock::Millis;
 use crate::ids::CampaignId;
 use crate::redis::{Channel, Head, Redis, RedisError};
 
@@ -49,27 +47,8 @@ impl Campaign {
     /// One that is in no catalog and in no store, for the tests of what only needs to tell campaigns apart.
     #[cfg(test)]
     pub(crate) fn alone(id: &str) -> Arc<Self> {
-        let terms = Draft {
-            id: id.parse().unwrap(),
-            name: "Alone".into(),
-            stock: 1,
-            per_user_limit: 1,
-            opens_at: None,
-            closes_at: None,
-            durability: Durability::Memory,
-            listed: false,
-            waiting: None,
-        };
-        let definition = Definition {
-            terms,
-            serial: 1,
-            version: 1,
-            paused: false,
-            closed: false,
-            draw_seed: None,
-            created_at: Millis(0),
-        };
-        Arc::new(Self::new(definition, Arc::default()))
+        let terms = Draft::new(id.parse().unwrap(), "Alone", 1);
+        Arc::new(Self::new(Definition::first(terms), Arc::default()))
     }
 
     /// The newest definition that this node has heard of. Read by every claim, several times: no lock, and no count.

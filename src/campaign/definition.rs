@@ -30,6 +30,24 @@ pub struct Draft {
     pub waiting: Option<Waiting>,
 }
 
+impl Draft {
+    /// With the defaults of whatever need not be said.
+    #[must_use]
+    pub fn new(id: CampaignId, name: &str, stock: u64) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            stock,
+            per_user_limit: 1,
+            opens_at: None,
+            closes_at: None,
+            durability: Durability::Memory,
+            listed: true,
+            waiting: None,
+        }
+    }
+}
+
 /// How a waiting room admits. At least one of the pace and the cap is given; both hold together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Waiting {
@@ -137,6 +155,12 @@ pub struct Definition {
 }
 
 impl Definition {
+    /// The first version of a campaign that is in no store, for tests.
+    #[cfg(test)]
+    pub(crate) fn first(terms: Draft) -> Self {
+        Self { terms, serial: 1, version: 1, paused: false, closed: false, created_at: Millis(0), draw_seed: None }
+    }
+
     /// The campaign's id.
     #[must_use]
     pub fn id(&self) -> &CampaignId {
@@ -182,26 +206,9 @@ mod tests {
 
     #[test]
     fn state_goes_by_precedence_and_the_window_is_half_open() {
-        let terms = Draft {
-            id: "c".parse().unwrap(),
-            name: "n".into(),
-            stock: 1,
-            per_user_limit: 1,
-            opens_at: Some(Millis(10)),
-            closes_at: Some(Millis(20)),
-            durability: Durability::Memory,
-            listed: true,
-            waiting: None,
-        };
-        let mut campaign = Definition {
-            terms,
-            serial: 1,
-            version: 1,
-            paused: false,
-            closed: false,
-            created_at: Millis(0),
-            draw_seed: None,
-        };
+        let (opens_at, closes_at) = (Some(Millis(10)), Some(Millis(20)));
+        let terms = Draft { opens_at, closes_at, ..Draft::new("c".parse().unwrap(), "n", 1) };
+        let mut campaign = Definition::first(terms);
         let at = |campaign: &Definition, ms| campaign.state(Millis(ms), 1);
         assert_eq!(at(&campaign, 9), State::Scheduled);
         assert_eq!(at(&campaign, 10), State::Open);

@@ -56,7 +56,7 @@ pub struct WaitingChange {
     pub pass_ttl_s: Option<u64>,
     /// See [`Waiting::claim_pass_within_s`].
     pub claim_pass_within_s: Option<u64>,
-    /// Who is next; until the campaign has opened.
+    /// Who is next; only where there was no room before.
     pub order: Option<Order>,
     /// See [`Waiting::reserve`].
     pub reserve: Option<u64>,
@@ -274,8 +274,9 @@ fn change_waiting(terms: &mut Draft, change: Option<&WaitingChange>, has_opened:
         return refused("waiting", "cannot be added once the campaign has opened");
     }
     let mut waiting = terms.waiting.clone().unwrap_or_default();
-    if has_opened && change.order.is_some_and(|order| order != waiting.order) {
-        return refused("waiting/order", "cannot change once the campaign has opened");
+    // Who has joined has done so for the order that was announced.
+    if terms.waiting.is_some() && change.order.is_some_and(|order| order != waiting.order) {
+        return refused("waiting/order", "cannot change once there is a waiting room");
     }
     waiting.admit = change.admit.unwrap_or(waiting.admit);
     waiting.every_ms = change.every_ms.unwrap_or(waiting.every_ms);

@@ -134,32 +134,14 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::campaign::{Draft, Durability};
+    use crate::campaign::Draft;
     use crate::clock::Millis;
 
     #[test]
     fn near_an_end_of_the_window_nothing_is_certain() {
         let memory = Memory { lease_us: 100_000, estimate_age_max: Duration::from_secs(3), margin_ms: 50 };
-        let terms = Draft {
-            id: "c".parse().unwrap(),
-            name: "n".into(),
-            stock: 1,
-            per_user_limit: 1,
-            opens_at: Some(Millis(10_000)),
-            closes_at: Some(Millis(20_000)),
-            durability: Durability::Memory,
-            listed: true,
-            waiting: None,
-        };
-        let definition = Definition {
-            terms,
-            serial: 1,
-            version: 1,
-            paused: false,
-            closed: false,
-            created_at: Millis(0),
-            draw_seed: None,
-        };
+        let (opens_at, closes_at) = (Some(Millis(10_000)), Some(Millis(20_000)));
+        let definition = Definition::first(Draft { opens_at, closes_at, ..Draft::new("c".parse().unwrap(), "n", 1) });
         let at = |earliest, latest, decided_at| {
             let estimate = TimeEstimate { earliest: Millis(earliest), latest: Millis(latest) };
             match memory.place(&definition, estimate, decided_at) {

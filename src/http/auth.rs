@@ -43,6 +43,12 @@ pub(super) enum Caller {
     Operator,
 }
 
+/// A token that is good, and for how long.
+pub(super) struct Known {
+    pub user: UserId,
+    pub expires_in_s: u64,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Claims {
     sub: String,
@@ -75,7 +81,17 @@ impl Auth {
 
     /// Whose token this is; `None` if it is not good. What the bench of it calls.
     pub async fn user_of(&self, token: &str) -> Option<UserId> {
-        self.user(token).await.ok()
+        self.user(token).await.ok().map(|known| known.user)
+    }
+
+    /// Whose token this is, and how long it is good: for pages, to which browsers bring it in ways of their own.
+    pub(super) async fn known(&self, token: &str) -> Result<Known, Problem> {
+        self.user(token).await
+    }
+
+    /// The user that a gateway names; `None` where users have tokens.
+    pub(super) fn named(&self, parts: &Parts) -> Option<Result<UserId, Problem>> {
+        (self.mode == AuthMode::TrustedHeader).then(|| self.named_by_proxy(parts))
     }
 
     async fn caller(&self, parts: &Parts) -> Result<Caller, Problem> {
@@ -98,7 +114,7 @@ impl Auth {
             Some(None) => {
                 Err(unauthenticated("the header Authorization must be, once: Bearer <token>", Some("invalid_request")))
             }
-            Some(Some(token)) => self.user(token).await.map(Caller::User),
+            Some(Some(token)) => self.user(token).await.map(|known| Caller::User(known.user)),
         }
     }
 
@@ -126,7 +142,7 @@ impl Auth {
         self.operators.iter().fold(false, |found, known| found | bool::from(hash.ct_eq(known)))
     }
 
-    async fn user(&self, token: &str) -> Result<UserId, Problem> {
+    async fn user(&self, token: &str) -> Result<Known, Problem> {
         let invalid = |why: String| unauthenticated(format!("the token is not valid: {why}"), Some("invalid_token"));
         let head = jsonwebtoken::decode_header(token).map_err(|error| invalid(error.to_string()))?;
         // The token only says which of our keys to try. Each key has its one algorithm: a token that was signed with
@@ -135,7 +151,7 @@ impl Auth {
             let mut why = "InvalidSignature".to_owned();
             for secret in &self.secrets {
                 match self.check(token, secret, Algorithm::HS256) {
-                    Ok(user) => return Ok(user),
+                    Ok(known) => return Ok(known),
                     Err(error) => why = error,
                 }
             }
@@ -151,7 +167,7 @@ impl Auth {
         self.check(token, &key.key, key.algorithm).map_err(invalid)
     }
 
-    fn check(&self, token: &str, key: &DecodingKey, algorithm: Algorithm) -> Result<UserId, String> {
+    fn check(&self, token: &str, key: &DecodingKey, algorithm: Algorithm) -> Result<Known, String> {
         let validation = self.validations.get(&algorithm).ok_or("InvalidAlgorithm")?;
         let data = jsonwebtoken::decode::<Claims>(token, key, validation).map_err(|error| error.to_string())?;
         // The library counts the very second of `exp` as valid; RFC 7519 wants now to be before it.
@@ -162,7 +178,10 @@ impl Auth {
         if data.claims.exp + leeway_s <= now_s {
             return Err("ExpiredSignature".into());
         }
-        data.claims.sub.parse().map_err(|error| format!("sub {error}"))
+        let user = data.claims.sub.parse().map_err(|error| format!("sub {error}"))?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive; saturates")]
+        let expires_in_s = (data.claims.exp + leeway_s - now_s) as u64;
+        Ok(Known { user, expires_in_s })
     }
 }
 

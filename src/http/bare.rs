@@ -5,7 +5,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use axum::routing::post;
+use axum::routing::{get, post};
 use bytes::Bytes;
 
 use super::App;
@@ -15,8 +15,14 @@ use super::edge::X_REQUEST_ID;
 const GRANTED: &[u8] = br#"{"claim_id":"rush-1795203709643.1.123456","campaign_id":"rush-1795203709643","user_id":"user-123456","number":123456,"coupon_code":"7Q4M-WX2A-9KCD-RT5H-3NVE","state":"live","claimed_at":"2026-12-01T01:00:00.000Z","durability":"memory"}"#;
 const SOLD_OUT: &[u8] = br#"{"type":"/problems/sold_out","title":"No unit is left","status":409,"detail":"no unit of rush-1795203709643 is left","code":"sold_out","request_id":"0123456789abcdef0123456789abcdef"}"#;
 
+const WAITING: &[u8] = br#"{"state":"waiting","place":612345,"ahead":598123,"eta_s":5982,"poll_after_s":117,"left":50000,"ticket":"1.AQAAAAEAAAAAAAlX-QAAAAAACVf5B3dhaXRpbmd1c2VyLTA2MTIzNDU.mVx0n4lYHk3r1Zp8Q2s7Dg"}"#;
+
 pub(super) fn routes() -> Router<App> {
-    Router::new().route("/bare/granted", post(granted)).route("/bare/sold-out", post(sold_out))
+    Router::new()
+        .route("/bare/granted", post(granted))
+        .route("/bare/sold-out", post(sold_out))
+        .route("/bare/joined", post(joined))
+        .route("/bare/waiting", get(waiting))
 }
 
 async fn granted(_: User) -> Response {
@@ -28,6 +34,20 @@ async fn granted(_: User) -> Response {
 
 async fn sold_out(_: User) -> Response {
     answer(StatusCode::CONFLICT, "application/problem+json", SOLD_OUT)
+}
+
+async fn joined(_: User) -> Response {
+    waits(StatusCode::ACCEPTED)
+}
+
+async fn waiting(_: User) -> Response {
+    waits(StatusCode::OK)
+}
+
+fn waits(status: StatusCode) -> Response {
+    let mut response = answer(status, "application/json", WAITING);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("117"));
+    response
 }
 
 fn answer(status: StatusCode, kind: &'static str, body: &'static [u8]) -> Response {

@@ -54,10 +54,10 @@ pub(super) struct ClaimView {
     user_id: String,
     /// From 1, in the order of decision.
     #[schema(example = 42)]
-    number: u64,
+    pub(super) number: u64,
     /// What the user redeems.
     #[schema(example = "7Q4M-WX2A-9KCD-RT5H-3NVE")]
-    coupon_code: String,
+    pub(super) coupon_code: String,
     state: ClaimState,
     #[schema(value_type = String, format = DateTime)]
     claimed_at: Millis,
@@ -115,6 +115,12 @@ impl App {
 
     fn claim_views(&self, campaign: &Campaign, claims: Vec<Claim>) -> Result<Vec<ClaimView>, Problem> {
         claims.into_iter().map(|claim| self.claim_view(campaign, claim)).collect()
+    }
+
+    /// The units that a user holds, by number.
+    pub(super) async fn held(&self, campaign: &Campaign, user: &UserId) -> Result<Vec<ClaimView>, Problem> {
+        let all = self.claims.of_user(campaign, user).await?;
+        self.claim_views(campaign, all.into_iter().filter(|claim| claim.state != ClaimState::GivenBack).collect())
     }
 
     /// The claim that the path names, with its campaign.
@@ -307,9 +313,7 @@ async fn page(State(app): State<App>, _: Operator, input: Input) -> Result<Respo
 async fn mine(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let campaign = app.campaign(&input).await?;
-    let all = app.claims.of_user(&campaign, &user).await?;
-    let held = all.into_iter().filter(|claim| claim.state != ClaimState::GivenBack).collect();
-    Ok(private(ClaimList { items: app.claim_views(&campaign, held)? }))
+    Ok(private(ClaimList { items: app.held(&campaign, &user).await? }))
 }
 
 /// A claim.

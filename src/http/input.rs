@@ -132,6 +132,11 @@ impl Input {
         }
     }
 
+    /// The fields of a page's form.
+    pub(super) async fn form(&self) -> Result<Vec<(String, String)>, Problem> {
+        Ok(form_urlencoded::parse(&self.bytes().await?).into_owned().collect())
+    }
+
     async fn bytes(&self) -> Result<Vec<u8>, Problem> {
         let too_large =
             || Problem::new(Code::BodyTooLarge, format!("a body has at most {} bytes", self.body_bytes_max));

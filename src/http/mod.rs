@@ -16,6 +16,7 @@ mod health;
 mod input;
 mod jwks;
 mod ops;
+mod page;
 mod problem;
 mod server;
 mod stall;
@@ -61,6 +62,8 @@ pub struct Rooms {
     pub config: config::Http,
     /// The yardstick of benchmarks.
     pub bench: config::Bench,
+    /// How the visitors' page looks.
+    pub page: config::Page,
     /// Who may call.
     pub auth: config::Auth,
     /// The keys of users' tokens.
@@ -108,6 +111,7 @@ struct App(Arc<State>);
 struct State {
     rooms: Rooms,
     auth: Auth,
+    look: page::Look,
     streams: OpenStreams,
 }
 
@@ -132,6 +136,14 @@ impl AsRef<Auth> for App {
 }
 
 impl App {
+    fn auth(&self) -> &Auth {
+        &self.0.auth
+    }
+
+    fn look(&self) -> &page::Look {
+        &self.0.look
+    }
+
     /// An address on this server, for a header.
     fn url(&self, path: std::fmt::Arguments<'_>) -> HeaderValue {
         let url = format!("{}{path}", self.config.public_url);
@@ -160,6 +172,7 @@ pub fn router(rooms: Rooms) -> Edge {
         .merge(waiting_ops::routes())
         .merge(ops::routes())
         .merge(dead_letters::routes())
+        .merge(page::routes())
         .merge(docs::routes())
         .merge(health::routes());
     let (routes, document) = routes.split_for_parts();
@@ -177,7 +190,8 @@ pub fn worker_router(rooms: Rooms) -> Edge {
 
 fn finish(routes: Router<App>, figures: Figures, rooms: Rooms, serves: bool) -> Edge {
     let auth = Auth::new(&rooms.auth, Arc::clone(&rooms.jwks));
-    let app = App(Arc::new(State { rooms, auth, streams: OpenStreams::default() }));
+    let look = page::Look::new(&rooms.page);
+    let app = App(Arc::new(State { rooms, auth, look, streams: OpenStreams::default() }));
     let mut routes = routes
         .fallback(async || Problem::new(Code::NotFound, "there is no such route"))
         .method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed, "this route has other methods"));

@@ -97,6 +97,13 @@ impl From<CoalescerError> for WaitingError {
     }
 }
 
+/// Where somebody goes out of turn.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Out,
+    In,
+}
+
 /// What all rooms of a node use.
 pub(crate) struct Shared {
     redis: Arc<Redis>,
@@ -195,26 +202,30 @@ impl WaitingRooms {
 
     /// The user goes, whether waiting or inside.
     pub async fn leave(&self, room: &Room, user: &UserId) -> Result<(), WaitingError> {
-        let scripts = self.scripts(room);
-        let mut moved = scripts.leave(user, None).await?;
-        if let Moved::PlaceOf(number) = moved {
-            moved = scripts.leave(user, Some(self.drawn_place(room, number).await?)).await?;
-        }
-        self.settle(room).await?;
-        match moved {
-            Moved::Done => Ok(()),
-            Moved::BeingDrawn | Moved::PlaceOf(_) => Err(WaitingError::BeingDrawn),
-            Moved::Full => Err(WaitingError::NoRoomInside),
-        }
+        self.move_out_of_turn(room, user, Way::Out).await
     }
 
     /// An operator lets one user in, beyond the pace but neither beyond the cap nor the units.
     pub async fn let_in(&self, room: &Room, user: &UserId) -> Result<(), WaitingError> {
+        self.move_out_of_turn(room, user, Way::In).await
+    }
+
+    /// Does what vacates a place out of turn. Of a number that was drawn the script wants to know the place.
+    async fn move_out_of_turn(&self, room: &Room, user: &UserId, way: Way) -> Result<(), WaitingError> {
         let scripts = self.scripts(room);
-        let mut moved = scripts.let_in(user, None).await?;
-        if let Moved::PlaceOf(number) = moved {
-            moved = scripts.let_in(user, Some(self.drawn_place(room, number).await?)).await?;
-        }
+        let mut drawn = None;
+        let moved = loop {
+            let moved = match way {
+                Way::Out => scripts.leave(user, drawn).await?,
+                Way::In => scripts.let_in(user, drawn).await?,
+            };
+            match moved {
+                Moved::PlaceOf(number) if drawn.is_none() => {
+                    drawn = Some((number, self.drawn_place(room, number).await?));
+                }
+                _ => break moved,
+            }
+        };
         self.settle(room).await?;
         match moved {
             Moved::Done => Ok(()),
@@ -285,11 +296,11 @@ impl WaitingRooms {
         }
     }
 
-    async fn drawn_place(&self, room: &Room, number: u64) -> Result<(u64, u64), WaitingError> {
+    async fn drawn_place(&self, room: &Room, number: u64) -> Result<u64, WaitingError> {
         let mut survey = self.survey(room).await?;
         if survey.drawn.is_none() {
             survey = self.survey_now(room).await?;
         }
-        Ok((number, room.place_of(&survey, number)?))
+        room.place_of(&survey, number)
     }
 }

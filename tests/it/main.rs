@@ -15,6 +15,7 @@ mod ledger;
 mod limits;
 mod memory;
 mod order;
+mod page;
 mod rebuild;
 mod rush;
 mod scripts_model;

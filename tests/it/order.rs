@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
-use onrush::campaign::{Campaigns, Draft, Durability};
+use onrush::campaign::{Campaigns, Draft};
 use onrush::claim::{Answer, Claims, Request};
 use onrush::database;
 use onrush::ids::AttemptId;
@@ -18,17 +18,7 @@ async fn numbers_go_in_the_order_of_arrival() {
     let redis = Arc::new(Redis::connect(&config.redis).await.unwrap());
     let tables = database::open(&config.postgres).unwrap();
     let campaigns = Campaigns::new(Arc::clone(&redis), tables, config.campaign.clone());
-    let draft = Draft {
-        id: names::unique("order").parse().unwrap(),
-        name: "In order".into(),
-        stock: 1_000,
-        per_user_limit: 1,
-        opens_at: None,
-        closes_at: None,
-        durability: Durability::Memory,
-        listed: false,
-        waiting: None,
-    };
+    let draft = Draft::new(names::unique("order").parse().unwrap(), "In order", 1_000);
     let (_, campaign) = campaigns.create(&draft).await.unwrap();
     let campaign = campaign.unwrap();
     let claims = Claims::new(redis, &config.claim);

@@ -3,10 +3,12 @@
 
 mod cap;
 mod draw;
+mod model;
 mod operators;
 mod pace;
 mod passes;
 mod places;
+mod property;
 mod room;
 mod states;
 

@@ -225,7 +225,7 @@ fn finish(shared: &Shared, all_answered: bool) -> Tally {
 }
 
 /// Runs a load on one thread, without the caller's runtime.
-async fn on_a_thread<T: Send + 'static>(
+pub async fn on_a_thread<T: Send + 'static>(
     load: impl AsyncFnOnce() -> anyhow::Result<T> + Send + 'static,
 ) -> anyhow::Result<T> {
     let run = move || {

@@ -62,7 +62,7 @@ impl Rig {
         let own = [
             ("HTTP__LISTEN", address.to_string()),
             ("REDIS__URL", format!("redis://{}", redis.unwrap_or(self.redis.address()))),
-            ("REDIS__KEY_PREFIX", format!("{}:", self.name)),
+            ("REDIS__KEY_PREFIX", self.prefix()),
             ("POSTGRES__URL", config.postgres.url.clone()),
             ("POSTGRES__SCHEMA", self.name.clone()),
             ("KAFKA__BROKERS", config.kafka.brokers.clone()),
@@ -84,6 +84,12 @@ impl Rig {
             patience.wait().await.with_context(|| format!("see {}", log.display()))?;
         }
         Ok(Node { address, client, process })
+    }
+
+    /// What its keys begin with.
+    #[must_use]
+    pub fn prefix(&self) -> String {
+        format!("{}:", self.name)
     }
 
     /// Waits until so many claims of a campaign are rows.
@@ -127,7 +133,12 @@ impl Rig {
 impl Node {
     /// Makes a campaign that is open at once.
     pub async fn campaign(&self, id: &str, stock: u64) -> anyhow::Result<()> {
-        let body = json!({ "id": id, "name": "A benchmark", "stock": stock, "listed": false });
+        self.campaign_with(id, stock, &serde_json::Value::Null).await
+    }
+
+    /// The same with a waiting room.
+    pub async fn campaign_with(&self, id: &str, stock: u64, waiting: &serde_json::Value) -> anyhow::Result<()> {
+        let body = json!({ "id": id, "name": "A benchmark", "stock": stock, "listed": false, "waiting": waiting });
         let answer = self.client.create(&body).await.context("no answer to a new campaign")?;
         ensure!(answer.status == 201, "campaign {id}: {} {}", answer.status, answer.body);
         Ok(())

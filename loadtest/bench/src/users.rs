@@ -11,8 +11,13 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use onrush::clock::Millis;
 use serde::Serialize;
 
+use crate::texts::Texts;
+
 /// Longer than any run.
 const VALID_FOR: Duration = Duration::from_hours(2);
+
+/// What comes before a ticket, after another header.
+pub const TICKET: &[u8] = b"\r\nonrush-ticket: ";
 
 /// The tokens of all users, one behind the other: those of one run are equally long.
 pub struct Users {
@@ -35,10 +40,15 @@ pub fn user_id(user: usize) -> String {
 impl Users {
     /// Signs a token for each.
     pub fn sign(count: usize) -> anyhow::Result<Self> {
+        Self::sign_as(count, user_id)
+    }
+
+    /// The same for users with other ids, which have to be equally long.
+    pub fn sign_as(count: usize, id: impl Fn(usize) -> String) -> anyhow::Result<Self> {
         let (header, key) = (Header::new(Algorithm::HS256), EncodingKey::from_secret(SECRET.as_bytes()));
         let exp = Millis::now().0 / 1000 + i64::try_from(VALID_FOR.as_secs())?;
         let sign = |user| {
-            let claims = Claims { sub: user_id(user), exp };
+            let claims = Claims { sub: id(user), exp };
             jsonwebtoken::encode(&header, &claims, &key).context("signing a user's token")
         };
         let token_bytes = sign(0)?.len();
@@ -69,6 +79,8 @@ impl Users {
 pub struct Requests {
     head: Vec<u8>,
     users: Arc<Users>,
+    /// A header of each user's own, where they carry one.
+    tickets: Option<Arc<Texts>>,
     next: AtomicUsize,
     end: usize,
 }
@@ -91,7 +103,15 @@ impl Requests {
     pub fn from_to(host: SocketAddr, path: &str, users: &Arc<Users>, first: usize, end: usize) -> Self {
         let head =
             format!("POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\nauthorization: Bearer ").into_bytes();
-        Self { head, users: Arc::clone(users), next: AtomicUsize::new(first), end }
+        Self { head, users: Arc::clone(users), tickets: None, next: AtomicUsize::new(first), end }
+    }
+
+    /// `GET` of this path, by those of the users who have a ticket, with it, again and again.
+    #[must_use]
+    pub fn with_tickets(host: SocketAddr, path: &str, users: &Arc<Users>, tickets: &Arc<Texts>) -> Self {
+        let head = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer ").into_bytes();
+        let (users, tickets) = (Arc::clone(users), Some(Arc::clone(tickets)));
+        Self { head, users, tickets, next: AtomicUsize::new(0), end: usize::MAX }
     }
 
     /// Whether all users have asked.
@@ -108,7 +128,14 @@ impl Requests {
         }
         request.clear();
         request.extend_from_slice(&self.head);
-        request.extend_from_slice(self.users.token(user));
+        if let Some(tickets) = &self.tickets {
+            let user = user % tickets.count();
+            request.extend_from_slice(self.users.token(user));
+            request.extend_from_slice(TICKET);
+            request.extend_from_slice(tickets.get(user));
+        } else {
+            request.extend_from_slice(self.users.token(user));
+        }
         request.extend_from_slice(b"\r\n\r\n");
         Some(user)
     }
@@ -131,6 +158,24 @@ mod tests {
         }
         seen.dedup();
         assert_eq!(seen.len(), 3);
+    }
+
+    #[test]
+    fn tickets_are_shown_with_the_token_of_whose_they_are() {
+        let users = Arc::new(Users::sign(3).unwrap());
+        let mut tickets = Texts::new(2);
+        tickets.set(0, b"first").unwrap();
+        tickets.set(1, b"second").unwrap();
+        let requests = Requests::with_tickets("127.0.0.1:80".parse().unwrap(), "/x", &users, &Arc::new(tickets));
+        let mut request = Vec::new();
+        for (user, ticket) in [(0, "first"), (1, "second"), (0, "first")] {
+            requests.write_next(&mut request).unwrap();
+            let text = String::from_utf8(request.clone()).unwrap();
+            let token = std::str::from_utf8(users.token(user)).unwrap();
+            assert!(
+                text.starts_with("GET /x ") && text.ends_with(&format!("{token}\r\nonrush-ticket: {ticket}\r\n\r\n"))
+            );
+        }
     }
 
     #[test]

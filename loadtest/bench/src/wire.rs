@@ -23,18 +23,21 @@ pub enum Kind {
     Unavailable,
     /// 200.
     Ok,
+    /// 202: a place in a waiting room.
+    Placed,
     /// Something else: nothing here asks for it.
     Other,
 }
 
 impl Kind {
     /// All of them, in the order of their indexes.
-    pub const ALL: [Self; 5] = [Self::Granted, Self::SoldOut, Self::Unavailable, Self::Ok, Self::Other];
+    pub const ALL: [Self; 6] = [Self::Granted, Self::SoldOut, Self::Unavailable, Self::Ok, Self::Placed, Self::Other];
 
     fn of(status: u16, body: &[u8]) -> Self {
         match status {
             200 => Self::Ok,
             201 => Self::Granted,
+            202 => Self::Placed,
             409 if text(body, b"\"code\":\"") == Some(b"sold_out") => Self::SoldOut,
             503 => Self::Unavailable,
             _ => Self::Other,
@@ -50,7 +53,7 @@ impl Kind {
     /// For legends.
     #[must_use]
     pub fn label(self) -> &'static str {
-        ["201", "sold_out", "503", "200", "other"][self.index()]
+        ["201", "sold_out", "503", "200", "202", "other"][self.index()]
     }
 }
 
@@ -71,9 +74,22 @@ impl Answer<'_> {
     /// The number of a claim.
     #[must_use]
     pub fn number(&self) -> Option<u64> {
-        let at = find(self.body, b"\"number\":")?;
+        self.whole(b"\"number\":")
+    }
+
+    /// The whole number that follows a member's name, which is given as it stands there: `"place":`.
+    #[must_use]
+    pub fn whole(&self, name: &[u8]) -> Option<u64> {
+        let at = find(self.body, name)?;
         let digits = self.body[at..].iter().take_while(|byte| byte.is_ascii_digit());
         digits.fold(None, |number, digit| Some(number.unwrap_or(0) * 10 + u64::from(digit - b'0')))
+    }
+
+    /// The text that follows a member's name, which is given as it stands there: `"code":"`. None of those that are asked
+    /// for has anything in it that JSON writes otherwise.
+    #[must_use]
+    pub fn text(&self, name: &[u8]) -> Option<&[u8]> {
+        text(self.body, name)
     }
 }
 
@@ -148,6 +164,8 @@ fn parse_head(bytes: &[u8]) -> io::Result<Option<Head>> {
         }
     }
     let status = u16::try_from(status).map_err(|_| bad())?;
+    // There is no body, and no word of its length.
+    let body_bytes = if status == 204 { Some(0) } else { body_bytes };
     Ok(Some(Head { status, body_from: head_bytes, body_bytes: body_bytes.ok_or_else(bad)?, retry_after }))
 }
 
@@ -190,6 +208,13 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_has_no_body_by_its_status_needs_no_length() {
+        let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
+        let head = Head { status: 204, body_from: answer.len(), body_bytes: 0, retry_after: false };
+        assert_eq!(parse_head(answer).unwrap(), Some(head));
+    }
+
+    #[test]
     fn what_is_no_answer_is_an_error_and_so_is_one_without_a_length() {
         assert!(parse_head(b"SSH-2.0-x\r\n\r\n").is_err());
         assert!(parse_head(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").is_err());
@@ -208,6 +233,10 @@ mod tests {
         let answer = |body| Answer { kind: Kind::Granted, status: 201, retry_after: false, body };
         assert_eq!(answer(br#"{"claim_id":"a.1.42","number":42,"state":"live"}"#).number(), Some(42));
         assert_eq!(answer(br#"{"number":null}"#).number(), None);
+        let waits = br#"{"state":"waiting","place":7,"ahead":0,"eta_s":null,"ticket":"1.ab.c"}"#;
+        let answer = answer(waits);
+        assert_eq!((answer.whole(b"\"ahead\":"), answer.whole(b"\"eta_s\":")), (Some(0), None));
+        assert_eq!((answer.text(b"\"ticket\":\""), answer.text(b"\"pass\":\"")), (Some(&b"1.ab.c"[..]), None));
     }
 
     #[tokio::test]

@@ -38,7 +38,7 @@ pub(crate) async fn run(scene: &Arc<Scene>) -> anyhow::Result<()> {
     let attack = GooseAttack::initialize_with_config(configuration)?.register_scenario(scenario);
     // Goose's future is large.
     Box::pin(attack.execute()).await.map_err(|error| anyhow!("goose: {error:?}"))?;
-    Ok(())
+    scenarios::finish(scene).await
 }
 
 /// What a member of the crowd does again and again.

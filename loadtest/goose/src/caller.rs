@@ -68,7 +68,14 @@ impl<'a> Caller<'a> {
         Ok(heard)
     }
 
-    fn heard(&self, user: &User, key: Option<&str>, answer: &Answer, allowed: &[&'static str]) -> Option<Meaning> {
+    /// What an answer to a claim means, for the books.
+    pub(crate) fn heard(
+        &self,
+        user: &User,
+        key: Option<&str>,
+        answer: &Answer,
+        allowed: &[&'static str],
+    ) -> Option<Meaning> {
         let (books, campaign) = (&self.scene.books, &self.scene.campaign.id);
         let meaning = answer.meaning(user, campaign, &self.scene.settings, key);
         match &meaning {
@@ -137,7 +144,8 @@ impl<'a> Caller<'a> {
         self.goose.get_request_builder(&method, path).with_context(|| format!("cannot ask for {path}"))
     }
 
-    fn claim_request(&self, user: &User, key: Option<&str>) -> anyhow::Result<RequestBuilder> {
+    /// A press of the button.
+    pub(crate) fn claim_request(&self, user: &User, key: Option<&str>) -> anyhow::Result<RequestBuilder> {
         let builder = self.builder(GooseMethod::Post, &self.claims_path())?.bearer_auth(&user.token);
         Ok(key.into_iter().fold(builder, |builder, key| builder.header("Idempotency-Key", key)))
     }

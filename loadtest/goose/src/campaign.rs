@@ -41,6 +41,16 @@ pub(crate) struct Figures {
     pub(crate) gaps: u64,
 }
 
+/// The figures of a waiting room.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Room {
+    pub(crate) waiting: u64,
+    pub(crate) inside: u64,
+    pub(crate) admitted: u64,
+    pub(crate) no_shows: u64,
+    pub(crate) left_queue: u64,
+}
+
 impl Campaign {
     /// Makes a new one, or takes the one that is named, if nobody has claimed from it.
     pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Self> {
@@ -58,7 +68,8 @@ impl Campaign {
             return Ok(campaign);
         }
         let name = format!("goose: {scenario}, {} users, {stock} units", settings.users());
-        let body = json!({"id": id, "name": name, "stock": stock, "per_user_limit": 1});
+        let room = settings.waiting();
+        let body = json!({"id": id, "name": name, "stock": stock, "per_user_limit": 1, "waiting": room});
         let answer = campaign.request(Method::POST, "/v1/campaigns").json(&body).send().await?;
         let status = answer.status();
         ensure!(status == StatusCode::CREATED, "{id} was not made: {status} {}", answer.text().await?);
@@ -87,6 +98,12 @@ impl Campaign {
 
     async fn audit(&self) -> anyhow::Result<Figures> {
         let answer = self.request(Method::GET, &format!("/v1/ops/audit/{}", self.id)).send().await?;
+        Ok(answer.error_for_status()?.json().await?)
+    }
+
+    /// How the waiting room stands.
+    pub(crate) async fn room(&self) -> anyhow::Result<Room> {
+        let answer = self.request(Method::GET, &format!("/v1/ops/waiting/{}", self.id)).send().await?;
         Ok(answer.error_for_status()?.json().await?)
     }
 

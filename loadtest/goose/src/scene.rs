@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::books::Books;
 use crate::campaign::Campaign;
+use crate::queue::Queue;
 use crate::settings::Settings;
 use crate::users::User;
 
@@ -13,6 +14,8 @@ pub(crate) struct Scene {
     pub(crate) settings: Settings,
     pub(crate) campaign: Campaign,
     pub(crate) books: Books,
+    /// Of a waiting room.
+    pub(crate) queue: Queue,
     next: AtomicU64,
 }
 
@@ -22,7 +25,8 @@ impl Scene {
         settings.check()?;
         let campaign = Campaign::open(&settings).await?;
         let books = Books::new(&settings);
-        Ok(Arc::new(Self { settings, campaign, books, next: AtomicU64::new(0) }))
+        let (queue, next) = (Queue::default(), AtomicU64::new(0));
+        Ok(Arc::new(Self { settings, campaign, books, queue, next }))
     }
 
     /// Who comes next; nobody, when all visits were made.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::{Parser, ValueEnum};
+use serde_json::{Value, json};
 
 /// Each claim of a user counts against `campaign.claims_per_user_factor` (20), given back or not.
 const VISITS_OF_A_USER_MAX: u64 = 10;
@@ -24,6 +25,8 @@ pub(crate) enum Scenario {
     Trickle,
     /// What a day brings: claims, replays, give-backs, reads, and requests that are refused.
     Mixed,
+    /// A waiting room before the units: everybody joins, asks as told, and claims when it is their turn; some leave.
+    Waiting,
 }
 
 impl Scenario {
@@ -36,6 +39,7 @@ impl Scenario {
             Self::DoubleClickers => "double_clickers",
             Self::Trickle => "trickle",
             Self::Mixed => "mixed",
+            Self::Waiting => "waiting",
         }
     }
 
@@ -116,8 +120,18 @@ impl Settings {
             Scenario::Limited => self.users().div_ceil(10),
             Scenario::SoldOut => 10,
             // One is left over: where the last one goes, a node may call it sold out to somebody who holds one.
-            Scenario::Plenty | Scenario::DoubleClickers | Scenario::Trickle | Scenario::Mixed => self.users() + 1,
+            Scenario::Plenty | Scenario::DoubleClickers | Scenario::Trickle | Scenario::Mixed | Scenario::Waiting => {
+                self.users() + 1
+            }
         })
+    }
+
+    /// The campaign's waiting room, if it has one. It lets in fewer than ask: a visit takes some requests.
+    pub(crate) fn waiting(&self) -> Value {
+        match self.scenario {
+            Scenario::Waiting => json!({"admit": self.rate.div_ceil(16), "every_ms": 250}),
+            _ => Value::Null,
+        }
     }
 
     /// How long the auditor is asked.

@@ -29,7 +29,7 @@ fn check_grants(is: &mut Failures, settings: &Settings, totals: &Totals) {
         Scenario::Limited | Scenario::Plenty | Scenario::DoubleClickers => Some(stock.min(totals.users)),
         // All of it was granted before the storm.
         Scenario::SoldOut => Some(stock),
-        Scenario::Trickle | Scenario::Mixed => None,
+        Scenario::Trickle | Scenario::Mixed | Scenario::Waiting => None,
     };
     let granted = totals.granted;
     is.unless(expected.is_none_or(|expected| granted == expected), || {
@@ -41,6 +41,7 @@ fn check_grants(is: &mut Failures, settings: &Settings, totals: &Totals) {
         Scenario::DoubleClickers => &["granted", "replayed", "limit_reached"],
         Scenario::Trickle => &["granted", "given_back", "read"],
         Scenario::Mixed => &["granted", "replayed", "given_back", "read", "refused"],
+        Scenario::Waiting => &["granted", "waits", "admitted", "left", "refused"],
     };
     for word in words {
         is.unless(totals.said.contains_key(word), || format!("nobody heard {word}"));

@@ -15,6 +15,8 @@ export const said = {
     given_back: new Counter('given_back'),
     read: new Counter('read'),
     refused: new Counter('refused'),
+    admitted: new Counter('admitted'),
+    left: new Counter('left'),
 };
 
 /** Answers and figures that are not as they must be. */
@@ -30,6 +32,10 @@ const returnsAdrift = new Counter('returns_adrift');
 /** The sum of the numbers granted, and of their squares, less those of 1, 2, 3 and so on to as many as there are. */
 const numbersAdrift = new Counter('numbers_adrift');
 const squaresAdrift = new Counter('squares_adrift');
+/** Visitors of a waiting room, less those that it counts; the sum of their places and of the squares of these, likewise. */
+const visitorsAdrift = new Counter('visitors_adrift');
+const placesAdrift = new Counter('places_adrift');
+const placesSquaredAdrift = new Counter('places_squared_adrift');
 /** Audits that ended with `ok`. A run without its audit is a run that failed. */
 const audited = new Counter('audited');
 
@@ -43,6 +49,13 @@ export const ALWAYS = {
     audited: ['count==1'],
     // No answer at all, or a server error: see `responseCallback` in load.js.
     http_req_failed: ['rate==0'],
+};
+
+/** What holds where there is a waiting room: each place from the first to the last is one visitor's. */
+export const QUEUES = {
+    visitors_adrift: ['count==0'],
+    places_adrift: ['count==0'],
+    places_squared_adrift: ['count==0'],
 };
 
 /** What holds where everybody asks and nobody gives back: exactly as many claims as there are units, or users if these are fewer. */
@@ -93,6 +106,20 @@ export function giveBack() {
     said.given_back.add(1);
     adrift.add(-1);
     returnsAdrift.add(1);
+}
+
+/** A visitor was given this place. */
+export function queued(place) {
+    visitorsAdrift.add(1);
+    placesAdrift.add(place);
+    placesSquaredAdrift.add(place * place);
+}
+
+/** Nobody comes any more: so many were given a place. */
+export function closeQueue(count) {
+    visitorsAdrift.add(-count);
+    placesAdrift.add(-(count * (count + 1)) / 2);
+    placesSquaredAdrift.add(-(count * (count + 1) * (2 * count + 1)) / 6);
 }
 
 /** The auditor is content with these figures: they are held against what was said to users. */

@@ -20,6 +20,38 @@ export function claim(settings, campaign, user, key) {
     return http.post(url, null, params);
 }
 
+/** Press the button of a campaign with a waiting room. */
+export function claimWithPass(settings, campaign, user, pass) {
+    const { url, params } = claimRequest(settings, campaign, user);
+    params.headers['Onrush-Pass'] = pass;
+    return http.post(url, null, params);
+}
+
+/** Ask for a place. */
+export function join(settings, campaign, user) {
+    return http.post(waitingRoom(settings, campaign), null, as(user, 'join'));
+}
+
+/** Ask how one stands. */
+export function look(settings, campaign, user, ticket) {
+    const headers = { Authorization: user.bearer, 'Onrush-Ticket': ticket };
+    return http.get(waitingRoom(settings, campaign), params('look', headers));
+}
+
+export function leave(settings, campaign, user) {
+    return http.del(waitingRoom(settings, campaign), null, as(user, 'leave'));
+}
+
+/** How a waiting room stands, for operators. */
+export function room(settings, campaign) {
+    const headers = { Authorization: `Bearer ${settings.operator}` };
+    return http.get(`${settings.url}/v1/ops/waiting/${campaign}`, params('room', headers));
+}
+
+function waitingRoom(settings, campaign) {
+    return `${settings.url}/v1/campaigns/${campaign}/waiting`;
+}
+
 export function giveBack(settings, user, claimId) {
     return http.post(`${settings.url}/v1/claims/${claimId}/give-back`, null, as(user, 'give back'));
 }

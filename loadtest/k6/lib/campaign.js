@@ -10,8 +10,12 @@ const AUDIT_EVERY_S = 0.2;
 /** How often in turn `broken` is believed to be a matter of what is still on its way. */
 const BROKEN_MAX = 5;
 
-/** For k6's setup(). Answers the campaign's id. */
-export function open(settings, scenario) {
+/**
+ * For k6's setup(). Answers the campaign's id.
+ *
+ * @param {object} more of the campaign's definition
+ */
+export function open(settings, scenario, more = {}) {
     if (settings.campaign) {
         const figures = body(audit(settings, settings.campaign));
         if (figures.live !== 0 || figures.given_back !== 0) {
@@ -21,7 +25,7 @@ export function open(settings, scenario) {
     }
     const id = `k6-${scenario}-${Date.now()}-${Math.floor(Math.random() * 1e6)}`;
     const name = `k6: ${scenario}, ${settings.users} users, ${settings.stock} units`;
-    const answer = createCampaign(settings, { id, name, stock: settings.stock, per_user_limit: 1 });
+    const answer = createCampaign(settings, { id, name, stock: settings.stock, per_user_limit: 1, ...more });
     if (answer.status !== 201) {
         throw new Error(`the campaign was not made: ${describe(answer)}`);
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use onrush::campaign::{Campaign, Campaigns, Draft, Durability};
+use onrush::campaign::{Campaign, Campaigns, Draft};
 use onrush::claim::Claims;
 use onrush::ids::UserId;
 use onrush::kafka::Producer;
@@ -83,17 +83,7 @@ async fn measure_onrush(stores: &Stores, campaigns: &Campaigns, load: Load) -> a
 }
 
 async fn create(campaigns: &Campaigns, id: &str, stock: u64) -> anyhow::Result<Arc<Campaign>> {
-    let draft = Draft {
-        id: id.parse()?,
-        name: id.to_owned(),
-        stock,
-        per_user_limit: 1,
-        opens_at: None,
-        closes_at: None,
-        durability: Durability::Memory,
-        listed: false,
-        waiting: None,
-    };
+    let draft = Draft { listed: false, ..Draft::new(id.parse()?, id, stock) };
     let (_, campaign) = campaigns.create(&draft).await?;
     campaign.context("the campaign is new")
 }

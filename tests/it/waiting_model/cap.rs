@@ -45,7 +45,7 @@ async fn of_fifty_inside_the_next_enters_as_soon_as_one_leaves_for_an_hour() {
         let free = crowd.free();
         let before = i64::try_from(overdue.len()).unwrap();
         let answer = room.admit().await;
-        assert_eq!((answer.ended, answer.admitted), (before, free));
+        assert_eq!((answer.ended, answer.entered), (before, free));
         admit(&mut crowd, &mut deadlines, &room, free);
 
         let inside: Vec<String> = crowd.inside.iter().cloned().collect();
@@ -97,7 +97,7 @@ async fn of_fifty_inside_the_next_enters_as_soon_as_one_leaves_for_an_hour() {
                     assert_eq!(room.claim_one(&user, "a", number).await, Answer::Issued(claims));
                     crowd.inside.remove(&user);
                     let free = crowd.free();
-                    assert_eq!(room.admit().await.admitted, free);
+                    assert_eq!(room.admit().await.entered, free);
                     admit(&mut crowd, &mut deadlines, &room, free);
                 }
             }
@@ -139,13 +139,13 @@ async fn no_more_are_inside_than_there_are_units_and_a_reserve() {
         for user in 1..=6 {
             let (_, number, _) = room.look(&format!("u{user}")).await;
             assert_eq!(room.claim_one(&format!("u{user}"), "a", number).await, Answer::Issued(user));
-            assert_eq!(room.admit().await.admitted, 0);
+            assert_eq!(room.admit().await.entered, 0);
         }
         // Who goes without a unit makes room; so does who gives one back.
         assert_eq!(room.leave("u7", (0, 0)).await.1, 1);
         assert_eq!(room.give_back(1).await, "ok");
         let answer = room.admit().await;
-        assert_eq!((answer.admitted, answer.inside), (1, 7 + reserve));
+        assert_eq!((answer.entered, answer.inside), (1, 7 + reserve));
         let mut inside = 0;
         for user in people(1..=40) {
             inside += i64::from(room.look(&user).await.0 == INSIDE);
@@ -153,7 +153,7 @@ async fn no_more_are_inside_than_there_are_units_and_a_reserve() {
         assert_eq!(inside, 7 + reserve);
         // A raise lets as many more in.
         room.put(|terms| terms.stock += 3).await;
-        assert_eq!(room.admit().await.admitted, 3);
+        assert_eq!(room.admit().await.entered, 3);
     }
 }
 
@@ -166,6 +166,6 @@ async fn with_a_reserve_too_nobody_enters_once_no_unit_is_left() {
         room.claim_one(user, "a", number).await;
     }
     let answer = room.admit().await;
-    assert_eq!((answer.admitted, answer.inside, answer.waiting), (0, 0, 13));
+    assert_eq!((answer.entered, answer.inside, answer.waiting), (0, 0, 13));
     assert_eq!(room.let_in("u20", (0, 0)).await, "full");
 }

@@ -33,14 +33,14 @@ async fn a_draw_admits_in_the_drawn_order_and_later_ones_behind() {
     }
     assert_eq!(room.join_one("u3").await.1, 9);
     assert_eq!(room.close_list().await, None, "not before the opening");
-    assert_eq!(room.admit().await.admitted, 0);
+    assert_eq!(room.admit().await.entered, 0);
 
     room.now = OPENS_AT;
-    assert_eq!(room.admit().await.admitted, 0, "nobody enters before the draw is known");
+    assert_eq!(room.admit().await.entered, 0, "nobody enters before the draw is known");
     assert_eq!(room.close_list().await, Some((9, false)));
     assert_eq!(room.close_list().await, Some((9, false)));
     assert_eq!(room.join_one("late").await, (WAITS, 10, 7));
-    assert_eq!(room.admit().await.admitted, 0);
+    assert_eq!(room.admit().await.entered, 0);
     // While it is drawn, the list stays as it is.
     assert_eq!(room.leave("u1", (0, 0)).await.0, "drawing");
     assert_eq!(room.let_in("u1", (0, 0)).await, "drawing");
@@ -52,7 +52,7 @@ async fn a_draw_admits_in_the_drawn_order_and_later_ones_behind() {
     // Numbers by place. Nobody has 3 nor 5 any more; their places are 2 and 6.
     let drawn = [8, 3, 1, 9, 7, 5, 2, 6, 4];
     assert_eq!(room.publish_draw("", &[2]).await, "ok");
-    assert_eq!(room.admit_drawn(1, &drawn).await.admitted, 0, "it is not published yet");
+    assert_eq!(room.admit_drawn(1, &drawn).await.entered, 0, "it is not published yet");
     assert_eq!(room.publish_draw("hash", &[2, 6]).await, "ok");
     assert_eq!(room.publish_draw("another", &[1]).await, "unchanged");
     assert_eq!(room.close_list().await, Some((9, true)));
@@ -62,10 +62,10 @@ async fn a_draw_admits_in_the_drawn_order_and_later_ones_behind() {
 
     // A call without what was drawn admits nobody, and asks for it.
     let answer = room.admit().await;
-    assert_eq!((answer.admitted, answer.wanted), (0, 1));
+    assert_eq!((answer.entered, answer.wanted), (0, 1));
     assert_eq!(room.join_one("u5").await, (WAITS, 12, 8), "who had left queues behind");
     let answer = room.admit_drawn(1, &drawn).await;
-    assert_eq!((answer.admitted, answer.wanted), (3, 0));
+    assert_eq!((answer.entered, answer.wanted), (3, 0));
     let users = people(1..=8);
     assert_eq!(inside(&mut room, &users).await, ["u1", "u3", "u8"]);
     assert_eq!(room.survey(-1).await.admitted_to, 4);
@@ -82,13 +82,13 @@ async fn a_draw_admits_in_the_drawn_order_and_later_ones_behind() {
 
     room.now += 1_000;
     let answer = room.admit_drawn(1, &drawn).await;
-    assert_eq!((answer.admitted, answer.wanted, answer.waiting), (3, 0, 1));
+    assert_eq!((answer.entered, answer.wanted, answer.waiting), (3, 0, 1));
     assert_eq!(inside(&mut room, &users).await, ["u1", "u3", "u4", "u6", "u7", "u8"]);
     assert_eq!(room.look("late").await.0, INSIDE, "the drawn ones are through");
     assert_eq!(room.look("u5").await.0, WAITS);
     // Of late comers nothing is drawn.
     room.now += 1_000;
-    assert_eq!(room.admit().await.admitted, 1);
+    assert_eq!(room.admit().await.entered, 1);
     let waits = room.waits().await;
     assert_eq!(waits.values().sum::<i64>(), 7, "all but who was let in: {waits:?}");
 }
@@ -117,7 +117,7 @@ async fn who_leaves_after_the_opening_leaves_no_gap_in_the_draw() {
     assert_eq!(room.close_list().await, Some((4, false)));
     // Number 2 was drawn for place 3.
     assert_eq!(room.publish_draw("hash", &[3]).await, "ok");
-    assert_eq!(room.admit_drawn(1, &[4, 3, 2, 1]).await.admitted, 1);
+    assert_eq!(room.admit_drawn(1, &[4, 3, 2, 1]).await.entered, 1);
     assert_eq!(room.join_one("late").await, (WAITS, 5, 2));
     let survey = room.survey(-1).await;
     assert_eq!((survey.gone, survey.waiting), (vec![3], 3));
@@ -131,7 +131,7 @@ async fn an_empty_draw_lets_later_ones_in_once_it_is_published() {
     assert_eq!(room.join(&people(1..=3)).await.admitted, 0);
     assert_eq!(room.publish_draw("hash", &[]).await, "ok");
     let answer = room.admit().await;
-    assert_eq!((answer.admitted, answer.wanted), (2, 0));
+    assert_eq!((answer.entered, answer.wanted), (2, 0));
 }
 
 /// Nodes send pieces of the drawn list from wherever they believe the room to be.
@@ -154,7 +154,11 @@ async fn pieces_of_the_drawn_list_that_are_stale_or_early_neither_skip_nor_doubl
     for at in (1..200).rev() {
         drawn.swap(at, usize::try_from(dice.roll(i64::try_from(at).unwrap() + 1)).unwrap());
     }
-    let place_of = |number: i64| i64::try_from(drawn.iter().position(|other| *other == number).unwrap()).unwrap() + 1;
+    // Later ones have the place that their number says.
+    let place_of = |number: i64| {
+        let drawn = (1..).zip(&drawn).find(|(_, drawn)| **drawn == number);
+        drawn.map_or(number, |(place, _)| place)
+    };
     room.now = OPENS_AT;
     assert_eq!(room.close_list().await, Some((200, false)));
     let vacant: Vec<i64> = left.iter().map(|number| place_of(*number)).collect();
@@ -162,7 +166,7 @@ async fn pieces_of_the_drawn_list_that_are_stale_or_early_neither_skip_nor_doubl
     assert_eq!(room.publish_draw("hash", &vacant[10..]).await, "ok");
 
     let mut order: Vec<i64> = drawn.iter().copied().filter(|number| !left.contains(number)).collect();
-    let (mut entered, mut wanted_heard) = (Vec::new(), 0);
+    let (mut entered, mut wanted_heard, mut late) = (Vec::new(), 0, 200);
     for _ in 0..2_000 {
         room.now += dice.roll(300);
         room.node = usize::try_from(dice.roll(3)).unwrap();
@@ -174,17 +178,28 @@ async fn pieces_of_the_drawn_list_that_are_stale_or_early_neither_skip_nor_doubl
             wanted_heard += 1;
             assert_eq!(answer.wanted, room.survey(-1).await.admitted_to + 1);
         }
-        for _ in 0..answer.admitted {
+        for _ in 0..answer.entered {
             entered.push(order.remove(0));
         }
-        for number in entered.iter().rev().take(usize::try_from(answer.admitted).unwrap()) {
+        for number in entered.iter().rev().take(usize::try_from(answer.entered).unwrap()) {
             assert_eq!(room.look(&format!("u{number}")).await.0, INSIDE, "number {number}");
         }
-        // Now and then somebody leaves the queue, and their place is passed by.
-        if order.len() > 100 && dice.roll(10) == 0 {
+        // Now and then somebody leaves the queue or is let in, and their place is passed by.
+        if order.len() > 100 && dice.roll(6) == 0 {
             let number = order.remove(usize::try_from(dice.roll(50)).unwrap());
-            let user = format!("u{number}");
-            assert_eq!(room.leave(&user, (number, place_of(number))).await.0, "ok");
+            let (user, drawn) = (format!("u{number}"), (number, place_of(number)));
+            if dice.roll(2) == 0 {
+                assert_eq!(room.leave(&user, drawn).await.0, "ok");
+            } else {
+                assert_eq!(room.let_in(&user, drawn).await, "ok");
+            }
+        }
+        // Late comers queue behind all who were drawn.
+        if late < 230 && dice.roll(3) == 0 {
+            late += 1;
+            let ahead = i64::try_from(order.len()).unwrap();
+            assert_eq!(room.join_one(&format!("u{late}")).await, (WAITS, late, ahead));
+            order.push(late);
         }
         let survey = room.survey(-1).await;
         assert_eq!(survey.waiting, i64::try_from(order.len()).unwrap());
@@ -196,5 +211,6 @@ async fn pieces_of_the_drawn_list_that_are_stale_or_early_neither_skip_nor_doubl
         assert_eq!(next - survey.admitted_to - 1, i64::try_from(between).unwrap(), "nobody is ahead of the next");
     }
     assert!(order.is_empty(), "{} still wait", order.len());
+    assert_eq!(late, 230);
     assert!(wanted_heard > 10, "pieces were short {wanted_heard} times");
 }

@@ -18,7 +18,7 @@ async fn who_is_let_in_enters_beyond_the_pace_and_leaves_the_place() {
     assert_eq!(room.claim_one("u4", "a", 4).await, Answer::Issued(1), "their pass is as good as any");
     // The pace is not used up by it.
     room.now += 10_000;
-    assert_eq!(room.admit().await.admitted, 2);
+    assert_eq!(room.admit().await.entered, 2);
     assert_eq!(room.look("u5").await.0, INSIDE);
     assert_eq!(room.look("u6").await.0, WAITS);
 }
@@ -81,14 +81,14 @@ async fn a_stopped_room_admits_nobody_until_it_goes_on() {
     assert!(room.survey(-1).await.is_stopped);
     assert_eq!(room.join(&people(1..=10)).await.admitted, 0);
     room.now += 5_000;
-    assert_eq!(room.admit().await.admitted, 0);
+    assert_eq!(room.admit().await.entered, 0);
     assert_eq!(room.let_in("u5", (0, 0)).await, "ok", "the operator still may");
     assert_eq!(room.look("u5").await.0, INSIDE);
     assert_eq!(room.leave("u5", (0, 0)).await.1, 0);
     room.stop(false).await;
     assert!(!room.survey(-1).await.is_stopped);
-    assert_eq!(room.admit().await.admitted, 3, "what was missed is not made up for");
-    assert_eq!(room.admit().await.admitted, 0);
+    assert_eq!(room.admit().await.entered, 3, "what was missed is not made up for");
+    assert_eq!(room.admit().await.entered, 0);
 }
 
 #[tokio::test]
@@ -98,10 +98,10 @@ async fn a_cap_that_is_lowered_admits_nobody_until_enough_have_left() {
     room.put(|terms| terms.active_max = 3).await;
     for (user, admitted) in [("u1", 0), ("u2", 0), ("u3", 1), ("u4", 1)] {
         assert_eq!(room.leave(user, (0, 0)).await.1, admitted, "{user}");
-        assert_eq!(room.admit().await.admitted, 0);
+        assert_eq!(room.admit().await.entered, 0);
     }
     room.put(|terms| terms.active_max = 6).await;
-    assert_eq!(room.admit().await.admitted, 3);
+    assert_eq!(room.admit().await.entered, 3);
     assert_eq!(room.survey(-1).await.inside, 6);
 }
 
@@ -111,18 +111,18 @@ async fn a_pace_that_is_changed_holds_at_once_for_what_was_admitted_before() {
     room.join(&people(1..=100)).await;
     room.put(|terms| terms.admit = 4).await;
     room.now += 999;
-    assert_eq!(room.admit().await.admitted, 0);
+    assert_eq!(room.admit().await.entered, 0);
     room.now += 1;
-    assert_eq!(room.admit().await.admitted, 4);
+    assert_eq!(room.admit().await.entered, 4);
     room.put(|terms| terms.admit = 7).await;
-    assert_eq!(room.admit().await.admitted, 3, "four of the seven have entered");
+    assert_eq!(room.admit().await.entered, 3, "four of the seven have entered");
     // A longer window counts what was admitted before, too.
     room.put(|terms| terms.every_ms = 3_000).await;
     let start = room.now;
     let mut log = vec![(start, 7)];
     for _ in 0..20 {
         room.now += 500;
-        log.push((room.now, room.admit().await.admitted));
+        log.push((room.now, room.admit().await.entered));
     }
     assert_eq!(most_in_a_window(&log, 3_000), 7);
     assert_eq!(
@@ -131,5 +131,5 @@ async fn a_pace_that_is_changed_holds_at_once_for_what_was_admitted_before() {
     );
     // Without a pace all may enter; a pace that comes back does not know of them.
     room.put(|terms| (terms.admit, terms.every_ms, terms.active_max) = (0, 0, 1_000)).await;
-    assert_eq!(room.admit().await.admitted, 100 - 10 - 7 - 21);
+    assert_eq!(room.admit().await.entered, 100 - 10 - 7 - 21);
 }

@@ -26,18 +26,18 @@ async fn thirty_units_are_served_to_the_first_thirty_of_a_hundred_in_three_ticks
     assert_eq!((survey.left, survey.waiting, survey.inside, survey.admitted), (0, 70, 0, 30));
     for later in 0..5 {
         room.now += 1_000;
-        assert_eq!(room.admit().await.admitted, 0, "nothing is left, {later} ticks later");
+        assert_eq!(room.admit().await.entered, 0, "nothing is left, {later} ticks later");
     }
     assert_eq!(room.join_one("late").await, (WAITS, 101, 70));
     assert_eq!(room.claim_one("u31", "a", 31).await, SOLD_OUT);
 
     assert_eq!(room.give_back(7).await, "ok");
-    assert_eq!(room.admit().await.admitted, 1);
+    assert_eq!(room.admit().await.entered, 1);
     let (code, number, _) = room.look("u31").await;
     assert_eq!((code, number), (INSIDE, 31), "who waited longest is next");
     assert_eq!(room.claim_one("u31", "b", 31).await, Answer::Issued(31));
     room.now += 1_000;
-    assert_eq!(room.admit().await.admitted, 0);
+    assert_eq!(room.admit().await.entered, 0);
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn of_750_every_ten_seconds_each_place_enters_exactly_when_its_turn_is() {
     for ms in (0..=30_000).step_by(100) {
         room.now = OPENS_AT + ms;
         room.node = usize::try_from(ms / 100 % 3).unwrap();
-        log.push((ms, room.admit().await.admitted));
+        log.push((ms, room.admit().await.entered));
         let to = room.survey(-1).await.admitted_to;
         for place in [1, 750, 751, 1_200, 1_500, 1_501, 2_000].into_iter().filter(|place| *place <= to) {
             admitted_at.entry(place).or_insert(ms);
@@ -77,7 +77,7 @@ async fn people_who_drop_in_at_any_moment_never_exceed_the_pace_and_use_all_of_i
             log.push((room.now, room.join(&people(next..=next + count - 1)).await.admitted));
             next += count;
         } else {
-            log.push((room.now, room.admit().await.admitted));
+            log.push((room.now, room.admit().await.entered));
         }
     }
     assert_eq!(most_in_a_window(&log, 1_000), 20);
@@ -103,7 +103,7 @@ async fn a_hundred_every_five_seconds_stop_at_ten_thousand_inside() {
     for round in 1..=110_i64 {
         room.now = OPENS_AT + round * 5_000;
         let answer = room.admit().await;
-        log.push((room.now, answer.admitted));
+        log.push((room.now, answer.entered));
         let expected = ((round + 1) * 100).min(10_000);
         assert_eq!((answer.inside, answer.waiting), (expected, 12_000 - expected));
     }
@@ -117,7 +117,7 @@ async fn a_hundred_every_five_seconds_stop_at_ten_thousand_inside() {
     for step in 0..30 {
         room.now += 500;
         let answer = room.admit().await;
-        log.push((room.now, answer.admitted));
+        log.push((room.now, answer.entered));
         if step % 10 == 8 {
             inside.push(answer.inside);
         }

@@ -19,12 +19,12 @@ async fn who_does_not_pick_the_pass_up_in_time_loses_it_to_the_next() {
     room.leave("u1", (0, 0)).await;
     // u2 was admitted and does not look.
     room.now += 9_999;
-    assert_eq!(room.admit().await.admitted, 0);
+    assert_eq!(room.admit().await.entered, 0);
     room.now += 1;
     assert_eq!(room.look("u2").await, EXPIRED, "at the deadline itself it is over, before the usher has come too");
     assert_eq!(room.claim_one("u2", "a", 2).await, PASS_REQUIRED);
     let answer = room.admit().await;
-    assert_eq!((answer.admitted, answer.ended), (1, 1));
+    assert_eq!((answer.entered, answer.ended), (1, 1));
     assert_eq!(room.look("u2").await, EXPIRED);
     assert_eq!(room.look("u3").await, (INSIDE, 3, room.now + 60_000));
     let survey = room.survey(-1).await;
@@ -78,7 +78,7 @@ async fn a_pass_ends_when_its_user_holds_the_limit() {
         let held: Vec<i64> = (1..=limit).collect();
         assert_eq!(room.claim_one("u1", "more", 1).await, Answer::Held(held));
         assert_eq!(room.claim_one("u1", "a1", 0).await, Answer::Replayed(1), "a replay needs no pass");
-        assert_eq!(room.admit().await.admitted, 1, "the next follows");
+        assert_eq!(room.admit().await.entered, 1, "the next follows");
         assert_eq!(room.survey(-1).await.no_shows, 0);
     }
 }

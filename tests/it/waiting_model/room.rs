@@ -1,6 +1,8 @@
 //! A waiting room in the real Redis, at a time that the test gives.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
+use std::sync::Arc;
 
 use onrush::ids::CampaignId;
 use onrush::redis::{CampaignKeys, Redis, Reply, Script, Value};
@@ -113,7 +115,7 @@ pub(super) struct Joined {
 /// What the usher hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Admitted {
-    pub(super) admitted: i64,
+    pub(super) entered: i64,
     pub(super) ended: i64,
     pub(super) waiting: i64,
     pub(super) inside: i64,
@@ -144,7 +146,7 @@ pub(super) struct Survey {
 
 /// One campaign with a waiting room, and the nodes that call for it.
 pub(super) struct Room {
-    pub(super) redis: Redis,
+    pub(super) redis: Arc<Redis>,
     pub(super) campaign: CampaignId,
     pub(super) terms: Terms,
     pub(super) version: i64,
@@ -157,8 +159,8 @@ pub(super) struct Room {
     pub(super) decided_at: i64,
 }
 
-fn text(value: impl ToString) -> Value {
-    value.to_string().into()
+fn text(value: impl Display) -> Value {
+    format!("{value}").into()
 }
 
 fn number(value: Option<&Value>) -> i64 {
@@ -168,10 +170,10 @@ fn number(value: Option<&Value>) -> i64 {
 impl Room {
     /// A new campaign, armed, at its opening.
     pub(super) async fn open(terms: Terms) -> Self {
-        Self::open_in(Redis::connect(&names::config().redis).await.unwrap(), terms).await
+        Self::open_in(Arc::new(Redis::connect(&names::config().redis).await.unwrap()), terms).await
     }
 
-    pub(super) async fn open_in(redis: Redis, terms: Terms) -> Self {
+    pub(super) async fn open_in(redis: Arc<Redis>, terms: Terms) -> Self {
         let campaign = names::unique("room").parse().unwrap();
         let limits = Limits { admit: 1_000, expire: 1_000, places: 1_000_000 };
         let now = terms.opens_at - 100_000;
@@ -283,8 +285,8 @@ impl Room {
         args.extend(numbers.iter().map(text));
         let reply = self.room(&ADMIT, args).await;
         assert_eq!(reply.code, "ok");
-        let [admitted, ended, waiting, inside, wanted] = [0, 1, 2, 3, 4].map(|at| number(reply.rest.get(at)));
-        Admitted { admitted, ended, waiting, inside, wanted }
+        let [entered, ended, waiting, inside, wanted] = [0, 1, 2, 3, 4].map(|at| number(reply.rest.get(at)));
+        Admitted { entered, ended, waiting, inside, wanted }
     }
 
     pub(super) async fn let_in(&mut self, user: &str, drawn: (i64, i64)) -> String {

@@ -3,7 +3,7 @@
 use onrush::redis::{Script, Value};
 
 use super::most_in_a_window;
-use super::room::{EXPIRED, INSIDE, NEVER, OPENS_AT, Room, Terms, WAITS, people};
+use super::room::{Answer, EXPIRED, INSIDE, NEVER, OPENS_AT, Room, Terms, WAITS, people};
 
 /// How long each key of a room is kept: -1 for ever, -2 it is not there.
 static KEPT: Script<9> = Script::new(
@@ -29,19 +29,19 @@ async fn nobody_joins_before_the_opening_and_nobody_enters_a_paused_or_closed_ca
     room.put(|terms| terms.paused = true).await;
     let joined = room.join(&people(1..=5)).await;
     assert_eq!((joined.code.as_str(), joined.admitted), ("ok", 0));
-    assert_eq!(room.admit().await.admitted, 0);
+    assert_eq!(room.admit().await.entered, 0);
     room.put(|terms| terms.paused = false).await;
-    assert_eq!(room.admit().await.admitted, 3);
+    assert_eq!(room.admit().await.entered, 3);
     room.put(|terms| terms.closes_at = OPENS_AT + 10).await;
     room.now += 10;
     assert_eq!(room.leave("u1", (0, 0)).await.1, 0);
-    assert_eq!(room.admit().await.admitted, 0);
+    assert_eq!(room.admit().await.entered, 0);
     assert_eq!(room.join(&people(6..=6)).await.code, "closed");
     room.put(|terms| terms.closes_at = 0).await;
-    assert_eq!(room.admit().await.admitted, 1, "it was put off");
+    assert_eq!(room.admit().await.entered, 1, "it was put off");
     room.put(|terms| terms.closed = true).await;
     assert_eq!(room.leave("u2", (0, 0)).await.1, 0);
-    assert_eq!(room.admit().await.admitted, 0);
+    assert_eq!(room.admit().await.entered, 0);
     assert_eq!(room.let_in("u5", (0, 0)).await, "full");
 }
 
@@ -64,7 +64,7 @@ async fn a_room_whose_campaign_is_over_is_kept_for_a_while_and_all_of_it_goes() 
     // It goes on after all: then nothing of it may vanish.
     room.put(|terms| terms.closes_at = 0).await;
     room.now += 1_000;
-    assert_eq!(room.admit().await.admitted, 2);
+    assert_eq!(room.admit().await.entered, 2);
     let after = kept(&room).await;
     assert!(after.iter().all(|ms| *ms == -1), "{after:?}");
 }
@@ -76,7 +76,7 @@ async fn an_open_room_where_nothing_happens_is_not_written() {
     let keys = room.keys().waiting_room();
     // What an usher would write over.
     room.redis.set_fields(&keys[1], vec![("no_shows".into(), "007".into())]).await.unwrap();
-    assert_eq!(room.admit().await.admitted, 0);
+    assert_eq!(room.admit().await.entered, 0);
     assert_eq!(room.redis.all_fields(&keys[1]).await.unwrap()["no_shows"], "007");
     room.leave("u1", (0, 0)).await;
     assert_eq!(room.redis.all_fields(&keys[1]).await.unwrap()["no_shows"], "7");
@@ -108,7 +108,7 @@ async fn a_clock_that_runs_back_lets_nobody_in_early() {
     let mut log = vec![(0, room.join(&people(1..=30)).await.admitted)];
     for ms in [1_000, 400, 0, -500, 1_500, 1_999, 2_000, 100, 2_999, 3_000, 2_000] {
         room.now = OPENS_AT + ms;
-        let admitted = room.admit().await.admitted;
+        let admitted = room.admit().await.entered;
         log.push((room.decided_at - OPENS_AT, admitted));
     }
     assert_eq!(log.iter().map(|(_, count)| count).sum::<i64>(), 12);
@@ -132,11 +132,40 @@ async fn a_clock_that_runs_back_does_not_open_a_window_twice() {
     room.put(|terms| terms.admit = 4).await;
     room.now = OPENS_AT + 1_000;
     // Four of the window before are left in it: nobody may enter, but the six are out of it.
-    assert_eq!(room.admit().await.admitted, 0);
+    assert_eq!(room.admit().await.entered, 0);
     room.put(|terms| terms.admit = 10).await;
     room.now = OPENS_AT + 900;
-    log.push((room.now - OPENS_AT, room.admit().await.admitted));
+    log.push((room.now - OPENS_AT, room.admit().await.entered));
     log.last_mut().unwrap().0 = room.decided_at - OPENS_AT;
     assert_eq!(log.iter().map(|(_, count)| count).sum::<i64>(), 16);
     assert_eq!(most_in_a_window(&log, 1_000), 10, "{log:?}");
+}
+
+/// The codes of all calls that say one.
+async fn codes(room: &mut Room) -> [String; 4] {
+    let join = room.join(&people(1..=1)).await.code;
+    let (leave, _, _) = room.leave("u1", (0, 0)).await;
+    [join, leave, room.let_in("u1", (0, 0)).await, room.publish_draw("hash", &[]).await]
+}
+
+#[tokio::test]
+async fn a_campaign_without_a_room_says_so_and_its_claims_need_no_pass() {
+    let mut room = Room::open(Terms { active_max: 2, ..Terms::default() }).await;
+    let campaign = room.keys().campaign();
+    room.redis.set_fields(&campaign, vec![("room".into(), String::new())]).await.unwrap();
+    assert_eq!(codes(&mut room).await, ["no_room"; 4]);
+    assert_eq!(room.close_list().await, None);
+    assert_eq!(room.claim_one("u1", "a", 0).await, Answer::Issued(1));
+    assert_eq!(kept(&room).await[1..], [-2; 8], "nothing was written");
+}
+
+#[tokio::test]
+async fn a_campaign_that_is_behind_what_a_node_has_seen_is_lost_for_its_room_too() {
+    let mut room = Room::open(Terms { active_max: 2, ..Terms::default() }).await;
+    room.join(&people(1..=3)).await;
+    room.node = 1;
+    room.known[1] = 1_000;
+    assert_eq!(room.let_in("u3", (0, 0)).await, "lost");
+    room.node = 2;
+    assert_eq!(codes(&mut room).await, ["lost"; 4], "for every node");
 }

@@ -175,7 +175,7 @@ impl Crowd {
                 // Perhaps.
                 Kind::Unavailable => history.taken.push(begun),
                 // A user of an earlier round who still holds a unit.
-                Kind::Ok | Kind::Other => {}
+                Kind::Ok | Kind::Placed | Kind::Other => {}
             }
         }
         Ok(())

@@ -5,6 +5,7 @@ mod double_clickers;
 mod mixed;
 mod rush;
 mod trickle;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -17,7 +18,25 @@ use crate::users::User;
 pub(crate) async fn prepare(scene: &Arc<Scene>) -> anyhow::Result<()> {
     match scene.settings.scenario {
         Scenario::SoldOut => rush::sell_out(scene).await,
-        Scenario::Limited | Scenario::Plenty | Scenario::DoubleClickers | Scenario::Trickle | Scenario::Mixed => Ok(()),
+        Scenario::Limited
+        | Scenario::Plenty
+        | Scenario::DoubleClickers
+        | Scenario::Trickle
+        | Scenario::Mixed
+        | Scenario::Waiting => Ok(()),
+    }
+}
+
+/// What is to be looked at once everybody has gone.
+pub(crate) async fn finish(scene: &Scene) -> anyhow::Result<()> {
+    match scene.settings.scenario {
+        Scenario::Waiting => waiting::settle(scene).await,
+        Scenario::Limited
+        | Scenario::Plenty
+        | Scenario::SoldOut
+        | Scenario::DoubleClickers
+        | Scenario::Trickle
+        | Scenario::Mixed => Ok(()),
     }
 }
 
@@ -30,5 +49,6 @@ pub(crate) async fn visit(caller: &mut Caller<'_>, user: &User) -> anyhow::Resul
         Scenario::DoubleClickers => double_clickers::visit(caller, user).await,
         Scenario::Trickle => trickle::visit(caller, user).await,
         Scenario::Mixed => mixed::visit(caller, user).await,
+        Scenario::Waiting => waiting::visit(caller, user).await,
     }
 }

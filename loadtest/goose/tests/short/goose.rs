@@ -45,6 +45,17 @@ fn mixed() {
     is_well("mixed", &[("granted", VISITS * 8 / 10), ("replayed", VISITS * 4 / 10), ("given_back", VISITS / 10)]);
 }
 
+/// Of sixteen visits two leave while they wait and one from inside; who tries without a pass is refused and waits then. A
+/// crowd that is larger than what enters at once waits for real.
+#[test]
+fn waiting() {
+    run(async {
+        let ended = crowd("waiting", "waiting", &[("CROWD", "150".to_owned())]).await;
+        ended.well(&[]);
+        assert!(ended.said.contains(" waits "), "nobody had to wait: {}", ended.said);
+    });
+}
+
 #[test]
 fn a_run_that_is_told_of_one_unit_less_than_there_is_fails_and_one_that_is_told_the_truth_does_not() {
     run(async {

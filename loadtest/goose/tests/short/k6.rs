@@ -75,6 +75,11 @@ fn mixed() {
 }
 
 #[test]
+fn waiting() {
+    is_well("waiting", &[("sold_out", 0), ("limit_reached", 0)]);
+}
+
+#[test]
 fn a_run_that_is_told_of_one_unit_less_than_there_is_fails_and_one_that_is_told_the_truth_does_not() {
     let Some(path) = program() else { return };
     run(async {

@@ -1,0 +1,232 @@
+//! What does a visitor see? The page of a waiting room: `/rooms/{campaign}`, its forms, and what its script asks.
+//!
+//! - It works without a script: forms answer with a redirect, and the page looks again by itself.
+//! - What it says comes from the same room as the API's answers, and its forms do what the API's routes do.
+//! - Nothing is loaded from elsewhere but the shop's picture, and no other site's form or frame can act for a visitor.
+
+mod look;
+mod standing;
+mod texts;
+mod view;
+mod visitor;
+mod words;
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::App;
+use super::claims;
+use super::input::Input;
+use super::problem::{Code, Problem, ProblemView};
+use super::waiting_answer::StandingView;
+use crate::ids::{CampaignId, IdempotencyKey, UserId};
+use crate::waiting::{Standing, WaitingError};
+pub(super) use look::Look;
+use standing::Stands;
+use view::{About, Scene};
+use visitor::{Visit, Who};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(show))
+        .routes(routes!(state))
+        .routes(routes!(join))
+        .routes(routes!(leave))
+        .routes(routes!(claim))
+}
+
+/// What a form's answer can be besides the page.
+enum Done {
+    /// Look at the page.
+    SeeOther,
+    /// A page of its own, under the form's address.
+    Shows(Box<(About, Scene)>),
+}
+
+impl Done {
+    fn shows(about: About, scene: Scene) -> Self {
+        Self::Shows(Box::new((about, scene)))
+    }
+}
+
+/// The page of a waiting room.
+///
+/// The shop sends its users here with `token`, which the page takes into a cookie. `lang` is remembered.
+#[utoipa::path(get, path = "/rooms/{id}", tag = "page",
+    params(("id" = String, Path), ("token" = Option<String>, Query, description = "a user's token"),
+        ("lang" = Option<String>, Query, description = "en or ko; else what the browser prefers")),
+    responses((status = 200, content_type = "text/html", body = String),
+        (status = 303, description = "without the token in the address"),
+        (status = "4XX", content_type = "text/html", body = String),
+        (status = "5XX", content_type = "text/html", body = String)))]
+async fn show(State(app): State<App>, mut visit: Visit, input: Input) -> Result<Response, Problem> {
+    // A name that is none is no campaign's.
+    let Ok(id) = input.path::<CampaignId>("id") else {
+        return page(&app, visit, &About::default(), &Scene::Unknown);
+    };
+    if visit.has_token_in_address {
+        return Ok(see_other(visit, &id));
+    }
+    let shown = match visit.user() {
+        None => about(&app, &id).await.map(|about| (about, for_nobody(&visit.who))),
+        Some(user) => standing::scene(&app, &mut visit, &id, &user).await,
+    };
+    let (about, scene) = shown.unwrap_or_else(|problem| of_problem(&id, &problem));
+    page(&app, visit, &about, &scene)
+}
+
+/// How the visitor stands: what the page's script asks where no events come. As `GET /v1/campaigns/{id}/waiting`.
+#[utoipa::path(get, path = "/rooms/{id}/state", tag = "page", params(("id" = String, Path)),
+    responses((status = 200, body = StandingView), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn state(State(app): State<App>, visit: Visit, input: Input) -> Result<Response, Problem> {
+    let id = input.path("id")?;
+    let user = match visit.who {
+        Who::User(user) => user,
+        Who::Nobody | Who::Stale => return Err(Problem::new(Code::Unauthenticated, "come through the shop")),
+        Who::Untold(problem) => return Err(problem),
+    };
+    let stands = Stands::of(&app, &id, &user, visit.noted.as_ref()).await?;
+    Ok(stands.told(&app, &user)?.into_response(StatusCode::OK))
+}
+
+/// Join the queue.
+#[utoipa::path(post, path = "/rooms/{id}/join", tag = "page", params(("id" = String, Path)),
+    responses((status = 303, description = "to the page"), (status = "4XX", content_type = "text/html", body = String),
+        (status = "5XX", content_type = "text/html", body = String)))]
+async fn join(State(app): State<App>, visit: Visit, input: Input) -> Result<Response, Problem> {
+    act(&app, visit, &input, async |visit, id, user| {
+        let (campaign, room) = app.waiting_room(id).await?;
+        match app.waiting.join(&room, user).await {
+            Err(WaitingError::Full) => Ok(Done::shows(about_campaign(&campaign), Scene::Full)),
+            Err(error) => Err(error.into()),
+            Ok(Standing::Stranger | Standing::NotOpenYet { .. } | Standing::Closed | Standing::Expired) => {
+                Ok(Done::SeeOther)
+            }
+            Ok(standing) => {
+                let stands = Stands { campaign, standing, shown: None };
+                stands.note(visit, &stands.said(&app, user)?);
+                Ok(Done::SeeOther)
+            }
+        }
+    })
+    .await
+}
+
+/// Leave it.
+#[utoipa::path(post, path = "/rooms/{id}/leave", tag = "page", params(("id" = String, Path)),
+    responses((status = 303, description = "to the page"), (status = "4XX", content_type = "text/html", body = String),
+        (status = "5XX", content_type = "text/html", body = String)))]
+async fn leave(State(app): State<App>, visit: Visit, input: Input) -> Result<Response, Problem> {
+    act(&app, visit, &input, async |visit, id, user| {
+        let (_, room) = app.waiting_room(id).await?;
+        app.waiting.leave(&room, user).await?;
+        visit.forget(id);
+        Ok(Done::SeeOther)
+    })
+    .await
+}
+
+/// Claim, with the visitor's own pass. The form's `key` makes a button that is pressed twice one claim.
+#[utoipa::path(post, path = "/rooms/{id}/claim", tag = "page", params(("id" = String, Path)),
+    responses((status = 303, description = "to the page, which shows the coupon"),
+        (status = "4XX", content_type = "text/html", body = String),
+        (status = "5XX", content_type = "text/html", body = String)))]
+async fn claim(State(app): State<App>, visit: Visit, input: Input) -> Result<Response, Problem> {
+    act(&app, visit, &input, async |visit, id, user| {
+        let form = input.form().await?;
+        let key: Option<IdempotencyKey> =
+            form.iter().find(|(name, _)| name == "key").and_then(|(_, key)| key.parse().ok());
+        let stands = Stands::of(&app, id, user, visit.noted.as_ref()).await?;
+        let pass = stands.said(&app, user)?.pass;
+        // Without a pass it is refused in its turn, like any claim; a replay is not.
+        match claims::press(&app, user.clone(), id, key.as_ref(), pass.as_deref()).await {
+            Ok(_) => Ok(Done::SeeOther),
+            Err(problem) if problem.code == Code::NotFound => Err(problem),
+            Err(problem) => Ok(Done::shows(about_campaign(&stands.campaign), Scene::Refused(problem.code))),
+        }
+    })
+    .await
+}
+
+/// What all forms have in common: they come from our own page, from a user that is known.
+async fn act(
+    app: &App,
+    mut visit: Visit,
+    input: &Input,
+    form: impl AsyncFnOnce(&mut Visit, &CampaignId, &UserId) -> Result<Done, Problem>,
+) -> Result<Response, Problem> {
+    let Ok(id) = input.path::<CampaignId>("id") else {
+        return page(app, visit, &About::default(), &Scene::Unknown);
+    };
+    if !visit.is_ours {
+        return page(app, visit, &About { id: id.to_string(), ..About::default() }, &Scene::Elsewhere);
+    }
+    let done = match visit.user() {
+        // The page says what is to be done.
+        None => Ok(Done::SeeOther),
+        Some(user) => form(&mut visit, &id, &user).await,
+    };
+    match done {
+        Ok(Done::SeeOther) => Ok(see_other(visit, &id)),
+        Ok(Done::Shows(shown)) => page(app, visit, &shown.0, &shown.1),
+        Err(problem) => {
+            let (about, scene) = match problem.code {
+                // Unlike a look, a press is not repeated by itself.
+                Code::Unavailable => (About { id: id.to_string(), ..About::default() }, Scene::Refused(problem.code)),
+                _ => of_problem(&id, &problem),
+            };
+            page(app, visit, &about, &scene)
+        }
+    }
+}
+
+/// What is shown to who is nobody.
+fn for_nobody(who: &Who) -> Scene {
+    match who {
+        Who::User(_) | Who::Nobody => Scene::Outside { stale: false },
+        Who::Stale => Scene::Outside { stale: true },
+        Who::Untold(_) => Scene::Away,
+    }
+}
+
+/// What the page is about when nothing more is known than its address.
+async fn about(app: &App, id: &CampaignId) -> Result<About, Problem> {
+    let (campaign, _) = app.waiting_room(id).await?;
+    Ok(about_campaign(&campaign))
+}
+
+fn about_campaign(campaign: &crate::campaign::Campaign) -> About {
+    let definition = campaign.definition();
+    About { id: definition.id().to_string(), name: definition.terms.name.clone(), ..About::default() }
+}
+
+/// What is shown where nothing can be.
+fn of_problem(id: &CampaignId, problem: &Problem) -> (About, Scene) {
+    let about = About { id: id.to_string(), ..About::default() };
+    if problem.code == Code::NotFound { (about, Scene::Unknown) } else { (about, Scene::Away) }
+}
+
+fn page(app: &App, visit: Visit, about: &About, scene: &Scene) -> Result<Response, Problem> {
+    let mut response = view::answer(app.look(), visit.lang, about, scene)?;
+    for cookie in visit.cookies {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+/// To the page, by its address and nothing else.
+fn see_other(visit: Visit, id: &CampaignId) -> Response {
+    let location = HeaderValue::try_from(format!("/rooms/{id}")).expect("ids have no control characters");
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, location);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    for cookie in visit.cookies {
+        headers.append(header::SET_COOKIE, cookie);
+    }
+    response
+}

@@ -1,0 +1,168 @@
+//! How does this visitor stand, and which scene is that? From the room's words to the page's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::super::App;
+use super::super::problem::Problem;
+use super::super::waiting_answer::{Told, Visitor};
+use super::view::{About, Coupon, Scene, Turn, TurnLengths, Waiting};
+use super::visitor::{Noted, Visit};
+use super::{about_campaign, view, words};
+use crate::campaign::{Campaign, Order, State};
+use crate::clock::Millis;
+use crate::ids::{CampaignId, UserId};
+use crate::waiting::{Placed, Standing, Wait};
+
+/// How old what this node knows of Redis' clock may be; if it knows nothing, its own has to do.
+const CLOCK_AGE_MAX: Duration = Duration::from_secs(10);
+
+/// Before the opening a page without a script looks again after so many seconds at most.
+const BEFORE_REFRESH_S_MAX: u64 = 60;
+
+/// How a visitor stands, with what they showed.
+pub(super) struct Stands<'a> {
+    pub(super) campaign: Arc<Campaign>,
+    pub(super) standing: Standing,
+    pub(super) shown: Option<(Placed, &'a Noted)>,
+}
+
+/// What the API would say, as far as it is not for people.
+#[derive(Default, Deserialize)]
+pub(super) struct Said {
+    pub(super) pass: Option<String>,
+    ticket: Option<String>,
+    poll_after_s: Option<u64>,
+}
+
+impl<'a> Stands<'a> {
+    /// How this user stands. With a ticket that was noted it costs Redis nothing while they wait.
+    pub(super) async fn of(
+        app: &App,
+        id: &CampaignId,
+        user: &UserId,
+        noted: Option<&'a Noted>,
+    ) -> Result<Self, Problem> {
+        let (campaign, room) = app.waiting_room(id).await?;
+        let shown = noted.and_then(|noted| Some((app.tickets.check(&noted.ticket, id, user)?, noted)));
+        let standing = app.waiting.look(&room, user, shown.map(|(placed, _)| placed)).await?;
+        Ok(Self { campaign, standing, shown })
+    }
+
+    /// As the API says it.
+    pub(super) fn told(&self, app: &App, user: &UserId) -> Result<Told, Problem> {
+        let shown = self.shown.map(|(placed, noted)| (placed, noted.ticket.as_str()));
+        app.told(Visitor { campaign: &self.campaign, user, shown }, &self.standing)
+    }
+
+    /// What the API says that is not for people. Of a stranger it says nothing.
+    pub(super) fn said(&self, app: &App, user: &UserId) -> Result<Said, Problem> {
+        if matches!(self.standing, Standing::Stranger | Standing::NotOpenYet { .. }) {
+            return Ok(Said::default());
+        }
+        let told = self.told(app, user)?;
+        Ok(serde_json::from_slice(&told.body).expect("what the API says is JSON of this form"))
+    }
+
+    /// Notes ticket and way in a cookie, if they are news; answers how far the way was.
+    pub(super) fn note(&self, visit: &mut Visit, said: &Said) -> u64 {
+        let (number, ahead) = match &self.standing {
+            Standing::Waiting(Wait { placed, ahead, .. }) => (placed.number, ahead.unwrap_or(0)),
+            Standing::SoldOut { placed, .. } => (placed.number, 0),
+            Standing::Admitted { .. }
+            | Standing::Closed
+            | Standing::Expired
+            | Standing::Stranger
+            | Standing::NotOpenYet { .. } => return 0,
+        };
+        let Some(ticket) = said.ticket.clone() else { return ahead };
+        let known = self.shown.filter(|(placed, _)| placed.number == number).map(|(_, noted)| noted);
+        let noted = Noted { from: known.map_or(0, |noted| noted.from).max(ahead), ticket };
+        if known != Some(&noted) {
+            visit.note(&self.campaign.id(), &noted);
+        }
+        noted.from
+    }
+}
+
+/// What this user sees of this room.
+pub(super) async fn scene(
+    app: &App,
+    visit: &mut Visit,
+    id: &CampaignId,
+    user: &UserId,
+) -> Result<(About, Scene), Problem> {
+    let noted = visit.noted.clone();
+    let stands = Stands::of(app, id, user, noted.as_ref()).await?;
+    let said = stands.said(app, user)?;
+    let from = stands.note(visit, &said);
+    let lang = visit.lang;
+    let definition = stands.campaign.definition();
+    let (terms, now) = (&definition.terms, now(app));
+    let mut about = About { from, poll_after_s: said.poll_after_s, ..about_campaign(&stands.campaign) };
+    let moment = |at| words::moment(lang, at);
+    let scene = match &stands.standing {
+        Standing::Waiting(Wait { ahead: None, draws_at, .. }) => Scene::Drawing { draws: draws_at.map(moment) },
+        Standing::Waiting(Wait { placed, ahead: Some(ahead), eta_s, .. }) => {
+            let turn = terms.waiting.as_ref();
+            let turn = TurnLengths {
+                ttl_s: turn.map_or(0, |turn| turn.pass_ttl_s),
+                within_s: turn.map_or(0, |turn| turn.claim_pass_within_s),
+            };
+            Scene::Waiting(Waiting::new(lang, placed.place, *ahead, from, *eta_s, &turn))
+        }
+        // Before a draw there is none yet.
+        Standing::SoldOut { placed, .. } => {
+            Scene::SoldOut { place: (placed.place > 0).then(|| view::place(lang.texts(), placed.place)) }
+        }
+        Standing::Admitted { expires_at, .. } => {
+            about.poll_after_s = Some(seconds_until(*expires_at, now) + 1);
+            Scene::Admitted(Turn {
+                until: moment(*expires_at),
+                go: said.pass.as_deref().and_then(|pass| app.look().way_on(id.as_str(), pass)),
+                key: format!("page-{:032x}", rand::random::<u128>()),
+                coupons: coupons(app, &stands.campaign, user).await?,
+            })
+        }
+        Standing::Closed | Standing::Expired | Standing::Stranger | Standing::NotOpenYet { .. } => {
+            let coupons = coupons(app, &stands.campaign, user).await?;
+            let is_closed = definition.state(now, 1) == State::Closed || stands.standing == Standing::Closed;
+            let may_have_more = coupons.len() < usize::try_from(terms.per_user_limit).unwrap_or(usize::MAX);
+            let opens = terms.opens_at.filter(|opens_at| now < *opens_at);
+            let is_draw = terms.waiting.as_ref().is_some_and(|waiting| waiting.order == Order::Draw);
+            match opens {
+                _ if !coupons.is_empty() => Scene::Claimed { coupons, again: may_have_more && !is_closed },
+                _ if is_closed => Scene::Closed,
+                Some(opens_at) if !is_draw => {
+                    about.opens_in_ms = u64::try_from(opens_at.0 - now.0).ok();
+                    let until_s = seconds_until(opens_at, now) + rand::random_range(1..=3);
+                    about.poll_after_s = Some(until_s.min(BEFORE_REFRESH_S_MAX));
+                    Scene::Before { opens: moment(opens_at) }
+                }
+                draws => Scene::Join { draws: draws.map(moment), again: stands.standing == Standing::Expired },
+            }
+        }
+    };
+    about.ticket = said.ticket;
+    Ok((about, scene))
+}
+
+/// What the user has already, where the page is also where they claim.
+async fn coupons(app: &App, campaign: &Campaign, user: &UserId) -> Result<Vec<Coupon>, Problem> {
+    if app.look().leads_on() {
+        return Ok(Vec::new());
+    }
+    let held = app.held(campaign, user).await?;
+    Ok(held.into_iter().map(|claim| Coupon { number: words::number(claim.number), code: claim.coupon_code }).collect())
+}
+
+/// By Redis' clock, which decides, as well as this node knows it.
+fn now(app: &App) -> Millis {
+    app.redis.time_estimate(CLOCK_AGE_MAX).map_or_else(Millis::now, |estimate| estimate.earliest)
+}
+
+fn seconds_until(at: Millis, now: Millis) -> u64 {
+    u64::try_from(at.0 - now.0).unwrap_or(0).div_ceil(1_000)
+}

@@ -1,0 +1,234 @@
+//! Who visits, and from where did they come? Browsers send no Authorization header when they follow a link: the shop sends
+//! its users here with their token in the address, and from then on a cookie carries it.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::super::App;
+use super::super::problem::{Code, Problem};
+use super::texts::Lang;
+use crate::ids::{CampaignId, UserId};
+
+const TOKEN_COOKIE: &str = "onrush_visitor";
+const LANG_COOKIE: &str = "onrush_lang";
+const PLACE_COOKIE: &str = "onrush_place";
+
+/// The page's own part of the server.
+const ROOMS_PATH: &str = "/rooms/";
+const LANG_KEPT_S: u64 = 31_536_000;
+const PLACE_KEPT_S: u64 = 86_400;
+/// Browsers drop cookies of more than 4,096 bytes, name and attributes included, without a word.
+const TOKEN_BYTES_MAX: usize = 3_800;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Who it is.
+pub(super) enum Who {
+    User(UserId),
+    /// Without a token, or with a cookie whose token is over.
+    Nobody,
+    /// With a token in the address that is not good.
+    Stale,
+    /// That cannot be told now.
+    Untold(Problem),
+}
+
+/// A request for the page.
+pub(super) struct Visit {
+    pub(super) who: Who,
+    pub(super) lang: Lang,
+    /// What is to be remembered.
+    pub(super) cookies: Vec<HeaderValue>,
+    /// Whether a good token came in the address, which it has to leave.
+    pub(super) has_token_in_address: bool,
+    /// The visitor's place, as the page noted it last.
+    pub(super) noted: Option<Noted>,
+    /// Whether what it asks for may be done: it comes from a page of this server's, or from no page.
+    pub(super) is_ours: bool,
+    is_secure: bool,
+}
+
+/// What the page keeps of a place: the ticket, by which no store is asked, and where the progress began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Noted {
+    pub(super) from: u64,
+    pub(super) ticket: String,
+}
+
+impl FromRequestParts<App> for Visit {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
+        let query: Vec<(String, String)> =
+            form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+        let asked = |name: &str| query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        let is_secure = app.config.public_url.starts_with("https://");
+        let mut cookies = Vec::new();
+
+        let chosen = asked("lang").and_then(Lang::of);
+        if let Some(lang) = chosen {
+            cookies.extend(cookie(LANG_COOKIE, lang.code(), ROOMS_PATH, LANG_KEPT_S, is_secure));
+        }
+        let remembered = || cookie_of(&parts.headers, LANG_COOKIE).and_then(Lang::of);
+        let lang = chosen.or_else(remembered).unwrap_or_else(|| Lang::accepted(&parts.headers));
+
+        let token = asked("token");
+        let who = match (app.auth().named(parts), token) {
+            (Some(named), _) => named.map_or_else(|problem| not_known(problem, Who::Nobody), Who::User),
+            (None, Some(token)) => match app.auth().known(token).await {
+                Ok(known) => match cookie(TOKEN_COOKIE, token, ROOMS_PATH, known.expires_in_s, is_secure) {
+                    Some(kept) if token.len() <= TOKEN_BYTES_MAX => {
+                        cookies.push(kept);
+                        Who::User(known.user)
+                    }
+                    _ => {
+                        tracing::warn!(bytes = token.len(), "a user's token is too long for a cookie");
+                        Who::Stale
+                    }
+                },
+                Err(problem) => not_known(problem, Who::Stale),
+            },
+            (None, None) => match cookie_of(&parts.headers, TOKEN_COOKIE) {
+                None => Who::Nobody,
+                Some(token) => {
+                    let known = app.auth().known(token).await;
+                    known.map_or_else(|problem| not_known(problem, Who::Nobody), |known| Who::User(known.user))
+                }
+            },
+        };
+        let has_token_in_address = token.is_some() && matches!(who, Who::User(_));
+        let has_cookie = cookie_of(&parts.headers, TOKEN_COOKIE).is_some();
+        Ok(Self {
+            who,
+            lang,
+            cookies,
+            has_token_in_address,
+            noted: cookie_of(&parts.headers, PLACE_COOKIE).and_then(Noted::read),
+            is_ours: is_ours(
+                &parts.headers,
+                parts.uri.authority().map(axum::http::uri::Authority::as_str),
+                &app.config.public_url,
+                has_cookie,
+            ),
+            is_secure,
+        })
+    }
+}
+
+/// A token that is not good makes somebody out of its bearer; a question that could not be asked makes nothing.
+fn not_known(problem: Problem, otherwise: Who) -> Who {
+    if problem.code == Code::Unavailable { Who::Untold(problem) } else { otherwise }
+}
+
+impl Visit {
+    pub(super) fn user(&self) -> Option<UserId> {
+        match &self.who {
+            Who::User(user) => Some(user.clone()),
+            Who::Nobody | Who::Stale | Who::Untold(_) => None,
+        }
+    }
+
+    /// Notes where a visitor stands.
+    pub(super) fn note(&mut self, campaign: &CampaignId, noted: &Noted) {
+        let (path, value) = (format!("{ROOMS_PATH}{campaign}"), format!("{}~{}", noted.from, noted.ticket));
+        self.cookies.extend(cookie(PLACE_COOKIE, &value, &path, PLACE_KEPT_S, self.is_secure));
+    }
+
+    /// Forgets where a visitor stood.
+    pub(super) fn forget(&mut self, campaign: &CampaignId) {
+        let path = format!("{ROOMS_PATH}{campaign}");
+        self.cookies.extend(cookie(PLACE_COOKIE, "", &path, 0, self.is_secure));
+    }
+}
+
+impl Noted {
+    fn read(text: &str) -> Option<Self> {
+        let (from, ticket) = text.split_once('~')?;
+        Some(Self { from: from.parse().ok()?, ticket: ticket.to_owned() })
+    }
+}
+
+/// A cookie that scripts do not see, and that other sites' forms and frames do not bring.
+fn cookie(name: &str, value: &str, path: &str, max_age_s: u64, is_secure: bool) -> Option<HeaderValue> {
+    let secure = if is_secure { "; Secure" } else { "" };
+    let is_plain = value.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-~".contains(&b));
+    let text = format!("{name}={value}; Path={path}; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{secure}");
+    HeaderValue::try_from(text).ok().filter(|_| is_plain)
+}
+
+/// The first cookie of this name: the one with the longest path.
+fn cookie_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    all.flat_map(|line| line.split(';')).find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
+}
+
+/// Whether a POST comes from our own page. Browsers say so where the connection is secure; else their Origin does. The
+/// page sends no referrer, and for that its own forms have the Origin `null`, like a stranger's frame: then it is the
+/// cookie that tells them apart, which no other site's form brings.
+fn is_ours(headers: &HeaderMap, authority: Option<&str>, public_url: &str, has_cookie: bool) -> bool {
+    let said = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("not ASCII"));
+    if let Some(site) = said(&SEC_FETCH_SITE) {
+        return site == "same-origin" || site == "none";
+    }
+    let host = said(&header::HOST).or(authority);
+    match said(&header::ORIGIN) {
+        None => true,
+        Some("null") => has_cookie,
+        Some(origin) => {
+            let of_host = origin.split_once("://").map(|(_, rest)| rest);
+            let is_public =
+                public_url.strip_prefix(origin).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            (of_host.is_some() && of_host == host) || is_public
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn a_form_of_another_site_is_told_from_our_own() {
+        let (host, origin) = (header::HOST, header::ORIGIN);
+        let ours = |pairs: &[_], has_cookie| is_ours(&headers(pairs), None, "https://wait.example/q", has_cookie);
+        let at = (host, "node:8080");
+        for site in ["same-origin", "none"] {
+            assert!(ours(&[at.clone(), (SEC_FETCH_SITE, site), (origin.clone(), "null")], false), "{site}");
+        }
+        for site in ["cross-site", "same-site", "SAME-ORIGIN", ""] {
+            assert!(!ours(&[at.clone(), (SEC_FETCH_SITE, site), (origin.clone(), "http://node:8080")], true), "{site}");
+        }
+        assert!(ours(std::slice::from_ref(&at), false), "no browser");
+        for own in ["http://node:8080", "https://wait.example"] {
+            assert!(ours(&[at.clone(), (origin.clone(), own)], false), "{own}");
+        }
+        for other in
+            ["https://evil.example", "http://node:80", "https://wait.example.evil", "https://wait", "", "node:8080"]
+        {
+            assert!(!ours(&[at.clone(), (origin.clone(), other)], true), "{other}");
+        }
+        assert!(ours(&[at.clone(), (origin.clone(), "null")], true) && !ours(&[at, (origin, "null")], false));
+    }
+
+    #[test]
+    fn cookies_are_found_among_others_and_by_their_whole_name() {
+        let sent = headers(&[(header::COOKIE, "a=1; onrush_visitors=no; onrush_visitor=x.y.z;onrush_lang=ko")]);
+        assert_eq!(cookie_of(&sent, TOKEN_COOKIE), Some("x.y.z"));
+        assert_eq!(cookie_of(&sent, LANG_COOKIE), Some("ko"));
+        assert_eq!(cookie_of(&sent, PLACE_COOKIE), None);
+    }
+
+    #[test]
+    fn nothing_can_be_added_to_a_cookie() {
+        let made = cookie("n", "a.b-c_d~e", "/rooms/", 60, true).unwrap();
+        assert_eq!(made, "n=a.b-c_d~e; Path=/rooms/; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
+        for bad in ["a;b", "a b", "a\r\nb", "é", "a,b"] {
+            assert_eq!(cookie("n", bad, "/", 1, false), None, "{bad}");
+        }
+    }
+}

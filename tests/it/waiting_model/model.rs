@@ -1,0 +1,343 @@
+//! What the scripts of a waiting room are meant to do, in the plainest words.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::room::{
+    Admitted, Answer, CLOSED, EXHAUSTED, EXPIRED, INSIDE, Joined, Limits, NEVER, NO_PLACE, NOT_OPEN_YET, PASS_REQUIRED,
+    PAUSED, SOLD_OUT, Standing, Terms, WAITS,
+};
+
+/// Of a user who is inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pass {
+    pub(super) number: i64,
+    pub(super) deadline: i64,
+    pub(super) is_picked_up: bool,
+}
+
+#[derive(Debug)]
+struct Claim {
+    user: String,
+    attempt: String,
+    is_live: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Model {
+    pub(super) terms: Terms,
+    pub(super) limits: Limits,
+    pub(super) last_now: i64,
+    pub(super) is_stopped: bool,
+    pub(super) number: i64,
+    /// Who ever joined, with their last number and whether they wait with it.
+    pub(super) places: BTreeMap<String, (i64, bool)>,
+    pub(super) inside: BTreeMap<String, Pass>,
+    pub(super) departures: BTreeSet<i64>,
+    /// The admissions by pace, as far as they count.
+    pub(super) window: Vec<(i64, i64)>,
+    pub(super) admitted_to: i64,
+    pub(super) admitted: i64,
+    pub(super) admitted_in_turn: i64,
+    pub(super) no_shows: i64,
+    pub(super) left_queue: i64,
+    claims: Vec<Claim>,
+}
+
+/// How many these are.
+pub(super) fn count<T>(of: impl IntoIterator<Item = T>) -> i64 {
+    i64::try_from(of.into_iter().count()).unwrap()
+}
+
+impl Model {
+    pub(super) fn new(terms: Terms, limits: Limits, now: i64) -> Self {
+        Self {
+            terms,
+            limits,
+            last_now: now,
+            is_stopped: false,
+            number: 0,
+            places: BTreeMap::new(),
+            inside: BTreeMap::new(),
+            departures: BTreeSet::new(),
+            window: Vec::new(),
+            admitted_to: 0,
+            admitted: 0,
+            admitted_in_turn: 0,
+            no_shows: 0,
+            left_queue: 0,
+            claims: Vec::new(),
+        }
+    }
+
+    /// Time never runs back behind a decision.
+    pub(super) fn now(&self, clock: i64) -> i64 {
+        clock.max(self.last_now)
+    }
+
+    pub(super) fn left(&self) -> i64 {
+        self.terms.stock - count(self.claims.iter().filter(|claim| claim.is_live))
+    }
+
+    pub(super) fn in_window(&self) -> i64 {
+        self.window.iter().map(|(_, admitted)| admitted).sum()
+    }
+
+    /// The numbers at which people wait, the first first, with who does.
+    pub(super) fn queue(&self) -> BTreeMap<i64, String> {
+        let waiting = self.places.iter().filter(|(_, (_, waits))| *waits);
+        waiting.map(|(user, (number, _))| (*number, user.clone())).collect()
+    }
+
+    fn is_over(&self, now: i64) -> bool {
+        self.terms.closed || now >= self.terms.closes_at
+    }
+
+    fn is_inside(&self, user: &str, now: i64) -> bool {
+        self.inside.get(user).is_some_and(|pass| pass.deadline > now)
+    }
+
+    fn forget(&mut self, user: &str) {
+        if let Some(pass) = self.inside.remove(user) {
+            self.no_shows += i64::from(!pass.is_picked_up);
+        }
+    }
+
+    /// Those whose time is over longest go first.
+    fn expire(&mut self, now: i64) -> i64 {
+        let overdue = self.inside.iter().filter(|(_, pass)| pass.deadline <= now);
+        let overdue: BTreeSet<(i64, String)> = overdue.map(|(user, pass)| (pass.deadline, user.clone())).collect();
+        let overdue: Vec<(i64, String)> = overdue.into_iter().take(self.limits.expire).collect();
+        for (_, user) in &overdue {
+            self.forget(user);
+        }
+        count(overdue)
+    }
+
+    fn new_number(&mut self, user: &str) -> i64 {
+        self.number += 1;
+        self.places.insert(user.to_owned(), (self.number, true));
+        self.number
+    }
+
+    /// How many may enter for all but the pace.
+    fn free(&self, now: i64) -> i64 {
+        if self.is_over(now) || self.terms.paused || now < self.terms.opens_at || self.left() <= 0 {
+            return 0;
+        }
+        let inside = count(&self.inside);
+        let units = self.left() + self.terms.reserve - inside;
+        if self.terms.active_max == 0 { units } else { units.min(self.terms.active_max - inside) }
+    }
+
+    fn enter(&mut self, user: &str, now: i64) {
+        let (number, waits) = self.places.get_mut(user).unwrap();
+        *waits = false;
+        let deadline = now + self.terms.claim_pass_within_ms;
+        self.inside.insert(user.to_owned(), Pass { number: *number, deadline, is_picked_up: false });
+        self.admitted += 1;
+    }
+
+    fn admit_next(&mut self, now: i64) -> i64 {
+        let queue = self.queue();
+        let mut allow = self.free(now).min(i64::try_from(self.limits.admit).unwrap());
+        if self.is_stopped || queue.is_empty() || allow <= 0 {
+            return 0;
+        }
+        if self.terms.admit > 0 {
+            self.window.retain(|(at, _)| *at > now - self.terms.every_ms);
+            allow = allow.min(self.terms.admit - self.in_window());
+        }
+        let next: Vec<_> = queue.into_iter().take(usize::try_from(allow).unwrap_or_default()).collect();
+        for (number, user) in &next {
+            self.enter(user, now);
+            self.admitted_to = *number;
+        }
+        let admitted = count(next);
+        if self.terms.admit > 0 && admitted > 0 {
+            self.window.push((now, admitted));
+        }
+        self.admitted_in_turn += admitted;
+        admitted
+    }
+
+    pub(super) fn join(&mut self, users: &[String], clock: i64) -> Joined {
+        let now = self.now(clock);
+        let refused = if self.is_over(now) {
+            "closed"
+        } else if now < self.terms.opens_at {
+            "not_open_yet"
+        } else {
+            "ok"
+        };
+        if refused != "ok" {
+            return Joined { code: refused.to_owned(), admitted: 0, ended: 0, users: Vec::new() };
+        }
+        self.last_now = now;
+        let ended = self.expire(now);
+        // Who is told how many are ahead: whose number is new, when it is named first.
+        let mut is_new = Vec::new();
+        for user in users {
+            let before = self.places.get(user).copied();
+            let has_one = before.is_some_and(|(_, waits)| waits || self.is_inside(user, now));
+            let is_refused = before.is_none() && self.places.len() >= self.limits.places;
+            is_new.push((!has_one && !is_refused, is_refused));
+            if !has_one && !is_refused {
+                self.forget(user);
+                self.new_number(user);
+            }
+        }
+        let admitted = self.admit_next(now);
+        let queue = self.queue();
+        let standings = users.iter().zip(is_new).map(|(user, (is_new, is_refused))| {
+            if is_refused {
+                return (NO_PLACE, 0, 0);
+            }
+            match self.look_at(user, now) {
+                (WAITS, number, _) if is_new => (WAITS, number, count(queue.range(..number))),
+                (WAITS, number, _) => (WAITS, number, -1),
+                other => other,
+            }
+        });
+        Joined { code: "ok".into(), admitted, ended, users: standings.collect() }
+    }
+
+    fn look_at(&mut self, user: &str, now: i64) -> Standing {
+        let Some((number, waits)) = self.places.get(user).copied() else { return NEVER };
+        if waits {
+            return (WAITS, number, 0);
+        }
+        let ttl = self.terms.pass_ttl_ms;
+        let Some(pass) = self.inside.get_mut(user).filter(|pass| pass.deadline > now) else { return EXPIRED };
+        if !pass.is_picked_up {
+            (pass.is_picked_up, pass.deadline) = (true, now + ttl);
+        }
+        (INSIDE, pass.number, pass.deadline)
+    }
+
+    pub(super) fn look(&mut self, user: &str, clock: i64) -> Standing {
+        self.look_at(user, self.now(clock))
+    }
+
+    pub(super) fn leave(&mut self, user: &str, clock: i64) -> (String, i64, i64) {
+        let now = self.now(clock);
+        self.last_now = now;
+        let ended = self.expire(now);
+        match self.places.get_mut(user) {
+            Some((number, waits)) if *waits => {
+                *waits = false;
+                self.departures.insert(*number);
+                self.left_queue += 1;
+            }
+            _ => {
+                self.inside.remove(user);
+            }
+        }
+        ("ok".into(), self.admit_next(now), ended)
+    }
+
+    pub(super) fn admit(&mut self, clock: i64) -> Admitted {
+        let now = self.now(clock);
+        let before = self.in_window();
+        let ended = self.expire(now);
+        let admitted = self.admit_next(now);
+        if ended > 0 || admitted > 0 || self.in_window() != before {
+            self.last_now = now;
+        }
+        Admitted { entered: admitted, ended, waiting: count(self.queue()), inside: count(&self.inside), wanted: 0 }
+    }
+
+    pub(super) fn let_in(&mut self, user: &str, clock: i64) -> String {
+        let now = self.now(clock);
+        self.last_now = now;
+        self.expire(now);
+        if self.is_inside(user, now) {
+            return "unchanged".into();
+        }
+        self.forget(user);
+        if self.free(now) <= 0 {
+            return "full".into();
+        }
+        let waits_at = self.places.get(user).filter(|(_, waits)| *waits).map(|(number, _)| *number);
+        let number = waits_at.unwrap_or_else(|| self.new_number(user));
+        self.departures.insert(number);
+        self.enter(user, now);
+        "ok".into()
+    }
+
+    pub(super) fn stop(&mut self, is_stopped: bool, clock: i64) {
+        self.last_now = self.now(clock);
+        self.is_stopped = is_stopped;
+    }
+
+    pub(super) fn claim(&mut self, requests: &[(String, String, i64)], clock: i64) -> Vec<Answer> {
+        let now = self.now(clock);
+        let answers = requests.iter().map(|(user, attempt, pass)| self.claim_one(user, attempt, *pass, now)).collect();
+        if self.left() <= 0 {
+            self.inside.clear();
+        }
+        answers
+    }
+
+    /// Checks come in this order: replay, state and window, limit, stock, pass.
+    fn claim_one(&mut self, user: &str, attempt: &str, pass: i64, now: i64) -> Answer {
+        let mine: Vec<(i64, &Claim)> = (1..).zip(&self.claims).filter(|(_, claim)| claim.user == user).collect();
+        if let Some((number, _)) = mine.iter().find(|(_, claim)| claim.attempt == attempt) {
+            return Answer::Replayed(*number);
+        }
+        if self.is_over(now) {
+            return CLOSED;
+        }
+        if self.terms.paused {
+            return PAUSED;
+        }
+        if now < self.terms.opens_at {
+            return NOT_OPEN_YET;
+        }
+        let live: Vec<i64> = mine.iter().filter(|(_, claim)| claim.is_live).map(|(number, _)| *number).collect();
+        let (held, ever) = (count(&live), count(mine));
+        let has_pass = self.is_inside(user, now);
+        if held >= self.terms.limit {
+            if has_pass {
+                self.inside.remove(user);
+            }
+            return Answer::Held(live);
+        }
+        if ever >= self.terms.user_max {
+            return EXHAUSTED;
+        }
+        if self.left() <= 0 {
+            return SOLD_OUT;
+        }
+        if !has_pass || self.inside[user].number != pass {
+            return PASS_REQUIRED;
+        }
+        self.claims.push(Claim { user: user.into(), attempt: attempt.into(), is_live: true });
+        self.last_now = now;
+        if held + 1 >= self.terms.limit {
+            self.inside.remove(user);
+        }
+        Answer::Issued(count(&self.claims))
+    }
+
+    pub(super) fn give_back(&mut self, number: i64, clock: i64) -> String {
+        let now = self.now(clock);
+        let index = usize::try_from(number - 1).unwrap();
+        let code = match self.claims.get_mut(index) {
+            None => "not_found",
+            Some(claim) if !claim.is_live => "unchanged",
+            Some(claim) => {
+                claim.is_live = false;
+                self.last_now = now;
+                "ok"
+            }
+        };
+        code.into()
+    }
+
+    pub(super) fn put(&mut self, terms: &Terms, clock: i64) {
+        if terms.stock != self.terms.stock {
+            self.last_now = self.now(clock);
+        }
+        self.terms = terms.clone();
+    }
+}

@@ -1,0 +1,392 @@
+//! The waiting room's scripts against the model: random people, three nodes, a clock that may run back. After each call
+//! the answers agree, and so does all that the room holds; and what is promised of it is checked apart from the model.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use onrush::redis::Redis;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+
+use super::model::{Model, Pass, count};
+use super::most_in_a_window;
+use super::room::{Answer, INSIDE, Limits, OPENS_AT, Room, Standing, Terms};
+use crate::support::names;
+
+/// The window of the pace; it stays the same, whatever else is changed.
+const EVERY_MS: i64 = 1_000;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Join(Vec<u8>),
+    Look(u8),
+    Leave(u8),
+    Claim(Vec<(u8, u8, Shown)>),
+    /// One of those who are inside looks, and claims with what they are shown.
+    Serve(u8, u8),
+    GiveBack(u8),
+    LetIn(u8),
+    Admit,
+    Stop(bool),
+    Put(Edit),
+    /// The call before, once more.
+    Again,
+    Wait(i64),
+    SetBack(i64),
+}
+
+/// The pass that comes with a claim.
+#[derive(Debug, Clone, Copy)]
+enum Shown {
+    Own,
+    TheOneBefore,
+    Another(u8),
+    None,
+}
+
+#[derive(Debug, Clone)]
+enum Edit {
+    Admit(i64),
+    Cap(i64),
+    Reserve(i64),
+    Raise(i64),
+    Pause(bool),
+}
+
+fn user() -> impl Strategy<Value = u8> {
+    0..16_u8
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let shown = prop_oneof![
+        8 => Just(Shown::Own),
+        1 => Just(Shown::TheOneBefore),
+        1 => user().prop_map(Shown::Another),
+        1 => Just(Shown::None),
+    ];
+    let edit = prop_oneof![
+        3 => (0..5_i64).prop_map(Edit::Admit),
+        3 => (1..7_i64).prop_map(Edit::Cap),
+        2 => (0..4_i64).prop_map(Edit::Reserve),
+        3 => (1..4_i64).prop_map(Edit::Raise),
+        1 => Just(Edit::Pause(true)),
+        4 => Just(Edit::Pause(false)),
+    ];
+    prop_oneof![
+        40 => prop::collection::vec(user(), 1..8).prop_map(Step::Join),
+        20 => user().prop_map(Step::Look),
+        15 => user().prop_map(Step::Leave),
+        30 => prop::collection::vec((user(), 0..30_u8, shown), 1..4).prop_map(Step::Claim),
+        50 => (user(), 0..30_u8).prop_map(|(index, attempt)| Step::Serve(index, attempt)),
+        25 => (1..20_u8).prop_map(Step::GiveBack),
+        8 => user().prop_map(Step::LetIn),
+        40 => Just(Step::Admit),
+        3 => Just(Step::Stop(true)),
+        6 => Just(Step::Stop(false)),
+        12 => edit.prop_map(Step::Put),
+        10 => Just(Step::Again),
+        30 => (1..700_i64).prop_map(Step::Wait),
+        // A multiple of the window, so that its ends are met.
+        15 => (1..5_i64).prop_map(|count| Step::Wait(count * EVERY_MS / 2)),
+        6 => (1..3_000_i64).prop_map(Step::SetBack),
+    ]
+}
+
+fn terms() -> impl Strategy<Value = (Terms, Limits)> {
+    let ends = (0..2_i64, prop::sample::select(vec![5_000_i64, 100_000]));
+    let settings = (0..5_i64, 0..7_i64, 0..3_i64, 2..12_i64, 1..3_i64);
+    let few = || prop::sample::select(vec![1_usize, 2, 100, 100]);
+    (settings, few(), few(), prop::sample::select(vec![9_usize, 100, 100]), ends).prop_map(
+        |((admit, active_max, reserve, stock, limit), admit_at_once, expire, places, (spare, open_for))| {
+            let active_max = if admit == 0 { active_max.max(1) } else { active_max };
+            let terms = Terms { stock, limit, admit, active_max, reserve, every_ms: EVERY_MS, ..Terms::default() };
+            let times = Terms { pass_ttl_ms: 4_000, claim_pass_within_ms: 2_000, ..terms };
+            let limits = Limits { admit: admit_at_once, expire, places };
+            (Terms { user_max: limit + spare, closes_at: OPENS_AT + open_for, ..times }, limits)
+        },
+    )
+}
+
+fn name(user: u8) -> String {
+    format!("u{user:02}")
+}
+
+/// What is known from outside: what was answered, and who was found inside.
+#[derive(Default)]
+struct Witness {
+    /// The passes that each user was shown.
+    shown: BTreeMap<String, Vec<i64>>,
+    /// Admissions in turn since the settings were changed last.
+    log: Vec<(i64, i64)>,
+    entered: BTreeSet<i64>,
+    inside: BTreeMap<String, i64>,
+    /// The kinds of answers that were met.
+    met: BTreeSet<String>,
+    /// What each node knows of the departures.
+    gone: [(i64, BTreeSet<i64>); 3],
+}
+
+impl Witness {
+    fn shows(&mut self, user: &str, standing: Standing) {
+        let passes = self.shown.entry(user.to_owned()).or_default();
+        if standing.0 == INSIDE && passes.last() != Some(&standing.1) {
+            passes.push(standing.1);
+        }
+    }
+
+    fn pass(&self, user: u8, shown: Shown) -> i64 {
+        let of = |user: u8, back: usize| self.shown.get(&name(user)).and_then(|all| all.iter().nth_back(back)).copied();
+        match shown {
+            Shown::Own => of(user, 0),
+            Shown::TheOneBefore => of(user, 1),
+            Shown::Another(other) => of(other, 0),
+            Shown::None => None,
+        }
+        .unwrap_or_default()
+    }
+}
+
+impl Witness {
+    fn calls(&self, step: &Step) -> Vec<Step> {
+        let Step::Serve(index, attempt) = step else { return vec![step.clone()] };
+        let inside: Vec<u8> = self.inside.keys().map(|user| user[1..].parse().unwrap()).collect();
+        let Some(user) = inside.get(usize::from(*index) % inside.len().max(1)) else { return Vec::new() };
+        vec![Step::Look(*user), Step::Claim(vec![(*user, *attempt, Shown::Own)])]
+    }
+}
+
+fn edited(edit: &Edit, terms: &mut Terms) {
+    match *edit {
+        Edit::Admit(admit) => terms.admit = admit,
+        Edit::Cap(active_max) => terms.active_max = active_max,
+        Edit::Reserve(reserve) => terms.reserve = reserve,
+        Edit::Raise(by) => terms.stock += by,
+        Edit::Pause(paused) => terms.paused = paused,
+    }
+    // A room has a pace or a cap.
+    terms.active_max = if terms.admit == 0 { terms.active_max.max(1) } else { terms.active_max };
+}
+
+/// One call by both. How many were admitted in turn by it.
+async fn call(room: &mut Room, model: &mut Model, witness: &mut Witness, step: &Step) -> Result<i64, TestCaseError> {
+    let now = room.now;
+    let mut admitted = 0;
+    match step {
+        Step::Join(users) => {
+            let users: Vec<String> = users.iter().copied().map(name).collect();
+            let joined = room.join(&users).await;
+            prop_assert_eq!(&joined, &model.join(&users, now));
+            for (user, standing) in users.iter().zip(&joined.users) {
+                witness.shows(user, *standing);
+                witness.met.insert(format!("joined {}", standing.0));
+            }
+            witness.met.insert(format!("join {}", joined.code));
+            admitted = joined.admitted;
+        }
+        Step::Look(user) => {
+            let standing = room.look(&name(*user)).await;
+            prop_assert_eq!(standing, model.look(&name(*user), now));
+            witness.shows(&name(*user), standing);
+            witness.met.insert(format!("look {}", standing.0));
+        }
+        Step::Leave(user) => {
+            let answer = room.leave(&name(*user), (0, 0)).await;
+            prop_assert_eq!(&answer, &model.leave(&name(*user), now));
+            admitted = answer.1;
+        }
+        Step::Claim(requests) => {
+            let requests: Vec<_> = requests
+                .iter()
+                .map(|(user, attempt, shown)| (name(*user), format!("a{attempt}"), witness.pass(*user, *shown)))
+                .collect();
+            let answers = room.claim(&requests).await;
+            prop_assert_eq!(&answers, &model.claim(&requests, now), "{:?}", requests);
+            witness.met.extend(answers.iter().map(|answer| match answer {
+                Answer::Refused(code) => format!("claim {code}"),
+                Answer::Issued(_) => "issued".into(),
+                Answer::Replayed(_) => "replayed".into(),
+                Answer::Held(_) => "held".into(),
+            }));
+        }
+        Step::GiveBack(number) => {
+            prop_assert_eq!(room.give_back(i64::from(*number)).await, model.give_back(i64::from(*number), now));
+        }
+        Step::LetIn(user) => {
+            let code = room.let_in(&name(*user), (0, 0)).await;
+            prop_assert_eq!(&code, &model.let_in(&name(*user), now));
+            witness.met.insert(format!("let in {code}"));
+        }
+        Step::Admit => {
+            let answer = room.admit().await;
+            prop_assert_eq!(answer, model.admit(now));
+            admitted = answer.entered;
+        }
+        Step::Stop(is_stopped) => {
+            room.stop(*is_stopped).await;
+            model.stop(*is_stopped, now);
+        }
+        Step::Put(edit) => {
+            room.put(|terms| edited(edit, terms)).await;
+            model.put(&room.terms, now);
+            witness.log.clear();
+        }
+        Step::Serve(..) | Step::Again | Step::Wait(_) | Step::SetBack(_) => {}
+    }
+    Ok(admitted)
+}
+
+/// All that the room holds, and what any node would tell of it.
+async fn compare(
+    room: &mut Room,
+    model: &Model,
+    witness: &mut Witness,
+    passes: &BTreeMap<String, String>,
+) -> Result<(), TestCaseError> {
+    let (known, gone) = &mut witness.gone[room.node];
+    let survey = room.survey(*known).await;
+    let counts = (survey.left, survey.number, survey.admitted_to, survey.admitted, survey.no_shows, survey.left_queue);
+    let expected = (model.left(), model.number, model.admitted_to, model.admitted, model.no_shows, model.left_queue);
+    prop_assert_eq!(counts, expected);
+    prop_assert_eq!((survey.in_window, &survey.pace), (model.in_window(), &model.window));
+    prop_assert_eq!((survey.departures, survey.is_stopped), (count(&model.departures), model.is_stopped));
+    let queue = model.queue();
+    prop_assert_eq!((survey.waiting, survey.inside), (count(&queue), count(&model.inside)));
+    *known = survey.departures;
+    gone.extend(&survey.gone);
+    for (ahead, number) in (0_i64..).zip(queue.keys()) {
+        let between = count(gone.range(survey.admitted_to + 1..*number));
+        prop_assert_eq!(number - survey.admitted_to - 1 - between, ahead, "ahead of {}", number);
+    }
+    let written = |pass: &Pass| format!("{}:{}", pass.number, if pass.is_picked_up { 'p' } else { 'a' });
+    let expected: BTreeMap<String, String> =
+        model.inside.iter().map(|(user, pass)| (user.clone(), written(pass))).collect();
+    prop_assert_eq!(passes, &expected);
+    Ok(())
+}
+
+/// What is promised, from what was answered and from who is inside.
+fn check(
+    room: &Room,
+    model: &Model,
+    witness: &mut Witness,
+    passes: &BTreeMap<String, String>,
+    step: &Step,
+    admitted: i64,
+) -> Result<(), TestCaseError> {
+    let terms = &room.terms;
+    let number = |pass: &String| pass.split(':').next().unwrap().parse::<i64>().unwrap();
+    let inside: BTreeMap<String, i64> = passes.iter().map(|(user, pass)| (user.clone(), number(pass))).collect();
+    let entered: Vec<i64> = inside
+        .iter()
+        .filter(|(user, number)| witness.inside.get(*user) != Some(number))
+        .map(|(_, number)| *number)
+        .collect();
+    let (before, after) = (count(&witness.inside), count(&inside));
+    if !entered.is_empty() {
+        prop_assert!(terms.active_max == 0 || after <= terms.active_max, "{} inside", after);
+        prop_assert!(after <= model.left() + terms.reserve, "{} inside, {} left", after, model.left());
+        prop_assert!(!terms.paused && !terms.closed && model.left() > 0);
+    }
+    prop_assert!(terms.active_max == 0 || after <= before.max(terms.active_max));
+    for number in &entered {
+        prop_assert!(witness.entered.insert(*number), "{} entered twice", number);
+    }
+    if !matches!(step, Step::LetIn(_)) {
+        prop_assert_eq!(count(&entered), admitted);
+        let first = model.queue().first_key_value().map_or(i64::MAX, |(number, _)| *number);
+        prop_assert!(entered.iter().all(|number| *number < first), "{:?} passed {} by", entered, first);
+    }
+    witness.inside = inside;
+    witness.log.push((room.decided_at, admitted));
+    if terms.admit > 0 {
+        prop_assert!(most_in_a_window(&witness.log, EVERY_MS) <= terms.admit, "{:?}", witness.log);
+    }
+    Ok(())
+}
+
+async fn agree(
+    redis: Arc<Redis>,
+    (terms, limits): (Terms, Limits),
+    steps: Vec<(usize, Step)>,
+) -> Result<BTreeSet<String>, TestCaseError> {
+    let mut room = Room::open_in(redis, terms.clone()).await;
+    let mut model = Model::new(terms, limits, OPENS_AT - 100_000);
+    let mut witness = Witness::default();
+    room.limits = limits;
+    room.now = OPENS_AT - 300;
+    let mut last = None;
+    for (node, step) in steps {
+        room.node = node;
+        let step = match step {
+            Step::Wait(ms) => {
+                room.now += ms;
+                continue;
+            }
+            Step::SetBack(ms) => {
+                room.now -= ms;
+                continue;
+            }
+            Step::Again => last.clone(),
+            step => Some(step),
+        };
+        for step in step.as_ref().map(|step| witness.calls(step)).unwrap_or_default() {
+            let admitted = call(&mut room, &mut model, &mut witness, &step).await?;
+            let passes = room.redis.all_fields(&room.keys().passes()).await.unwrap().into_iter().collect();
+            check(&room, &model, &mut witness, &passes, &step, admitted)?;
+            compare(&mut room, &model, &mut witness, &passes).await?;
+            prop_assert_eq!(room.decided_at, model.now(room.now));
+        }
+        last = step;
+    }
+    prop_assert_eq!(room.waits().await.values().sum::<i64>(), model.admitted_in_turn);
+    witness.met.extend((model.no_shows > 0).then(|| "no show".into()));
+    witness.met.extend((model.admitted_in_turn > 12).then(|| "many admitted".into()));
+    Ok(witness.met)
+}
+
+/// The kinds of answers that some of the cases have to meet, or the test would show little.
+const TO_BE_MET: &[&str] = &[
+    "issued",
+    "replayed",
+    "held",
+    "claim 0",
+    "claim -1",
+    "claim -2",
+    "claim -3",
+    "claim -4",
+    "claim -6",
+    "join ok",
+    "join closed",
+    "join not_open_yet",
+    "joined 1",
+    "joined 2",
+    "joined 4",
+    "look 0",
+    "look 1",
+    "look 2",
+    "look 5",
+    "let in ok",
+    "let in full",
+    "let in unchanged",
+    "no show",
+    "many admitted",
+];
+
+#[test]
+fn the_waiting_room_does_what_the_model_does() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let redis = runtime.block_on(async { Arc::new(Redis::connect(&names::config().redis).await.unwrap()) });
+    let mut runner = TestRunner::new(Config { cases: 100, failure_persistence: None, ..Config::default() });
+    let met = RefCell::new(BTreeSet::new());
+    let steps = prop::collection::vec((0..3_usize, step()), 20..250);
+    runner
+        .run(&(terms(), steps), |(terms, steps)| {
+            met.borrow_mut().extend(runtime.block_on(agree(Arc::clone(&redis), terms, steps))?);
+            Ok(())
+        })
+        .unwrap_or_else(|failure| panic!("{failure}"));
+    let met = met.into_inner();
+    let missing: Vec<_> = TO_BE_MET.iter().filter(|kind| !met.contains(**kind)).collect();
+    assert!(missing.is_empty(), "never met: {missing:?}");
+}
