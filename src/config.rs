@@ -60,7 +60,7 @@ section!(
     /// The server.
     Http {
         listen: SocketAddr, public_url: String, connections_max: usize, backlog_max: u32, body_bytes_max: usize,
-        header_bytes_max: usize, header_timeout_ms: u64, request_timeout_ms: u64, drain_timeout_ms: u64,
+        header_bytes_max: usize, header_timeout_ms: u64, request_timeout_ms: u64, write_stall_ms: u64, drain_timeout_ms: u64,
         cors_origins: Vec<String>, metrics_open: bool,
     }
 );
@@ -285,6 +285,7 @@ impl Config {
         is.within("http.header_bytes_max", http.header_bytes_max, 8_192..=1 << 20);
         is.within("http.header_timeout_ms", http.header_timeout_ms, 100..=600_000);
         is.within("http.request_timeout_ms", http.request_timeout_ms, 100..=600_000);
+        is.within("http.write_stall_ms", http.write_stall_ms, 1_000..=600_000);
         is.within("http.drain_timeout_ms", http.drain_timeout_ms, 0..=600_000);
         is.within("auth.leeway_s", self.auth.leeway_s, 0..=300);
         is.within("auth.jwks_refresh_ms", self.auth.jwks_refresh_ms, 100..=86_400_000);

@@ -252,6 +252,9 @@ fn apply(definition: &mut Definition, change: &Change, now: Millis) -> Result<()
     }
     if let Some(waiting) = &change.waiting {
         change_waiting(terms, waiting.as_ref(), has_opened)?;
+    } else if terms.waiting.as_ref().is_some_and(|waiting| waiting.flaw(terms.opens_at).is_some()) {
+        // All that another member can take away from a room.
+        return Err(Refused::Member { name: "opens_at", why: "the draw of the waiting room needs it" });
     }
     if let Some(name) = &change.name {
         terms.name.clone_from(name);

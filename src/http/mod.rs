@@ -19,6 +19,7 @@ mod ops;
 mod page;
 mod problem;
 mod server;
+mod stall;
 mod waiting;
 mod waiting_answer;
 mod waiting_events;

@@ -9,11 +9,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::edge::Edge;
+use super::stall::Guarded;
 use crate::config;
 
 /// Binds the address with a backlog that a burst fits in. A port of 0 takes a free one.
@@ -56,7 +57,13 @@ pub async fn serve(listener: TcpListener, edge: Edge, config: config::Http, stop
                 continue;
             }
         };
-        spawn(&builder, &draining, accepted, Arc::clone(&edge), permit);
+        let (stream, peer) = accepted;
+        // Answers are small and must not wait for more to come.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection was gone before it was served");
+        }
+        let stream = Guarded::new(stream, Duration::from_millis(config.write_stall_ms));
+        spawn(&builder, &draining, (stream, peer), Arc::clone(&edge), permit);
     }
     drop(listener);
     let limit = Duration::from_millis(config.drain_timeout_ms);
@@ -68,14 +75,10 @@ pub async fn serve(listener: TcpListener, edge: Edge, config: config::Http, stop
 fn spawn(
     builder: &Builder<TokioExecutor>,
     draining: &GracefulShutdown,
-    (stream, peer): (TcpStream, SocketAddr),
+    (stream, peer): (Guarded, SocketAddr),
     edge: Arc<Edge>,
     permit: OwnedSemaphorePermit,
 ) {
-    // Answers are small and must not wait for more to come.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection was gone before it was served");
-    }
     let service = service_fn(move |request| {
         let edge = Arc::clone(&edge);
         async move { Ok::<_, Infallible>(edge.answer(peer, request).await) }

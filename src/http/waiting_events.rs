@@ -108,10 +108,12 @@ async fn events(State(app): State<App>, listener: Listener, input: Input) -> Res
         }
     };
     let (campaign, room) = app.waiting_room(&id).await?;
+    // Listens before it looks: what changes in between is news.
+    let news = app.waiting.news(&room);
     let standing = app.waiting.look(&room, &user, placed).await?;
     let open = OpenStream::open(&app)?;
-    let news = app.waiting.news(&room);
-    let stream = Stream { open, campaign, room, user, placed, news, told: None, told_at: Instant::now() };
+    let (told, told_at, is_unsure) = (None, Instant::now(), false);
+    let stream = Stream { open, campaign, room, user, placed, news, told, told_at, is_unsure };
     // A stranger hears so as an error, and not in a stream.
     let first = stream.event(&standing)?;
     let frames = futures::stream::unfold((stream, Some((standing, first))), |(mut stream, first)| async move {
@@ -148,6 +150,8 @@ struct Stream {
     /// What was told last.
     told: Option<Standing>,
     told_at: Instant,
+    /// Whether the last question to Redis failed.
+    is_unsure: bool,
 }
 
 impl Stream {
@@ -158,7 +162,12 @@ impl Stream {
             return None;
         }
         loop {
-            self.wait(&app).await?;
+            // A question that failed is asked again, whether or not there is news.
+            if std::mem::take(&mut self.is_unsure) {
+                app.stop.run_until_cancelled(tokio::time::sleep(RETRY_AFTER_FAILURE)).await?;
+            } else {
+                self.wait(&app).await?;
+            }
             let glanced = self.placed.and_then(|placed| app.waiting.glance(&self.room, placed));
             let standing = match glanced {
                 Some(standing) => standing,
@@ -167,7 +176,7 @@ impl Stream {
                     Ok(standing) => standing,
                     Err(error) => {
                         tracing::debug!(%error, "an event stream waits for Redis");
-                        tokio::time::sleep(RETRY_AFTER_FAILURE).await;
+                        self.is_unsure = true;
                         continue;
                     }
                 },
@@ -176,7 +185,8 @@ impl Stream {
                 self.note(&standing);
                 return self.event(&standing).ok().map(Bytes::from);
             }
-            if self.told_at.elapsed() >= app.heartbeat {
+            // All streams are woken once a heartbeat; who has just heard something can do without.
+            if self.told_at.elapsed() * 2 >= app.heartbeat {
                 self.told_at = Instant::now();
                 return Some(Bytes::from_static(b": still here\n\n"));
             }

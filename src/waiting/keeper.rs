@@ -178,6 +178,7 @@ impl Keeper {
     }
 
     /// Wakes streams: those near the front at once, all of them once a second while something moves, and for a heartbeat.
+    /// What changes for everybody, such as the last unit's going, everybody hears at once.
     fn tell(&mut self, survey: &Survey) {
         let now = Instant::now();
         let news = survey.news();
@@ -186,7 +187,8 @@ impl Keeper {
             self.room.tell_near();
         }
         let since = now.saturating_duration_since(self.told_all_at);
-        let is_news = self.told_all != Some(news) && since >= TELL_ALL_EVERY;
+        let is_for_all = self.told_all.is_none_or(|told| told.is_another_state(&news));
+        let is_news = self.told_all != Some(news) && (is_for_all || since >= TELL_ALL_EVERY);
         if is_news || since >= Duration::from_millis(self.shared.limits.heartbeat_ms) {
             (self.told_all, self.told_all_at) = (Some(news), now);
             self.room.tell_all();

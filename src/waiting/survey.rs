@@ -51,6 +51,13 @@ pub(super) struct News {
     is_drawn: bool,
 }
 
+impl News {
+    /// Whether it is another state for everybody, and not only somebody's turn.
+    pub(super) fn is_another_state(&self, other: &Self) -> bool {
+        (self.generation, self.state, self.is_drawn) != (other.generation, other.state, other.is_drawn)
+    }
+}
+
 /// What was published of a draw.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drawn {

@@ -21,5 +21,7 @@ mod page;
 mod rebuild;
 mod rush;
 mod scripts_model;
+mod stall;
 mod support;
+mod waiting;
 mod waiting_model;

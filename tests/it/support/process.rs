@@ -37,13 +37,17 @@ impl Process {
 
     /// Starts a node on a free port, and waits until it is ready.
     pub(crate) async fn start(installation: &Installation, role: &str) -> Self {
+        Self::start_with(installation, role, |_| {}).await
+    }
+
+    /// With settings of its own, or its output elsewhere.
+    pub(crate) async fn start_with(installation: &Installation, role: &str, change: impl FnOnce(&mut Command)) -> Self {
         // Asked for, given back and taken: another process may come in between, and then the start fails and says so.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Self::command(installation, role)
-            .env("ONRUSH__HTTP__LISTEN", format!("127.0.0.1:{port}"))
-            .env("ONRUSH__TELEMETRY__LOG", "warn")
-            .spawn()
-            .unwrap();
+        let mut command = Self::command(installation, role);
+        command.env("ONRUSH__HTTP__LISTEN", format!("127.0.0.1:{port}")).env("ONRUSH__TELEMETRY__LOG", "warn");
+        change(&mut command);
+        let child = command.spawn().unwrap();
         let process = Self { child, url: format!("http://127.0.0.1:{port}") };
         let client = installation.client(&process.url);
         let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
