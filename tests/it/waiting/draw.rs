@@ -13,12 +13,12 @@ use crate::support::installation::{Client, Installation};
 use crate::support::stores::{eventually, users};
 
 /// The list as the lottery has kept it for operators.
-async fn kept_list(installation: &Installation, campaign: &str) -> String {
+async fn kept_list(installation: &Installation, campaign: &str, list_hash: &str) -> String {
     let url = fred::types::config::Config::from_url(&installation.config.redis.url).unwrap();
     let client = fred::clients::Client::new(url, None, None, None);
     client.init().await.unwrap();
     let keys = Keys::new(&installation.config.redis.key_prefix).of(&campaign.parse().unwrap());
-    let list: String = client.get(keys.draw_list()).await.unwrap();
+    let list: String = client.get(keys.draw_list(list_hash)).await.unwrap();
     client.quit().await.unwrap();
     list
 }
@@ -79,7 +79,7 @@ async fn who_joins_before_the_opening_is_drawn_and_anybody_can_check_it() {
     for node in &nodes {
         eventually("every node says the same", async || node.get(&draw_path).await.body == drawn.body).await;
     }
-    let list = kept_list(&installation, &campaign).await;
+    let list = kept_list(&installation, &campaign, drawn.text("list_hash")).await;
     let published: PublishedDraw = serde_json::from_value(drawn.body.clone()).unwrap();
     let confirmed = published.confirm(Some(list.as_bytes())).unwrap();
     assert_eq!(confirmed.users, Some(45));
