@@ -160,7 +160,7 @@ async fn a_sold_out_room_that_nobody_is_let_into_goes_on_waiting_when_units_come
     let claimed = claim(&nodes[0], &campaign, "alice", &pass).await;
     let begin = Instant::now();
     bob.until("sold_out", |_| true, "waiting").await;
-    assert!(begin.elapsed() < Duration::from_millis(2_500), "a second and a margin, and not {:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(3), "a second and a margin, and not {:?}", begin.elapsed());
     nodes[0].give_back(&claimed).await;
     let waiting = bob.until("waiting", |_| true, "sold_out").await;
     assert_eq!((&waiting["place"], &waiting["ahead"], &waiting["left"]), (&json!(2), &json!(0), &json!(1)));
@@ -187,8 +187,8 @@ async fn who_connects_again_hears_at_another_node_how_it_stands_and_quiet_stream
     leave(&nodes[0], &campaign, "alice").await;
     eventually("bob is let in", async || look(&nodes[0], &campaign, "bob").await.text("state") == "admitted").await;
     let mut again = Ears::with_ticket(&nodes[1], &campaign, &ticket).await;
-    let present = again.data().await;
-    assert_eq!(present["state"], "admitted", "{present}");
+    // What another node has done it may tell a second later.
+    let present = again.until("admitted", |_| true, "waiting").await;
     let claimed = claim(&nodes[1], &campaign, "bob", present["pass"].as_str().unwrap()).await;
     assert_eq!(claimed.outcome(), "201");
 }
@@ -261,7 +261,7 @@ async fn who_waits_for_a_draw_hears_the_place_at_the_opening_without_asking() {
     let installation = Installation::new().await;
     let nodes = [installation.node(Role::Serve).await, installation.node(Role::Serve).await];
     let waiting = json!({"active_max": 1, "order": "draw"});
-    let campaign = nodes[0].campaign(5, json!({"opens_at": in_ms(2_500), "waiting": waiting})).await;
+    let campaign = nodes[0].campaign(5, json!({"opens_at": in_ms(3_500), "waiting": waiting})).await;
     let mut streams = Vec::new();
     for (index, user) in ["alice", "bob", "carol"].into_iter().enumerate() {
         assert_eq!(join(&nodes[0], &campaign, user).await.status, 202);

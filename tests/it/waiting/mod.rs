@@ -1,5 +1,6 @@
 //! Waiting rooms as their users and operators see them: over HTTP, on the real stores.
 
+mod beginnings;
 mod chaos;
 mod contract;
 mod draw;

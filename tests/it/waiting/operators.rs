@@ -21,7 +21,7 @@ fn counts(answer: &Answer) -> [u64; 5] {
 async fn the_figures_count_everybody_once_at_every_node() {
     let installation = Installation::new().await;
     let nodes = [installation.node(Role::Serve).await, installation.node(Role::Serve).await];
-    let campaign = open(&nodes[0], 50, json!({"active_max": 2, "claim_pass_within_s": 1})).await;
+    let campaign = open(&nodes[0], 50, json!({"active_max": 2, "claim_pass_within_s": 3})).await;
     let empty = figures(&nodes[0], &campaign).await;
     assert_members(&empty, &["waiting", "inside", "admitted", "no_shows", "left_queue", "wait_s", "admitting"]);
     assert_eq!((counts(&empty), &empty.body["wait_s"]), ([0; 5], &json!({"p50": null, "p95": null})));

@@ -134,7 +134,7 @@ async fn thirty_units_go_to_the_first_thirty_and_the_others_hear_within_a_second
     for story in stories.iter().filter(|story| story.claim.is_none()) {
         let late = story.sold_out.unwrap().saturating_duration_since(last);
         // A second, the time between two questions, and what a busy machine takes.
-        assert!(late < Duration::from_millis(2_500), "place {} heard after {late:?}", story.place);
+        assert!(late < Duration::from_secs(3), "place {} heard after {late:?}", story.place);
     }
 
     // A unit comes back: it is for the next in turn, and nobody has lost their place.
@@ -146,8 +146,12 @@ async fn thirty_units_go_to_the_first_thirty_and_the_others_hear_within_a_second
     };
     let pass = until(&nodes[1], &campaign, &of_place(31), "admitted").await.text("pass").to_owned();
     for place in [32, 99] {
-        let answer = until(&nodes[0], &campaign, &of_place(place), "waiting").await;
-        assert_eq!((answer.number("place"), answer.number("ahead")), (place, place - 32), "{answer:?}");
+        eventually("the others go on waiting", async || {
+            let answer = until(&nodes[0], &campaign, &of_place(place), "waiting").await;
+            assert_eq!(answer.number("place"), place, "{answer:?}");
+            answer.number("ahead") == place - 32
+        })
+        .await;
     }
     assert_eq!(claim(&nodes[1], &campaign, &of_place(31), &pass).await.outcome(), "201");
     until(&nodes[0], &campaign, &of_place(32), "sold_out").await;
