@@ -165,17 +165,18 @@ async fn a_new_cap_and_a_new_pace_hold_from_then_on_at_every_node() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn before_the_opening_a_room_can_be_added_and_its_order_changed_but_a_draw_keeps_its_opening() {
+async fn before_the_opening_a_room_can_be_added_and_stays_what_was_announced() {
     let installation = Installation::new().await;
     let node = installation.node(Role::Serve).await;
     let campaign = node.campaign(5, json!({"opens_at": in_ms(600_000)})).await;
-    let added = patch(&node, &campaign, &json!({"waiting": {"active_max": 2}})).await;
-    assert_eq!((added.status, &added.body["waiting"]["order"]), (200, &json!("fifo")), "{added:?}");
-    let drawn = patch(&node, &campaign, &json!({"waiting": {"order": "draw"}})).await;
-    assert_eq!((drawn.status, &drawn.body["waiting"]["order"]), (200, &json!("draw")), "{drawn:?}");
+    let added = patch(&node, &campaign, &json!({"waiting": {"active_max": 2, "order": "draw"}})).await;
+    assert_eq!((added.status, &added.body["waiting"]["order"]), (200, &json!("draw")), "{added:?}");
     assert_eq!(join(&node, &campaign, "alice").await.status, 202);
+    let refused = patch(&node, &campaign, &json!({"waiting": {"order": "fifo"}})).await;
+    assert_names(&refused, "/waiting/order", &json!("another order"));
     let refused = patch(&node, &campaign, &json!({"opens_at": null})).await;
     assert_names(&refused, "/opens_at", &json!("a draw without an opening"));
     assert_eq!(patch(&node, &campaign, &json!({"opens_at": in_ms(700_000)})).await.status, 200);
     assert_names(&patch(&node, &campaign, &json!({"waiting": null})).await, "/waiting", &json!("taken away"));
+    assert_eq!(patch(&node, &campaign, &json!({"waiting": {"order": "draw", "reserve": 1}})).await.status, 200);
 }
