@@ -292,7 +292,9 @@ impl WaitingRooms {
         let age_us_max = self.limits.age_ms_max * 1_000;
         match room.recent(age_us_max) {
             Some(survey) => Ok(survey),
-            None => room.survey(&self.shared.redis, &self.limits, age_us_max).await,
+            // Apart, since it is rare and large: who joins would carry it along each time, and each connection keeps room
+            // for the largest that it may have to answer.
+            None => Box::pin(room.survey(&self.shared.redis, &self.limits, age_us_max)).await,
         }
     }
 
