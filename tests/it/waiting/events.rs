@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::room::{claim, in_ms, join, leave, look, open, pass_of, path};
 use crate::support::installation::{Client, Installation};
+use crate::support::private_redis::PrivateRedis;
 use crate::support::stores::{PATIENCE, eventually};
 
 /// A visitor who listens.
@@ -280,4 +281,34 @@ async fn who_waits_for_a_draw_hears_the_place_at_the_opening_without_asking() {
     }
     places.sort_unstable();
     assert_eq!(places, [1, 2, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_outlives_redis_and_says_nothing_false_meanwhile() {
+    let options = ["--appendonly", "yes"];
+    let mut redis = PrivateRedis::start(&options).await;
+    let installation = Installation::with(|config| {
+        config.redis.url = redis.url();
+        config.redis.command_timeout_ms = 300;
+        config.waiting.heartbeat_ms = 1_000;
+    })
+    .await;
+    let node = installation.node(Role::Serve).await;
+    let campaign = open(&node, 5, json!({"active_max": 1, "pass_ttl_s": 2})).await;
+    join(&node, &campaign, "alice").await;
+    join(&node, &campaign, "bob").await;
+    let mut alice = Ears::of(&node, &campaign, "alice").await;
+    let mut bob = Ears::of(&node, &campaign, "bob").await;
+    assert_eq!(alice.data().await["state"], "admitted");
+    assert_eq!(bob.data().await["ahead"], 0);
+    redis.kill();
+    // Alice's time is over while nobody can say so.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    redis.start_again(&options).await;
+    let begin = Instant::now();
+    alice.until("expired", |_| true, "admitted").await;
+    let admitted = bob.until("admitted", |_| true, "waiting").await;
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    let claimed = claim(&node, &campaign, "bob", admitted["pass"].as_str().unwrap()).await;
+    assert_eq!(claimed.outcome(), "201");
 }

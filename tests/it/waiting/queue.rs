@@ -181,3 +181,32 @@ async fn who_leaves_lets_all_behind_move_up_by_one_and_no_more() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_estimate_follows_the_pace_and_whoever_is_far_from_the_front_is_told_to_ask_less_often() {
+    let installation = Installation::new().await;
+    let nodes = [installation.node(Role::Serve).await, installation.node(Role::Serve).await];
+    let campaign = open(&nodes[0], 1_000, json!({"admit": 10, "every_ms": 10_000})).await;
+    let clients: Vec<&Client> = nodes.iter().map(|node| &node.client).collect();
+    let joined = join_all_at_once(&clients, &campaign, &users(1, 205)).await;
+    let inside = joined.iter().filter(|answer| answer.text("state") == "admitted").count();
+    assert!(inside >= 1, "the first may enter on joining");
+    let mut rhythms = BTreeSet::new();
+    for (index, answer) in joined.iter().enumerate() {
+        let Some(place) = answer.body["place"].as_u64().filter(|place| [11, 51, 105, 205].contains(place)) else {
+            continue;
+        };
+        let looked = look(clients[index % 2], &campaign, &format!("user-{}", index + 1)).await;
+        let eta = looked.number("eta_s");
+        // Whole windows from the first admission on, less the time since.
+        let windows = (place - 1) / 10 * 10;
+        assert!((windows.saturating_sub(8)..=windows).contains(&eta), "place {place}: {looked:?}");
+        let poll = looked.number("poll_after_s");
+        assert!((2..=eta / 10 + eta / 100 + 2).contains(&poll), "place {place}: {looked:?}");
+        assert_eq!(looked.header("retry-after").unwrap(), poll.to_string());
+        rhythms.insert((place, poll));
+    }
+    let rhythms: Vec<(u64, u64)> = rhythms.into_iter().collect();
+    assert_eq!(rhythms.len(), 4);
+    assert!(rhythms[3].1 > rhythms[0].1 && rhythms[3].1 >= 15, "{rhythms:?}");
+}
