@@ -81,10 +81,13 @@ fn spawn(
 ) {
     let service = service_fn(move |request| {
         let edge = Arc::clone(&edge);
-        async move { Ok::<_, Infallible>(edge.answer(peer, request).await) }
+        // In a box that goes with the answer: the connection would keep room for it as long as it lives, and thousands of
+        // them only wait for events.
+        Box::pin(async move { Ok::<_, Infallible>(edge.answer(peer, request).await) })
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-    let connection = draining.watch(connection);
+    // In a box, since a task would keep room for it twice: as it was given, and as it is awaited.
+    let connection = Box::pin(draining.watch(connection));
     tokio::spawn(async move {
         metrics::gauge!("onrush_http_connections").increment(1.0);
         if let Err(error) = connection.await {
