@@ -20,6 +20,7 @@ mod page;
 mod problem;
 mod server;
 mod stall;
+mod version;
 mod waiting;
 mod waiting_answer;
 mod waiting_events;

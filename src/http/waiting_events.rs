@@ -110,7 +110,12 @@ async fn events(State(app): State<App>, listener: Listener, input: Input) -> Res
     let (campaign, room) = app.waiting_room(&id).await?;
     // Listens before it looks: what changes in between is news.
     let news = app.waiting.news(&room);
-    let standing = app.waiting.look(&room, &user, placed).await?;
+    let glanced = placed.and_then(|placed| app.waiting.glance(&room, placed));
+    let standing = match glanced {
+        Some(standing) => standing,
+        // Apart, since it is rare and large: the memory of thousands of streams that open at once is made of it.
+        None => Box::pin(app.waiting.look(&room, &user, placed)).await?,
+    };
     let open = OpenStream::open(&app)?;
     let (told, told_at, is_unsure) = (None, Instant::now(), false);
     let stream = Stream { open, campaign, room, user, placed, news, told, told_at, is_unsure };

@@ -23,5 +23,6 @@ mod rush;
 mod scripts_model;
 mod stall;
 mod support;
+mod versions;
 mod waiting;
 mod waiting_model;
