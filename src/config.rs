@@ -42,17 +42,21 @@ macro_rules! section {
     };
 }
 
+mod cache;
+mod feed;
 mod page;
 #[cfg(test)]
 mod tests;
 
+pub use cache::Cache;
+pub use feed::{CategoryRule, Feed, Inspector, InspectorKind, Search, Upstream};
 pub use page::Page;
 
 section!(
     /// All settings, by section.
     Config {
         http: Http, auth: Auth, coupon: Coupon, claim: Claim, campaign: Campaign, redis: Redis, postgres: Postgres,
-        waiting: Waiting, page: Page, kafka: Kafka, relay: Relay, ledger: Ledger, dead_letters: DeadLetters, audit: Audit, alarm: Alarm,
+        waiting: Waiting, cache: Cache, upstream: Upstream, inspector: Inspector, feed: Feed, search: Search, page: Page, kafka: Kafka, relay: Relay, ledger: Ledger, dead_letters: DeadLetters, audit: Audit, alarm: Alarm,
         telemetry: Telemetry, bench: Bench,
     }
 );
@@ -311,6 +315,11 @@ impl Config {
         is.within("campaign.claims_per_user_factor", campaign.claims_per_user_factor, 1..=100);
         is.within("campaign.outbox_facts_max", campaign.outbox_facts_max, 1..=10_000_000);
         self.waiting.check(&mut is);
+        self.cache.check(&mut is);
+        self.upstream.check(&mut is);
+        self.inspector.check(&mut is);
+        self.feed.check(&mut is);
+        self.search.check(&mut is);
         self.page.check(&mut is);
         is.within("redis.pool_max", redis.pool_max, 1..=64);
         is.within("redis.command_timeout_ms", redis.command_timeout_ms, 50..=60_000);

@@ -20,6 +20,11 @@ pub mod ledger;
 pub mod rebuild;
 pub mod waiting;
 
+// What there is to read.
+pub mod cache;
+pub mod feed;
+pub mod upstream;
+
 // Who looks after them.
 pub mod alarm;
 
