@@ -68,6 +68,11 @@ impl Rig {
             ("KAFKA__BROKERS", config.kafka.brokers.clone()),
             ("KAFKA__FACTS_TOPIC", format!("{}.facts", self.name)),
             ("KAFKA__LEDGER_GROUP", self.name.clone()),
+            ("FEED__ORIGINAL_TOPIC", format!("{}.post.original", self.name)),
+            ("FEED__INSPECTED_TOPIC", format!("{}.post.inspected", self.name)),
+            ("FEED__GROUP", format!("{}-feed", self.name)),
+            // Only who measures the feed wants its work done.
+            ("FEED__LANES", "[]".into()),
             ("AUTH__HS256_SECRET", SECRET.into()),
             ("AUTH__OPERATOR_TOKEN_SHA256", format!("[\"{operator}\"]")),
             ("COUPON__KEY_HEX", format!("\"{}\"", "07".repeat(32))),

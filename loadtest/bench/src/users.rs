@@ -75,14 +75,22 @@ impl Users {
     }
 }
 
-/// The same request by one user after the other.
+/// The same request by one user after the other, or one request of many after the other by nobody in particular.
 pub struct Requests {
-    head: Vec<u8>,
-    users: Arc<Users>,
-    /// A header of each user's own, where they carry one.
-    tickets: Option<Arc<Texts>>,
+    asked: Asked,
     next: AtomicUsize,
     end: usize,
+}
+
+enum Asked {
+    ByUsers {
+        head: Vec<u8>,
+        users: Arc<Users>,
+        /// A header of each user's own, where they carry one.
+        tickets: Option<Arc<Texts>>,
+    },
+    /// Whole requests, in turn.
+    ByAnybody(Vec<Vec<u8>>),
 }
 
 impl Requests {
@@ -103,7 +111,8 @@ impl Requests {
     pub fn from_to(host: SocketAddr, path: &str, users: &Arc<Users>, first: usize, end: usize) -> Self {
         let head =
             format!("POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\nauthorization: Bearer ").into_bytes();
-        Self { head, users: Arc::clone(users), tickets: None, next: AtomicUsize::new(first), end }
+        let asked = Asked::ByUsers { head, users: Arc::clone(users), tickets: None };
+        Self { asked, next: AtomicUsize::new(first), end }
     }
 
     /// `GET` of this path, by those of the users who have a ticket, with it, again and again.
@@ -111,7 +120,21 @@ impl Requests {
     pub fn with_tickets(host: SocketAddr, path: &str, users: &Arc<Users>, tickets: &Arc<Texts>) -> Self {
         let head = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer ").into_bytes();
         let (users, tickets) = (Arc::clone(users), Some(Arc::clone(tickets)));
-        Self { head, users, tickets, next: AtomicUsize::new(0), end: usize::MAX }
+        Self { asked: Asked::ByUsers { head, users, tickets }, next: AtomicUsize::new(0), end: usize::MAX }
+    }
+
+    /// `GET` of each of these paths, in turn, again and again.
+    #[must_use]
+    pub fn paths(host: SocketAddr, paths: &[String]) -> Self {
+        Self { end: usize::MAX, ..Self::paths_once(host, paths) }
+    }
+
+    /// `GET` of each of these paths, once.
+    #[must_use]
+    pub fn paths_once(host: SocketAddr, paths: &[String]) -> Self {
+        let whole = |path: &String| format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n").into_bytes();
+        let asked = Asked::ByAnybody(paths.iter().map(whole).collect());
+        Self { asked, next: AtomicUsize::new(0), end: paths.len() }
     }
 
     /// Whether all users have asked.
@@ -127,16 +150,22 @@ impl Requests {
             return None;
         }
         request.clear();
-        request.extend_from_slice(&self.head);
-        if let Some(tickets) = &self.tickets {
-            let user = user % tickets.count();
-            request.extend_from_slice(self.users.token(user));
-            request.extend_from_slice(TICKET);
-            request.extend_from_slice(tickets.get(user));
-        } else {
-            request.extend_from_slice(self.users.token(user));
+        match &self.asked {
+            Asked::ByAnybody(all) => request.extend_from_slice(&all[user % all.len()]),
+            Asked::ByUsers { head, users, tickets: Some(tickets) } => {
+                let user = user % tickets.count();
+                request.extend_from_slice(head);
+                request.extend_from_slice(users.token(user));
+                request.extend_from_slice(TICKET);
+                request.extend_from_slice(tickets.get(user));
+                request.extend_from_slice(b"\r\n\r\n");
+            }
+            Asked::ByUsers { head, users, tickets: None } => {
+                request.extend_from_slice(head);
+                request.extend_from_slice(users.token(user));
+                request.extend_from_slice(b"\r\n\r\n");
+            }
         }
-        request.extend_from_slice(b"\r\n\r\n");
         Some(user)
     }
 }
@@ -175,6 +204,20 @@ mod tests {
             assert!(
                 text.starts_with("GET /x ") && text.ends_with(&format!("{token}\r\nonrush-ticket: {ticket}\r\n\r\n"))
             );
+        }
+    }
+
+    #[test]
+    fn paths_are_asked_for_in_turn() {
+        let host = "127.0.0.1:80".parse().unwrap();
+        let paths = ["/a".to_owned(), "/b".to_owned()];
+        let mut request = Vec::new();
+        let once = Requests::paths_once(host, &paths);
+        assert_eq!([(); 3].map(|()| once.write_next(&mut request)), [Some(0), Some(1), None]);
+        let endless = Requests::paths(host, &paths);
+        for path in ["/a", "/b", "/a"] {
+            endless.write_next(&mut request).unwrap();
+            assert_eq!(request, format!("GET {path} HTTP/1.1\r\nhost: {host}\r\n\r\n").into_bytes());
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is measured? One module each; any of them can be run alone.
 
+pub mod feed;
 pub mod granted;
 pub mod memory;
 pub mod open_model;
@@ -60,13 +61,21 @@ pub enum Section {
     Memory,
     /// Other ways to sell; Redis alone; the ledger's statement.
     Strategies,
+    /// Posts from each tier, against bare.
+    FeedReads,
+    /// What compression saves.
+    FeedCompression,
+    /// Claims beside a flood of posts.
+    FeedFlood,
+    /// Searches.
+    FeedSearch,
     /// k6 and goose.
     Scenarios,
 }
 
 impl Section {
     /// In the order in which they run.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Granted,
         Self::SoldOut,
         Self::WrongRefusals,
@@ -75,6 +84,10 @@ impl Section {
         Self::Overload,
         Self::Memory,
         Self::Strategies,
+        Self::FeedReads,
+        Self::FeedCompression,
+        Self::FeedFlood,
+        Self::FeedSearch,
         Self::Scenarios,
     ];
 
@@ -90,6 +103,10 @@ impl Section {
             Self::Overload => "overload",
             Self::Memory => "memory",
             Self::Strategies => "strategies",
+            Self::FeedReads => "feed_reads",
+            Self::FeedCompression => "feed_compression",
+            Self::FeedFlood => "feed_flood",
+            Self::FeedSearch => "feed_search",
             Self::Scenarios => "scenarios",
         }
     }
@@ -106,7 +123,9 @@ impl Section {
             Self::Overload => overload::PROMISES,
             Self::Memory => memory::PROMISES,
             Self::Strategies => strategies::PROMISES,
-            Self::Scenarios => &[],
+            Self::FeedReads => feed::reads::PROMISES,
+            Self::FeedFlood => feed::flood::PROMISES,
+            Self::FeedCompression | Self::FeedSearch | Self::Scenarios => &[],
         }
     }
 
@@ -125,6 +144,10 @@ impl Section {
             Self::Overload => plan.peak + plan.overload + seconds(5),
             Self::Memory => plan.memory + seconds(5),
             Self::Strategies => strategies::length(plan),
+            Self::FeedReads => feed::reads::length(plan),
+            Self::FeedCompression => feed::compression::length(plan),
+            Self::FeedFlood => feed::flood::length(plan),
+            Self::FeedSearch => feed::search::length(plan),
             Self::Scenarios => scenarios::length(plan),
         }
     }
@@ -140,6 +163,10 @@ impl Section {
             Self::Overload => overload::run(bench).await,
             Self::Memory => memory::run(bench).await,
             Self::Strategies => strategies::run(bench).await,
+            Self::FeedReads => feed::reads::run(bench).await,
+            Self::FeedCompression => feed::compression::run(bench).await,
+            Self::FeedFlood => feed::flood::run(bench).await,
+            Self::FeedSearch => feed::search::run(bench).await,
             Self::Scenarios => scenarios::run(bench).await,
         }
     }
@@ -152,7 +179,7 @@ mod tests {
     #[test]
     fn all_of_it_fits_into_its_time() {
         let length = |plan: &Plan| Section::ALL.iter().map(|section| section.length(plan)).sum::<Duration>();
-        assert!(length(&Plan::FULL) <= Duration::from_mins(22), "{:?}", length(&Plan::FULL));
+        assert!(length(&Plan::FULL) <= Duration::from_mins(32), "{:?}", length(&Plan::FULL));
         assert!(length(&Plan::QUICK) <= Duration::from_mins(2), "{:?}", length(&Plan::QUICK));
     }
 

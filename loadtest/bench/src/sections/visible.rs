@@ -46,26 +46,13 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Run> {
     rig.rows_arrive("first", warm, ROWS_MAX).await?;
 
     bench.progress.say("2,000 claims a second");
-    let (expected, last) = watch::channel(None);
-    let looking = tokio::spawn(look(rig.database.clone(), last));
     let begun = Instant::now();
-    let Arrivals { mut tally, due, late, unsent } =
-        load(bench, node.address, CAMPAIGN, bench.plan.visible).open(PER_SECOND).await?;
-    let claims = tally.claims.take().unwrap_or_default();
-    let highest = claims.iter().map(|(number, _)| *number).max().unwrap_or(0);
-    expected.send_replace(Some((highest, Instant::now() + ROWS_MAX)));
-    let rows = looking.await.context("the look-out failed")??;
+    let load = load(bench, node.address, CAMPAIGN, bench.plan.visible);
+    let Followed { arrivals, claims, rows, times, missing } = follow(&rig.database, CAMPAIGN, load, PER_SECOND).await?;
+    let Arrivals { tally, due, late, unsent } = arrivals;
     drop(node);
     rig.end().await?;
 
-    let mut times = Histogram::default();
-    let mut missing = 0_u64;
-    for (number, answered) in &claims {
-        match rows.get(usize::try_from(*number)?).copied().flatten() {
-            Some(seen) => times.add(us(seen.saturating_duration_since(*answered))),
-            None => missing += 1,
-        }
-    }
     #[expect(clippy::cast_precision_loss)]
     let s = |per_cent| times.percentile_us(per_cent) as f64 / 1e6;
     #[expect(clippy::cast_precision_loss)]
@@ -101,7 +88,44 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Run> {
     })
 }
 
-fn load(bench: &Bench, address: std::net::SocketAddr, campaign: &str, measured: Duration) -> Load {
+/// Claims, and when each became a row.
+pub(super) struct Followed {
+    pub(super) arrivals: Arrivals,
+    /// Numbers, and when they were answered.
+    pub(super) claims: Vec<(u64, Instant)>,
+    /// By number, when each was first seen as a row.
+    rows: Vec<Option<Instant>>,
+    /// From the answer to the row.
+    pub(super) times: Histogram,
+    /// Claims without a row.
+    pub(super) missing: u64,
+}
+
+/// Loads a campaign, and follows every claim to its row.
+pub(super) async fn follow(
+    database: &Database,
+    campaign: &str,
+    load: Load,
+    per_second: f64,
+) -> anyhow::Result<Followed> {
+    let (expected, last) = watch::channel(None);
+    let looking = tokio::spawn(look(database.clone(), campaign.to_owned(), last));
+    let mut arrivals = load.open(per_second).await?;
+    let claims = arrivals.tally.claims.take().unwrap_or_default();
+    let highest = claims.iter().map(|(number, _)| *number).max().unwrap_or(0);
+    expected.send_replace(Some((highest, Instant::now() + ROWS_MAX)));
+    let rows = looking.await.context("the look-out failed")??;
+    let (mut times, mut missing) = (Histogram::default(), 0);
+    for (number, answered) in &claims {
+        match rows.get(usize::try_from(*number)?).copied().flatten() {
+            Some(seen) => times.add(us(seen.saturating_duration_since(*answered))),
+            None => missing += 1,
+        }
+    }
+    Ok(Followed { arrivals, claims, rows, times, missing })
+}
+
+pub(super) fn load(bench: &Bench, address: std::net::SocketAddr, campaign: &str, measured: Duration) -> Load {
     Load {
         address,
         connections: 64,
@@ -116,6 +140,7 @@ fn load(bench: &Bench, address: std::net::SocketAddr, campaign: &str, measured: 
 /// When each number was first seen as a row. Ends when it has seen the one that it is told of, or when its time is over.
 async fn look(
     database: Database,
+    campaign: String,
     expected: watch::Receiver<Option<(u64, Instant)>>,
 ) -> anyhow::Result<Vec<Option<Instant>>> {
     let mut seen: Vec<Option<Instant>> = vec![None];
@@ -125,7 +150,7 @@ async fn look(
         let rows: Vec<i64> = sqlx::query_scalar(
             "SELECT number FROM claims WHERE campaign_id = $1 AND generation = 1 AND number > $2 ORDER BY number LIMIT $3",
         )
-        .bind(CAMPAIGN)
+        .bind(&campaign)
         .bind(i64::try_from(whole)?)
         .bind(LOOK_ROWS_MAX)
         .fetch_all(&database)
