@@ -120,7 +120,8 @@ impl Headers {
 }
 
 /// Records of the same key and lane are dealt with in their order: see [`crate::kafka::Parallel`].
-pub(crate) fn key_and_lane(record: &Record) -> Vec<u8> {
+#[must_use]
+pub fn key_and_lane(record: &Record) -> Vec<u8> {
     let lane = record.headers.iter().find(|(name, _)| name == LANE).map_or(&[][..], |(_, lane)| lane);
     [lane, b"\0", &record.key].concat()
 }

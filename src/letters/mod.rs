@@ -13,7 +13,7 @@ mod rows;
 use thiserror::Error;
 
 pub use copier::Copier;
-pub use letter::{Headers, Refused, set_aside};
+pub use letter::{Headers, Refused, key_and_lane, set_aside};
 pub use letter_box::{Letter, LetterBox, Which};
 pub use rows::keep;
 

@@ -20,6 +20,9 @@ pub use turns::Turn;
 /// A second, and some more for a database whose clock is being put right.
 pub const WINDOW: Duration = Duration::from_millis(1_010);
 
+/// How soon to look again for the answer to what is being written.
+const UNDER_WAY: Duration = Duration::from_millis(20);
+
 /// What may be written now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allowance {
@@ -39,13 +42,15 @@ pub struct Throttle {
     all: u64,
     quiet_until: Option<Instant>,
     written: VecDeque<(Instant, u64)>,
+    /// Rows that are being written by several at once, and no database has answered for yet.
+    reserved: u64,
 }
 
 impl Throttle {
     /// Of no partition yet: nothing may be written.
     #[must_use]
     pub fn new(rows_per_second_max: u64) -> Self {
-        Self { rows_per_second_max, mine: 0, all: 0, quiet_until: None, written: VecDeque::new() }
+        Self { rows_per_second_max, mine: 0, all: 0, quiet_until: None, written: VecDeque::new(), reserved: 0 }
     }
 
     /// Holds at once, against what was written before, too.
@@ -71,7 +76,7 @@ impl Throttle {
         }
         let part = wanted.min(facts_max.div_ceil(parts.max(1)));
         let in_window = || self.written.iter().filter(|(at, _)| now.saturating_duration_since(*at) < WINDOW);
-        let mut used: u64 = in_window().map(|(_, count)| count).sum();
+        let mut used: u64 = self.reserved + in_window().map(|(_, count)| count).sum::<u64>();
         let mut free_at = now;
         for (at, count) in in_window() {
             if used + part <= facts_max {
@@ -80,7 +85,25 @@ impl Throttle {
             used -= count;
             free_at = *at + WINDOW;
         }
-        if free_at > now { Allowance::Until(free_at) } else { Allowance::Now(part) }
+        if free_at > now {
+            Allowance::Until(free_at)
+        } else if used + part > facts_max {
+            Allowance::Until(now + UNDER_WAY)
+        } else {
+            Allowance::Now(part)
+        }
+    }
+
+    /// For those who write several batches at the same time: so many rows are being written from now on. They count until
+    /// [`Throttle::settle`], and from then on as what was just written, since they were committed some time in between.
+    pub fn reserve(&mut self, rows: u64) {
+        self.reserved += rows;
+    }
+
+    /// Of so many reserved rows so many were written, or perhaps were, and it is known since now.
+    pub fn settle(&mut self, reserved: u64, written: u64, now: Instant) {
+        self.reserved = self.reserved.saturating_sub(reserved);
+        self.count(written, now);
     }
 
     /// How many units there are to take turns by, where the maximum is too small to be shared.
@@ -176,6 +199,19 @@ mod tests {
         let start = Instant::now() + 10 * SECOND;
         assert_eq!(settled(5, 0, 6, start).allowance(1, 1, start), Allowance::Nothing);
         assert_eq!(settled(5, 1, 0, start).allowance(1, 1, start), Allowance::Nothing);
+    }
+
+    #[test]
+    fn what_is_being_written_counts_until_it_is_answered_and_a_second_longer() {
+        let start = Instant::now() + 10 * SECOND;
+        let mut throttle = settled(100, 6, 6, start);
+        throttle.reserve(60);
+        assert_eq!(throttle.allowance(40, 1, start), Allowance::Now(40));
+        let later = start + 5 * SECOND;
+        assert_eq!(throttle.allowance(41, 1, later), Allowance::Until(later + UNDER_WAY));
+        throttle.settle(60, 50, later);
+        assert_eq!(throttle.allowance(50, 1, later), Allowance::Now(50));
+        assert_eq!(throttle.allowance(51, 1, later), Allowance::Until(later + WINDOW));
     }
 
     proptest! {
