@@ -12,7 +12,7 @@ use crate::alarm::Alarm;
 use crate::cache::Cache;
 use crate::campaign::{Campaigns, Follower, Publisher};
 use crate::claim::{Claims, Coupons};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::database::{self, Database};
 use crate::feed::inspect::Inspector;
 use crate::feed::{Inboxes, LaneWorker, Means, Pace, PostRelay, Posts, Reads};
@@ -245,14 +245,16 @@ fn work(stores: Stores<'_>, auditor: &Arc<Auditor>, config: &Config, stops: &Sto
 
 /// Starts the lanes that posts pass. Each has a signal of its own: they are drained one after the other.
 fn lanes(stores: Stores<'_>, config: &Config) -> anyhow::Result<Vec<(CancellationToken, JoinHandle<()>)>> {
+    let own = config::Postgres { connections_max: config.feed.connections_max, ..config.postgres.clone() };
+    let database = database::open(&own).context("reading postgres.url")?;
     let means = Arc::new(Means {
-        database: stores.database.clone(),
+        database: database.clone(),
         producer: Arc::clone(stores.producer),
         users: Users::new(&config.upstream, stores.cache.clone())?,
         inspector: Inspector::new(&config.inspector)?,
-        posts: Posts::new(stores.cache.clone(), stores.database.clone()),
+        posts: Posts::new(stores.cache.clone(), database.clone()),
         inboxes: Inboxes::new(stores.cache.clone()),
-        pace: Pace::new(stores.database.clone(), config.feed.bulk_per_second_max),
+        pace: Pace::new(database, config.feed.bulk_per_second_max),
         settings: config.feed.clone(),
     });
     let start = |reads| {

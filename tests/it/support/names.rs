@@ -29,6 +29,7 @@ pub(crate) fn config() -> Config {
     config.kafka.ledger_group = name;
     // Retries are awaited in many tests.
     config.dead_letters.retry_ms = 20;
+    config.feed.connections_max = 3;
     config.feed.retry_ms = 50;
     config.feed.relay_every_ms = 20;
     config
