@@ -9,15 +9,20 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::alarm::Alarm;
+use crate::cache::Cache;
 use crate::campaign::{Campaigns, Follower, Publisher};
 use crate::claim::{Claims, Coupons};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::database::{self, Database};
+use crate::feed::inspect::Inspector;
+use crate::feed::{Inboxes, LaneWorker, Means, Pace, PostRelay, Posts, Reads};
 use crate::http;
 use crate::kafka;
-use crate::ledger::{Auditor, Copier, Halter, LetterBox, Reconciler, Relay, VitalsReader, Writer};
+use crate::ledger::{Auditor, Halter, Reconciler, Relay, VitalsReader, Writer};
+use crate::letters::{Copier, LetterBox};
 use crate::redis::Redis;
 use crate::telemetry;
+use crate::upstream::Users;
 use crate::waiting::{PassKeys, Passes, Tickets, WaitingRooms, Warden};
 
 /// What a node does.
@@ -57,6 +62,8 @@ struct Workers {
     relay: JoinHandle<()>,
     writer: JoinHandle<()>,
     menders: Vec<JoinHandle<()>>,
+    post_relay: JoinHandle<()>,
+    lanes: Vec<(CancellationToken, JoinHandle<()>)>,
 }
 
 /// One signal for each step of the drain.
@@ -68,6 +75,7 @@ struct Stops {
     relay: CancellationToken,
     writer: CancellationToken,
     menders: CancellationToken,
+    post_relay: CancellationToken,
 }
 
 impl Node {
@@ -110,7 +118,8 @@ impl Node {
         let producer = Arc::new(kafka::Producer::new(&config.kafka).context("preparing the Kafka producer")?);
         let auditor = Arc::new(Auditor::new(Arc::clone(&redis), database.clone(), &config)?);
         let letters = LetterBox::new(database.clone(), Arc::clone(&producer), &config);
-        let stores = Stores { redis: &redis, database: &database, producer: &producer };
+        let cache = Cache::new(Arc::clone(&redis), &config.cache);
+        let stores = Stores { redis: &redis, database: &database, producer: &producer, cache: &cache };
         let workers = role.works().then(|| work(stores, &auditor, &config, &stops)).transpose()?;
 
         let pass_keys = PassKeys::new(&config.waiting, &config.coupon)?;
@@ -164,8 +173,9 @@ impl Node {
 
     /// Finishes what was accepted, each step after the one that feeds it: requests, then the loops that follow
     /// campaigns and those that watch, then the relay (its last publish and delete), then the writer (its last
-    /// transaction and offsets), then those that take care of what it left over (dead letters, contradictions). What is
-    /// not relayed or written by then waits in its store for another node.
+    /// transaction and offsets), then those that take care of what it left over (dead letters, contradictions); beside
+    /// it the posts' relay, and the lanes that posts pass, each after those that feed it. What is not relayed or written
+    /// by then waits in its store for another node.
     pub async fn stop(self) {
         self.stops.server.cancel();
         ended("server", self.server).await;
@@ -182,6 +192,12 @@ impl Node {
             ended("relay", workers.relay).await;
             self.stops.writer.cancel();
             ended("writer", workers.writer).await;
+            self.stops.post_relay.cancel();
+            ended("post relay", workers.post_relay).await;
+            for (stop, lane) in workers.lanes {
+                stop.cancel();
+                ended("lane", lane).await;
+            }
             self.stops.menders.cancel();
             for mender in workers.menders {
                 ended("mender", mender).await;
@@ -198,6 +214,7 @@ struct Stores<'a> {
     redis: &'a Arc<Redis>,
     database: &'a Database,
     producer: &'a Arc<kafka::Producer>,
+    cache: &'a Cache,
 }
 
 /// Starts what a worker does.
@@ -210,7 +227,9 @@ fn work(stores: Stores<'_>, auditor: &Arc<Auditor>, config: &Config, stops: &Sto
     let copier = Copier::new(database(), config);
     let halter = Halter::new(redis(), database(), writer.contradicted());
     let reconciler = Reconciler::new(Arc::clone(auditor), redis(), database(), producer(), config);
-    let alarm = Alarm::new(redis(), VitalsReader::new(database(), &relay, &writer, config), config)?;
+    let vitals = VitalsReader::new(database(), &relay, &writer, config);
+    let alarm = Alarm::new(redis(), vitals, database(), config)?;
+    let post_relay = PostRelay::new(database(), producer(), config);
     Ok(Workers {
         watchers: vec![
             tokio::spawn(reconciler.run(stops.watchers.clone())),
@@ -219,7 +238,31 @@ fn work(stores: Stores<'_>, auditor: &Arc<Auditor>, config: &Config, stops: &Sto
         relay: tokio::spawn(relay.run(stops.relay.clone())),
         writer: tokio::spawn(writer.run(stops.writer.clone())),
         menders: vec![tokio::spawn(copier.run(stops.menders.clone())), tokio::spawn(halter.run(stops.menders.clone()))],
+        post_relay: tokio::spawn(post_relay.run(stops.post_relay.clone())),
+        lanes: lanes(stores, config)?,
     })
+}
+
+/// Starts the lanes that posts pass. Each has a signal of its own: they are drained one after the other.
+fn lanes(stores: Stores<'_>, config: &Config) -> anyhow::Result<Vec<(CancellationToken, JoinHandle<()>)>> {
+    let own = config::Postgres { connections_max: config.feed.connections_max, ..config.postgres.clone() };
+    let database = database::open(&own).context("reading postgres.url")?;
+    let means = Arc::new(Means {
+        database: database.clone(),
+        producer: Arc::clone(stores.producer),
+        users: Users::new(&config.upstream, stores.cache.clone())?,
+        inspector: Inspector::new(&config.inspector)?,
+        posts: Posts::new(stores.cache.clone(), database.clone()),
+        inboxes: Inboxes::new(stores.cache.clone()),
+        pace: Pace::new(database, config.feed.bulk_per_second_max),
+        settings: config.feed.clone(),
+    });
+    let start = |reads| {
+        let stop = CancellationToken::new();
+        let worker = LaneWorker::new(reads, Arc::clone(&means), config);
+        (stop.clone(), tokio::spawn(worker.run(stop)))
+    };
+    Ok(Reads::ALL.into_iter().map(start).collect())
 }
 
 async fn ended(name: &'static str, task: JoinHandle<()>) {

@@ -12,6 +12,10 @@ pub mod database;
 pub mod kafka;
 pub mod redis;
 
+// What several rooms need.
+pub mod letters;
+pub mod throttle;
+
 // The rooms, along a claim's way.
 pub mod campaign;
 pub mod claim;

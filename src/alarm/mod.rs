@@ -1,4 +1,4 @@
-//! Who has to be told? Rules over the ledger's figures, and a message to a chat when one becomes critical and when it is
+//! Who has to be told? Rules over the figures of the ledger and of the feed, and a message to a chat when one becomes critical and when it is
 //! healthy again.
 //!
 //! - Up a rule goes at once; down only when its value has been below for the whole window.

@@ -11,6 +11,8 @@ use super::board::{read, write};
 use super::rules::{Due, Standing};
 use super::webhook::Webhook;
 use crate::config::{self, Config};
+use crate::database::Database;
+use crate::feed::PostOutbox;
 use crate::ledger::{Vitals, VitalsReader};
 use crate::redis::{Lease, Redis};
 
@@ -21,6 +23,7 @@ const STORES_MAX: Duration = Duration::from_secs(15);
 pub struct Alarm {
     redis: Arc<Redis>,
     vitals: VitalsReader,
+    database: Database,
     settings: config::Alarm,
     webhook: Option<Webhook>,
     lease: Lease,
@@ -39,11 +42,16 @@ pub enum Watched {
 
 impl Alarm {
     /// Connects to nothing yet.
-    pub fn new(redis: Arc<Redis>, vitals: VitalsReader, config: &Config) -> Result<Self, AlarmError> {
+    pub fn new(
+        redis: Arc<Redis>,
+        vitals: VitalsReader,
+        database: Database,
+        config: &Config,
+    ) -> Result<Self, AlarmError> {
         let settings = config.alarm.clone();
         let lasts = Duration::from_millis(settings.every_ms * 3 + settings.timeout_ms) + STORES_MAX;
         let lease = Lease::new(Arc::clone(&redis), "alarm", lasts);
-        Ok(Self { redis, vitals, webhook: Webhook::new(&settings)?, settings, lease })
+        Ok(Self { redis, vitals, database, webhook: Webhook::new(&settings)?, settings, lease })
     }
 
     /// Until it is told to stop; a message that is under way is sent first.
@@ -65,11 +73,14 @@ impl Alarm {
             return Ok(Watched::AnotherNode);
         }
         let vitals = self.vitals.read().await;
+        // What the other figures say goes on being watched.
+        let outbox = PostOutbox::read(&self.database).await;
+        let outbox = outbox.inspect_err(|error| tracing::debug!(%error, "the outbox of posts")).ok();
         let now_ms = self.redis.time().await?.0;
         let window_ms = i64::try_from(self.settings.window_ms).unwrap_or(i64::MAX);
         let mut standings = read(&self.redis, &self.settings).await?;
         for ((standing, (_, thresholds)), value) in
-            standings.iter_mut().zip(self.settings.thresholds()).zip(values(vitals))
+            standings.iter_mut().zip(self.settings.thresholds()).zip(values(vitals, outbox))
         {
             standing.see(value, thresholds, now_ms, window_ms);
         }
@@ -132,7 +143,17 @@ impl Alarm {
 }
 
 /// In the order of [`config::Alarm::thresholds`].
-fn values(vitals: Vitals) -> [Option<u64>; 5] {
+fn values(vitals: Vitals, outbox: Option<PostOutbox>) -> [Option<u64>; 7] {
     let Vitals { dead_letters_waiting, contradictions, outbox_percent, lag_records, audits_broken } = vitals;
-    [dead_letters_waiting, contradictions, outbox_percent, lag_records, audits_broken]
+    let posts_waiting_s = outbox.map(|outbox| outbox.oldest_waiting_s.unsigned_abs());
+    let posts_failed = outbox.map(|outbox| outbox.failed.unsigned_abs());
+    [
+        dead_letters_waiting,
+        contradictions,
+        outbox_percent,
+        lag_records,
+        audits_broken,
+        posts_waiting_s,
+        posts_failed,
+    ]
 }

@@ -15,7 +15,7 @@ use super::campaigns::{Cursor, Paging, private};
 use super::input::{self, Input};
 use super::problem::{Problem, ProblemView};
 use crate::clock::Millis;
-use crate::ledger::{Letter, Which};
+use crate::letters::{Letter, Which};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(replay))
@@ -43,7 +43,7 @@ enum RecordForm {
     Base64,
 }
 
-/// A record that cannot become a row.
+/// A record that cannot be dealt with.
 #[derive(Serialize, ToSchema)]
 struct LetterView {
     #[schema(example = "0-17")]
@@ -53,6 +53,9 @@ struct LetterView {
     /// How often that was tried.
     attempts: i32,
     origin: Origin,
+    /// Who could not: a lane of the feed (fill, inspect, deliver, index); null: the ledger.
+    #[schema(example = "deliver")]
+    lane: Option<String>,
     record_form: RecordForm,
     /// What it says.
     #[schema(value_type = Object)]
@@ -99,6 +102,7 @@ fn view(letter: Letter) -> LetterView {
         reason: letter.reason,
         attempts: letter.attempts,
         origin: Origin { topic: letter.topic, partition: letter.partition, offset: letter.record_offset },
+        lane: letter.lane,
         record_form,
         record,
         state: letter.state,
@@ -106,7 +110,7 @@ fn view(letter: Letter) -> LetterView {
     }
 }
 
-/// Records that cannot become rows, in the order in which they were noticed.
+/// Records that cannot be dealt with, in the order in which they were noticed.
 #[utoipa::path(get, path = "/v1/ops/dead-letters", tag = "operations", security(("operator" = [])), params(Paging),
     responses((status = 200, body = LetterPage), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
 async fn list(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
@@ -123,7 +127,7 @@ async fn list(State(app): State<App>, _: Operator, input: Input) -> Result<Respo
 
 /// Send them back to where they came from.
 ///
-/// What has been sent back before is left alone. What cannot become a row again is a new dead letter.
+/// What has been sent back before is left alone. What cannot be dealt with again is a new dead letter.
 #[utoipa::path(post, path = "/v1/ops/dead-letters/replay", tag = "operations", security(("operator" = [])),
     request_body = Replay,
     responses((status = 200, body = Replayed), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]

@@ -44,7 +44,8 @@ use crate::claim::{Claims, Coupons};
 use crate::config;
 use crate::database::Database;
 use crate::ids::CampaignId;
-use crate::ledger::{Auditor, LetterBox};
+use crate::ledger::Auditor;
+use crate::letters::LetterBox;
 use crate::redis::Redis;
 use crate::waiting::{PassKeys, Passes, Tickets, WaitingRooms};
 

@@ -15,6 +15,7 @@ use super::claims::ClaimView;
 use crate::campaign::CampaignError;
 use crate::claim::ClaimError;
 use crate::ledger::LedgerError;
+use crate::letters::LettersError;
 use crate::redis::RedisError;
 
 macro_rules! codes {
@@ -290,6 +291,15 @@ impl From<LedgerError> for Problem {
             LedgerError::Kafka(ref cause) => Self::away("Kafka", cause),
             LedgerError::Database(ref cause) => Self::away("the database", cause),
             LedgerError::OutOfLimits(_) => Self::flaw("/rows_per_second_max", error.to_string()),
+        }
+    }
+}
+
+impl From<LettersError> for Problem {
+    fn from(error: LettersError) -> Self {
+        match error {
+            LettersError::Kafka(ref cause) => Self::away("Kafka", cause),
+            LettersError::Database(ref cause) => Self::away("the database", cause),
         }
     }
 }

@@ -9,7 +9,7 @@
 //! - A revocation waits until nothing is being written, commits what was, and drops the rest.
 //! - A record that shall be tried again later is held back: later ones are dealt with, but nothing is committed past it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -23,6 +23,8 @@ use crate::config;
 
 /// Far below the shortest session that can be configured.
 const HEARTBEAT_MS: u64 = 500;
+/// A write ends long before, by its own limits. A revocation that waited for ever would stop the whole group.
+const REVOKE_WAIT_MAX: Duration = Duration::from_mins(1);
 /// What the library fetches ahead, beyond our buffer: records of all partitions, and KiB.
 const FETCHED_RECORDS_MAX: usize = 10_000;
 const FETCHED_KIB_MAX: usize = 16_384;
@@ -46,8 +48,10 @@ pub struct Record {
 
 /// A record that is tried again at its time.
 pub(super) struct Held {
-    due: Instant,
-    record: Record,
+    pub(super) due: Instant,
+    /// What orders it, where records are worked on one by one.
+    pub(super) key: Vec<u8>,
+    pub(super) record: Record,
 }
 
 /// Which part of the topic is this worker's.
@@ -61,9 +65,30 @@ pub struct Assignment {
     pub gained_at: Instant,
 }
 
-/// A member of the ledger's group.
+/// Which group reads which topic.
+#[derive(Debug, Clone)]
+pub struct Membership {
+    /// The topic. It must be there.
+    pub topic: String,
+    /// The group.
+    pub group: String,
+    /// What the thread is called that polls.
+    pub name: &'static str,
+    /// Records in memory at most.
+    pub buffer_max: usize,
+    /// Offsets are committed so often at most; zero: whenever there are new ones.
+    pub commit_every: Duration,
+    /// A revocation waits so long at most for what is in work.
+    pub revoke_wait_max: Duration,
+    /// Counts polls that failed.
+    pub poll_failures: metrics::Counter,
+    /// How far behind it is, is asked so often; `None`: never.
+    pub lag_every: Option<Duration>,
+}
+
+/// A member of a group.
 pub struct Consumer {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -71,13 +96,18 @@ pub(super) struct Shared {
     state: Mutex<State>,
     pub(super) arrived: Notify,
     pub(super) idle: Condvar,
-    pub(super) topic: String,
-    pub(super) buffer_max: usize,
+    pub(super) member: Membership,
 }
 
 pub(super) struct State {
     pub(super) buffer: VecDeque<Record>,
     pub(super) held: Vec<Held>,
+    /// What orders the records that are in work or held back: others with the same wait. See `parallel`.
+    pub(super) busy_keys: HashSet<Vec<u8>>,
+    /// Records in work, one by one, of each partition.
+    pub(super) in_flight: BTreeMap<i32, usize>,
+    /// Partitions that are being taken away: nothing more of them is begun.
+    pub(super) leaving: BTreeSet<i32>,
     /// Partition and offset of what was held back and is not dealt with, wherever the record is just now.
     pub(super) open: BTreeSet<(i32, i64)>,
     pub(super) assigned: BTreeSet<i32>,
@@ -91,6 +121,30 @@ pub(super) struct State {
     /// What was committed last.
     pub(super) committed: BTreeMap<i32, i64>,
     pub(super) stopping: bool,
+    /// Records of this worker's partitions that are not dealt with, when that was last asked.
+    pub(super) lag: Option<u64>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            buffer: VecDeque::new(),
+            held: Vec::new(),
+            busy_keys: HashSet::new(),
+            in_flight: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+            open: BTreeSet::new(),
+            assigned: BTreeSet::new(),
+            all_partitions: 0,
+            gained_at: Instant::now(),
+            unpaused: false,
+            writing: false,
+            dealt_with: BTreeMap::new(),
+            committed: BTreeMap::new(),
+            stopping: false,
+            lag: None,
+        }
+    }
 }
 
 impl State {
@@ -113,8 +167,9 @@ impl State {
     /// Forgets all about partitions that are another's now.
     pub(super) fn forget(&mut self, partitions: &BTreeSet<i32>) {
         self.assigned.retain(|partition| !partitions.contains(partition));
+        self.leaving.retain(|partition| !partitions.contains(partition));
         self.buffer.retain(|record| !partitions.contains(&record.partition));
-        self.held.retain(|held| !partitions.contains(&held.record.partition));
+        self.forget_held(partitions);
         self.open.retain(|(partition, _)| !partitions.contains(partition));
         self.dealt_with.retain(|partition, _| !partitions.contains(partition));
         self.committed.retain(|partition, _| !partitions.contains(partition));
@@ -132,7 +187,7 @@ impl State {
 
     fn hold(&mut self, due: Instant, record: Record) {
         self.open.insert((record.partition, record.offset));
-        self.held.push(Held { due, record });
+        self.held.push(Held { due, key: Vec::new(), record });
     }
 
     fn take_due(&mut self, now: Instant, records_max: usize) -> Vec<Record> {
@@ -154,39 +209,49 @@ impl Shared {
         // A panic elsewhere leaves no half-made state: every change is one statement or checked again by its reader.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    pub(super) fn assignment(&self) -> Assignment {
+        let state = self.state();
+        Assignment { mine: state.assigned.len() as u64, all: state.all_partitions, gained_at: state.gained_at }
+    }
+}
+
+impl Membership {
+    fn ledger(topic: &str, group: &str, buffer_max: usize) -> Self {
+        Self {
+            topic: topic.to_owned(),
+            group: group.to_owned(),
+            name: "ledger",
+            buffer_max,
+            commit_every: Duration::ZERO,
+            revoke_wait_max: REVOKE_WAIT_MAX,
+            poll_failures: metrics::counter!("onrush_ledger_poll_failures_total"),
+            lag_every: None,
+        }
+    }
 }
 
 impl Consumer {
     /// Joins the group of the ledger's writers, now or as soon as Kafka can be reached. The topic must be there.
     pub fn join(config: &config::Kafka, buffer_max: usize) -> Result<Self, KafkaError> {
-        Self::join_group(config, &config.facts_topic, &config.ledger_group, buffer_max)
+        Self::join_group(config, Membership::ledger(&config.facts_topic, &config.ledger_group, buffer_max))
     }
 
     /// Joins the group of those who copy dead letters.
     pub fn join_dead_letters(config: &config::Kafka, buffer_max: usize) -> Result<Self, KafkaError> {
-        Self::join_group(config, &config.dead_letters_topic(), &format!("{}-dead", config.ledger_group), buffer_max)
+        let group = format!("{}-dead", config.ledger_group);
+        Self::join_group(config, Membership::ledger(&config.dead_letters_topic(), &group, buffer_max))
     }
 
-    fn join_group(config: &config::Kafka, topic: &str, group: &str, buffer_max: usize) -> Result<Self, KafkaError> {
+    /// Joins any group.
+    pub(super) fn join_group(config: &config::Kafka, member: Membership) -> Result<Self, KafkaError> {
         let shared = Arc::new(Shared {
-            state: Mutex::new(State {
-                buffer: VecDeque::new(),
-                held: Vec::new(),
-                open: BTreeSet::new(),
-                assigned: BTreeSet::new(),
-                all_partitions: 0,
-                gained_at: Instant::now(),
-                unpaused: false,
-                writing: false,
-                dealt_with: BTreeMap::new(),
-                committed: BTreeMap::new(),
-                stopping: false,
-            }),
+            state: Mutex::default(),
             arrived: Notify::new(),
             idle: Condvar::new(),
-            topic: topic.to_owned(),
-            buffer_max,
+            member,
         });
+        let (topic, group) = (&shared.member.topic, &shared.member.group);
         let consumer: BaseConsumer<Context> = client(config)
             .set("group.id", group)
             .set("enable.auto.commit", "false")
@@ -201,12 +266,13 @@ impl Consumer {
             .set("queued.max.messages.kbytes", FETCHED_KIB_MAX.to_string())
             .set("fetch.wait.max.ms", "100")
             .create_with_context(Context { shared: Arc::clone(&shared) })?;
-        consumer.subscribe(&[topic])?;
+        consumer.subscribe(&[topic.as_str()])?;
         let timeout = Duration::from_millis(config.request_timeout_ms);
         let poller = Poller::new(consumer, Arc::clone(&shared), timeout);
-        let thread = std::thread::Builder::new().name("ledger-poll".into()).spawn(move || poller.run());
+        let name = format!("{}-poll", shared.member.name);
+        let thread = std::thread::Builder::new().name(name).spawn(move || poller.run());
         let thread = thread.map_err(|error| KafkaError::Topic {
-            topic: topic.to_owned(),
+            topic: shared.member.topic.clone(),
             reason: format!("no thread to poll it with: {error}"),
         })?;
         Ok(Self { shared, thread: Some(thread) })
@@ -215,8 +281,7 @@ impl Consumer {
     /// This worker's part of the topic.
     #[must_use]
     pub fn assignment(&self) -> Assignment {
-        let state = self.shared.state();
-        Assignment { mine: state.assigned.len() as u64, all: state.all_partitions, gained_at: state.gained_at }
+        self.shared.assignment()
     }
 
     /// Records that wait to be taken.

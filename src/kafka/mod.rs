@@ -6,6 +6,7 @@
 
 mod consumer;
 mod offsets;
+mod parallel;
 mod poller;
 mod producer;
 
@@ -18,8 +19,9 @@ use rdkafka::types::RDKafkaErrorCode;
 use thiserror::Error;
 
 use crate::config;
-pub use consumer::{Assignment, Consumer, Record, Taken};
+pub use consumer::{Assignment, Consumer, Membership, Record, Taken};
 pub use offsets::{Ends, Offsets};
+pub use parallel::{Job, Parallel, Share};
 pub use producer::{Outgoing, Producer, Published};
 
 /// What a call to Kafka can fail with. All of it is worth another try.
@@ -41,6 +43,23 @@ pub enum KafkaError {
     },
 }
 
+impl KafkaError {
+    /// Whether Kafka refuses the record for itself: it would refuse it again, whatever one does.
+    #[must_use]
+    pub fn is_of_the_record(&self) -> bool {
+        use rdkafka::error::KafkaError as ClientError;
+        let Self::Client(ClientError::MessageProduction(code)) = self else { return false };
+        matches!(
+            code,
+            RDKafkaErrorCode::MessageSizeTooLarge
+                | RDKafkaErrorCode::InvalidMessage
+                | RDKafkaErrorCode::InvalidMessageSize
+                | RDKafkaErrorCode::InvalidRecord
+                | RDKafkaErrorCode::InvalidTimestamp
+        )
+    }
+}
+
 /// Creates the topic of facts, unless it is there already: then it stays as it is, with as many partitions as it has.
 pub async fn ensure_topic(config: &config::Kafka) -> Result<(), KafkaError> {
     ensure(config, &config.facts_topic, config.partitions).await
@@ -51,7 +70,8 @@ pub async fn ensure_dead_letters_topic(config: &config::Kafka) -> Result<(), Kaf
     ensure(config, &config.dead_letters_topic(), 1).await
 }
 
-async fn ensure(config: &config::Kafka, name: &str, partitions: i32) -> Result<(), KafkaError> {
+/// The same, of any topic.
+pub async fn ensure(config: &config::Kafka, name: &str, partitions: i32) -> Result<(), KafkaError> {
     let admin: AdminClient<DefaultClientContext> = client(config).create()?;
     let timeout = Some(Duration::from_millis(config.request_timeout_ms));
     let options = AdminOptions::new().request_timeout(timeout).operation_timeout(timeout);

@@ -1,4 +1,4 @@
-//! How far are the ledger's writers? Asked from outside, without joining their group.
+//! How far is a group, the ledger's writers above all? Asked from outside, without joining it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::config;
 const TRIES_MAX: u32 = 5;
 const TRY_AGAIN: Duration = Duration::from_millis(100);
 
-/// Asks for the offsets of the topic of facts.
+/// Asks for the offsets of a topic and a group.
 pub struct Offsets {
     inner: Arc<Inner>,
 }
@@ -40,12 +40,16 @@ struct Partition {
 }
 
 impl Offsets {
-    /// Prepares connections without waiting for one.
+    /// Those of the ledger's writers. Prepares connections without waiting for one.
     pub fn new(config: &config::Kafka) -> Result<Self, KafkaError> {
-        let consumer =
-            client(config).set("group.id", &config.ledger_group).set("enable.auto.commit", "false").create()?;
+        Self::of(config, &config.facts_topic, &config.ledger_group)
+    }
+
+    /// Those of any group.
+    pub fn of(config: &config::Kafka, topic: &str, group: &str) -> Result<Self, KafkaError> {
+        let consumer = client(config).set("group.id", group).set("enable.auto.commit", "false").create()?;
         let timeout = Duration::from_millis(config.request_timeout_ms);
-        Ok(Self { inner: Arc::new(Inner { consumer, topic: config.facts_topic.clone(), timeout }) })
+        Ok(Self { inner: Arc::new(Inner { consumer, topic: topic.to_owned(), timeout }) })
     }
 
     /// Where the partitions end now. A topic that is not there yet has none: nothing was ever published. While it is
@@ -61,7 +65,7 @@ impl Offsets {
         self.blocking(Inner::ends).await
     }
 
-    /// How many records of those before the ends the ledger's writers have not written yet.
+    /// How many records of those before the ends the group has not dealt with yet.
     pub async fn lag(&self, ends: &Ends) -> Result<u64, KafkaError> {
         let ends = ends.clone();
         self.blocking(move |inner| inner.lag(&ends)).await

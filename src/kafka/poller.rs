@@ -17,10 +17,10 @@ use super::offsets::partition_numbers;
 const POLL: Duration = Duration::from_millis(20);
 /// Records that are taken over in one go.
 const BURST_RECORDS_MAX: usize = 500;
-/// A write ends long before, by its own limits. A revocation that waited for ever would stop the whole group.
-const REVOKE_WAIT_MAX: Duration = Duration::from_mins(1);
 /// Pause after a request about the topic or an offset failed.
 const RETRY: Duration = Duration::from_millis(500);
+/// How long a question about the lag may hold up the thread.
+const LAG_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What the polling thread owns.
 pub(super) struct Poller {
@@ -29,11 +29,14 @@ pub(super) struct Poller {
     timeout: Duration,
     paused: bool,
     retry_at: Instant,
+    commit_at: Instant,
+    lag_at: Instant,
 }
 
 impl Poller {
     pub(super) fn new(consumer: BaseConsumer<Context>, shared: Arc<Shared>, timeout: Duration) -> Self {
-        Self { consumer, shared, timeout, paused: false, retry_at: Instant::now() }
+        let now = Instant::now();
+        Self { consumer, shared, timeout, paused: false, retry_at: now, commit_at: now, lag_at: now }
     }
 
     /// Until the consumer is closed or dropped.
@@ -45,6 +48,7 @@ impl Poller {
             if Instant::now() >= self.retry_at {
                 self.commit();
                 self.count_partitions();
+                self.measure_lag();
             }
         }
         // Leaving the group revokes all partitions: see `Context`.
@@ -55,7 +59,7 @@ impl Poller {
         let mut burst = Vec::new();
         let mut wait = POLL;
         // A full buffer is polled, too, for what is not a record; its partitions are paused.
-        let room = self.shared.buffer_max.saturating_sub(self.shared.state().in_memory());
+        let room = self.shared.member.buffer_max.saturating_sub(self.shared.state().in_memory());
         while burst.len() < room.clamp(1, BURST_RECORDS_MAX) {
             match self.consumer.poll(wait) {
                 None => break,
@@ -68,8 +72,8 @@ impl Poller {
                     tries: 0,
                 }),
                 Some(Err(error)) => {
-                    metrics::counter!("onrush_ledger_poll_failures_total").increment(1);
-                    tracing::warn!(%error, "polling Kafka");
+                    self.shared.member.poll_failures.increment(1);
+                    tracing::warn!(%error, topic = self.shared.member.topic, "polling Kafka");
                 }
             }
             wait = Duration::ZERO;
@@ -100,8 +104,8 @@ impl Poller {
             (state.in_memory(), std::mem::take(&mut state.unpaused))
         };
         self.paused &= !unpaused;
-        let full = buffered >= self.shared.buffer_max;
-        if (full && !self.paused) || (buffered < self.shared.buffer_max / 2 && (self.paused || unpaused)) {
+        let full = buffered >= self.shared.member.buffer_max;
+        if (full && !self.paused) || (buffered < self.shared.member.buffer_max / 2 && (self.paused || unpaused)) {
             let outcome = self.consumer.assignment().and_then(|assigned| {
                 if full { self.consumer.pause(&assigned) } else { self.consumer.resume(&assigned) }
             });
@@ -113,6 +117,10 @@ impl Poller {
     }
 
     fn commit(&mut self) {
+        if Instant::now() < self.commit_at {
+            return;
+        }
+        self.commit_at = Instant::now() + self.shared.member.commit_every;
         let offsets = self.shared.state().committable();
         if let Err(error) = self.shared.commit(&self.consumer, &offsets) {
             // They stay on record, and are tried again.
@@ -126,7 +134,7 @@ impl Poller {
         if self.shared.state().all_partitions > 0 {
             return;
         }
-        match partition_numbers(&self.consumer, &self.shared.topic, self.timeout) {
+        match partition_numbers(&self.consumer, &self.shared.member.topic, self.timeout) {
             Ok(numbers) => {
                 self.shared.state().all_partitions = numbers.len() as u64;
                 self.shared.arrived.notify_one();
@@ -139,6 +147,39 @@ impl Poller {
     }
 }
 
+impl Poller {
+    /// How many records of this worker's partitions are not dealt with.
+    fn measure_lag(&mut self) {
+        let Some(every) = self.shared.member.lag_every else { return };
+        if Instant::now() < self.lag_at {
+            return;
+        }
+        self.lag_at = Instant::now() + every;
+        match self.lag() {
+            Ok(lag) => self.shared.state().lag = Some(lag),
+            Err(error) => {
+                tracing::debug!(%error, topic = self.shared.member.topic, "asking for the lag");
+                self.lag_at += every * 4;
+            }
+        }
+    }
+
+    fn lag(&self) -> Result<u64, KafkaError> {
+        let topic = &self.shared.member.topic;
+        let committed = self.consumer.committed(LAG_TIMEOUT)?;
+        let mut lag = 0;
+        for element in committed.elements_for_topic(topic) {
+            let (low, high) = self.consumer.fetch_watermarks(topic, element.partition(), LAG_TIMEOUT)?;
+            let at = match element.offset() {
+                Offset::Offset(offset) => offset.max(low),
+                _ => low,
+            };
+            lag += u64::try_from(high - at).unwrap_or(0);
+        }
+        Ok(lag)
+    }
+}
+
 impl Shared {
     /// Commits these, and strikes them off the list of what is to be committed.
     fn commit(&self, consumer: &BaseConsumer<Context>, offsets: &BTreeMap<i32, i64>) -> Result<(), KafkaError> {
@@ -147,7 +188,7 @@ impl Shared {
         }
         let mut list = TopicPartitionList::with_capacity(offsets.len());
         for (partition, offset) in offsets {
-            list.add_partition_offset(&self.topic, *partition, Offset::Offset(*offset))?;
+            list.add_partition_offset(&self.member.topic, *partition, Offset::Offset(*offset))?;
         }
         consumer.commit(&list, CommitMode::Sync)?;
         self.state().note_committed(offsets);
@@ -157,6 +198,7 @@ impl Shared {
     fn assigned(&self, gained: &BTreeSet<i32>) {
         let mut state = self.state();
         state.assigned.extend(gained);
+        state.leaving.retain(|partition| !gained.contains(partition));
         if !gained.is_empty() {
             state.gained_at = Instant::now();
             state.unpaused = true;
@@ -167,13 +209,15 @@ impl Shared {
     }
 
     fn revoke(&self, consumer: &BaseConsumer<Context>, revoked: &BTreeSet<i32>) {
-        let waiting = self.state();
+        let mut waiting = self.state();
+        waiting.leaving.extend(revoked);
+        let in_work = |state: &mut State| state.writing || state.in_flight.keys().any(|at| revoked.contains(at));
         let (mut state, waited) = self
             .idle
-            .wait_timeout_while(waiting, REVOKE_WAIT_MAX, |state| state.writing)
+            .wait_timeout_while(waiting, self.member.revoke_wait_max, in_work)
             .unwrap_or_else(PoisonError::into_inner);
         if waited.timed_out() {
-            tracing::error!("partitions are taken away while a batch is still being written");
+            tracing::error!(topic = self.member.topic, "partitions are taken away while records are still in work");
         }
         let mut last = state.committable();
         last.retain(|partition, _| revoked.contains(partition));

@@ -9,31 +9,24 @@
 //! The room reads what others wrote into Redis, and knows none of them.
 
 mod auditor;
-mod copier;
-mod dead_letters;
 mod evidence;
 mod figure;
 mod fold;
 mod halter;
-mod letter_box;
 mod reconciler;
 mod relay;
 mod repair;
 mod rounds;
 mod rows;
-mod throttle;
 mod throttle_setting;
-mod turns;
 mod vitals;
 mod writer;
 
 use thiserror::Error;
 
 pub use auditor::{Audit, Auditor, Verdict};
-pub use copier::Copier;
 pub use fold::Placed;
 pub use halter::Halter;
-pub use letter_box::{Letter, LetterBox, Which};
 pub use reconciler::{Reconciled, Reconciler};
 pub use relay::{Drained, Head, PublishedHead, Relay};
 pub use rows::{Written, write as write_facts};

@@ -13,20 +13,21 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::LedgerError;
-use super::dead_letters::{Refused, set_aside};
 use super::figure::Figure;
 use super::fold::Placed;
 use super::rows::{self, unfit};
-use super::throttle::{Allowance, Throttle};
 use super::throttle_setting::read_or_seed;
-use super::turns::Turn;
 use crate::config::{self, Config};
 use crate::database::Database;
 use crate::facts::Fact;
 use crate::kafka::{Consumer, Offsets, Producer, Record, Taken, ensure_dead_letters_topic, ensure_topic};
+use crate::letters::{Refused, set_aside};
+use crate::throttle::{Allowance, Throttle, Turn};
 
 /// How often the lag is asked for.
 const LAG_EVERY: Duration = Duration::from_secs(2);
+/// Begins the locks by which workers take turns.
+const TURNS: &str = "onrush-throttle-";
 /// How soon a worker looks again for its turn.
 const TURN_AGAIN: Duration = Duration::from_millis(50);
 
@@ -151,7 +152,7 @@ impl Writer {
         };
         let turn = match self.throttle.units() {
             None => None,
-            Some(units) => match Turn::take(&self.database, facts_max, units).await? {
+            Some(units) => match Turn::take(&self.database, TURNS, facts_max, units).await? {
                 None => return Ok(Step::Throttled(Instant::now() + TURN_AGAIN)),
                 taken => taken,
             },
@@ -250,7 +251,8 @@ impl Writer {
         let is_final = |refused: &Refused| records[refused.place].tries >= self.dead_letters.retries_max;
         let (letters, mut again): (Vec<_>, Vec<_>) = refused.into_iter().partition(is_final);
         let topics = (self.kafka.facts_topic.as_str(), &*self.kafka.dead_letters_topic());
-        let acknowledged = set_aside(&self.producer, topics, records, &letters).await;
+        let acknowledged = set_aside(&self.producer, topics, None, records, &letters).await;
+        metrics::counter!("onrush_ledger_dead_letters_total").increment(acknowledged as u64);
         again.extend(letters.into_iter().skip(acknowledged));
         for Refused { place, reason } in again {
             let Record { partition, offset, tries, .. } = taken.records()[place];

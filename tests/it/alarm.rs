@@ -18,14 +18,14 @@ use crate::support::stores::{Stores, eventually};
 
 /// A chat that keeps what it is told, unless it is out of order.
 #[derive(Clone, Default)]
-struct Chat {
+pub(crate) struct Chat {
     told: Arc<Mutex<Vec<String>>>,
     refuses: Arc<Mutex<bool>>,
 }
 
 impl Chat {
     /// Its address.
-    async fn open(&self) -> String {
+    pub(crate) async fn open(&self) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let chat = self.clone();
@@ -40,7 +40,7 @@ impl Chat {
         url
     }
 
-    fn told(&self) -> Vec<String> {
+    pub(crate) fn told(&self) -> Vec<String> {
         self.told.lock().unwrap().clone()
     }
 
@@ -49,7 +49,7 @@ impl Chat {
     }
 }
 
-fn quick(config: &mut Config, url: String) {
+pub(crate) fn quick(config: &mut Config, url: String) {
     config.alarm.every_ms = 50;
     config.alarm.window_ms = 300;
     config.alarm.webhook_url = url;
@@ -57,7 +57,7 @@ fn quick(config: &mut Config, url: String) {
 
 fn alarm(stores: &Stores) -> Alarm {
     let vitals = VitalsReader::new(stores.database.clone(), &stores.relay(), &stores.writer(), &stores.config);
-    Alarm::new(stores.redis.clone(), vitals, &stores.config).unwrap()
+    Alarm::new(stores.redis.clone(), vitals, stores.database.clone(), &stores.config).unwrap()
 }
 
 const LETTER: &str =
@@ -141,8 +141,8 @@ async fn without_the_database_a_rule_keeps_its_state_and_nothing_is_told_twice()
     away.postgres.url = "postgres://onrush@127.0.0.1:1/onrush".into();
     away.postgres.acquire_timeout_ms = 100;
     let database = onrush::database::open(&away.postgres).unwrap();
-    let vitals = VitalsReader::new(database, &stores.relay(), &stores.writer(), &stores.config);
-    let blind = Alarm::new(stores.redis.clone(), vitals, &stores.config).unwrap();
+    let vitals = VitalsReader::new(database.clone(), &stores.relay(), &stores.writer(), &stores.config);
+    let blind = Alarm::new(stores.redis.clone(), vitals, database, &stores.config).unwrap();
     for _ in 0..3 {
         assert_eq!(blind.tick().await.unwrap(), Watched::Told(0));
         tokio::time::sleep(Duration::from_millis(150)).await;

@@ -21,9 +21,17 @@ pub(crate) fn config() -> Config {
     config.postgres.schema.clone_from(&name);
     config.postgres.connections_max = 4;
     config.kafka.facts_topic = format!("{name}.facts");
+    config.feed.original_topic = format!("{name}.original");
+    config.feed.inspected_topic = format!("{name}.inspected");
+    config.feed.group = format!("{name}-feed");
+    // Every node has six consumers more of these: as few as show what partitions are for.
+    config.feed.partitions = 2;
     config.kafka.ledger_group = name;
     // Retries are awaited in many tests.
     config.dead_letters.retry_ms = 20;
+    config.feed.connections_max = 3;
+    config.feed.retry_ms = 50;
+    config.feed.relay_every_ms = 20;
     config
 }
 

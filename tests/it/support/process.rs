@@ -30,6 +30,10 @@ impl Process {
             ("KAFKA__BROKERS", config.kafka.brokers.clone()),
             ("KAFKA__FACTS_TOPIC", config.kafka.facts_topic.clone()),
             ("KAFKA__LEDGER_GROUP", config.kafka.ledger_group.clone()),
+            ("FEED__ORIGINAL_TOPIC", config.feed.original_topic.clone()),
+            ("FEED__INSPECTED_TOPIC", config.feed.inspected_topic.clone()),
+            ("FEED__GROUP", config.feed.group.clone()),
+            ("FEED__PARTITIONS", config.feed.partitions.to_string()),
         ];
         command.envs(settings.map(|(name, value)| (format!("ONRUSH__{name}"), value)));
         command

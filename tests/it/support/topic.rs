@@ -21,11 +21,17 @@ pub(crate) async fn put(stores: &Stores, partition: i32, value: &[u8]) {
     producer.send(record, Duration::from_secs(10)).await.unwrap();
 }
 
-/// Reads so many records of all partitions: partition and value.
+/// Reads so many records of all partitions of the topic of facts: partition and value.
 pub(crate) async fn read(stores: &Stores, count: usize) -> Vec<(i32, Vec<u8>)> {
+    let records = read_from(stores, &stores.config.kafka.facts_topic, count).await;
+    records.into_iter().map(|(partition, _, value)| (partition, value)).collect()
+}
+
+/// The same of any topic, and with keys.
+pub(crate) async fn read_from(stores: &Stores, topic: &str, count: usize) -> Vec<(i32, String, Vec<u8>)> {
     let mut config = client(stores);
-    config.set("group.id", format!("{}-test", stores.config.kafka.facts_topic)).set("auto.offset.reset", "earliest");
-    let topic = stores.config.kafka.facts_topic.clone();
+    config.set("group.id", format!("{topic}-test-{}", super::names::unique("r"))).set("auto.offset.reset", "earliest");
+    let topic = topic.to_owned();
     tokio::task::spawn_blocking(move || {
         let consumer: BaseConsumer = config.create().unwrap();
         consumer.subscribe(&[&topic]).unwrap();
@@ -34,7 +40,8 @@ pub(crate) async fn read(stores: &Stores, count: usize) -> Vec<(i32, Vec<u8>)> {
         while last_at.elapsed() < if found.len() < count { PATIENCE } else { Duration::from_millis(300) } {
             if let Some(message) = consumer.poll(Duration::from_millis(50)) {
                 let message = message.unwrap();
-                found.push((message.partition(), message.payload().unwrap().to_vec()));
+                let key = String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned();
+                found.push((message.partition(), key, message.payload().unwrap_or_default().to_vec()));
                 last_at = Instant::now();
             }
         }

@@ -1,13 +1,16 @@
 //! What waits for an operator, and sending it back.
 //!
-//! A letter is sent back as it was: the same key and the same value, to the topic of facts. So it goes through the writer
-//! like every fact: throttled, compared, and a new dead letter if it cannot become a row again.
+//! A letter is sent back as it was: the same key and the same value. One of the ledger goes to the topic of facts, and so
+//! through the writer like every fact: throttled, compared, and a new dead letter if it cannot become a row again. One of
+//! a lane goes to the topic of dead letters, where only that lane sees it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sqlx::FromRow;
 
-use super::LedgerError;
+use super::LettersError;
+use super::letter::Headers;
 use crate::clock::Millis;
 use crate::config::Config;
 use crate::database::Database;
@@ -26,11 +29,11 @@ pub struct LetterBox {
 /// A record that was set aside.
 #[derive(Debug, Clone, FromRow)]
 pub struct Letter {
-    /// Where it stands in the topic of dead letters.
+    /// Where it stands in the topic of dead letters, after the lane's name if it is a lane's.
     pub id: String,
     /// Its place in the list.
     pub position: i64,
-    /// Why it cannot become a row.
+    /// Why it cannot be dealt with.
     pub reason: String,
     /// How often that was tried.
     pub attempts: i32,
@@ -40,6 +43,8 @@ pub struct Letter {
     pub partition: i32,
     /// The offset.
     pub record_offset: i64,
+    /// Who could not deal with it; `None`: the ledger.
+    pub lane: Option<String>,
     /// What it says.
     pub record: Vec<u8>,
     /// `waiting` or `replayed`.
@@ -72,9 +77,9 @@ impl LetterBox {
     }
 
     /// Letters after this position, in the order in which they were noticed, at most so many.
-    pub async fn page(&self, after: i64, count_max: usize) -> Result<Vec<Letter>, LedgerError> {
+    pub async fn page(&self, after: i64, count_max: usize) -> Result<Vec<Letter>, LettersError> {
         let letters = sqlx::query_as(
-            "SELECT id, position, reason, attempts, topic, partition, record_offset, record, state,
+            "SELECT id, position, reason, attempts, topic, partition, record_offset, lane, record, state,
                     floor(extract(epoch FROM noticed_at) * 1000)::bigint AS noticed_at_ms
              FROM dead_letters WHERE position > $1 ORDER BY position LIMIT $2",
         )
@@ -87,7 +92,7 @@ impl LetterBox {
 
     /// Sends letters back, and answers how many; those that were sent back before are left alone. `None`, and nothing
     /// is done, if one of the ids is no letter's.
-    pub async fn replay(&self, which: &Which) -> Result<Option<u64>, LedgerError> {
+    pub async fn replay(&self, which: &Which) -> Result<Option<u64>, LettersError> {
         if let Which::Ids(ids) = which {
             let known: i64 = sqlx::query_scalar(
                 "SELECT count(*) FROM unnest($1::text[]) AS asked (id)
@@ -114,15 +119,16 @@ impl LetterBox {
     }
 
     /// Some of them, in one transaction: Kafka has acknowledged them when it is committed. If it cannot be committed they
-    /// go on waiting, and may be published once more: the ledger drops doubles.
-    async fn replay_some(&self, which: &Which, last: i64) -> Result<u64, LedgerError> {
+    /// go on waiting, and may be published once more: the ledger drops doubles, and lanes bear them.
+    async fn replay_some(&self, which: &Which, last: i64) -> Result<u64, LettersError> {
         let ids = match which {
             Which::Ids(ids) => Some(ids),
             Which::All => None,
         };
         let mut transaction = self.database.begin().await?;
-        let letters: Vec<(String, Vec<u8>, Vec<u8>)> = sqlx::query_as(
-            "SELECT id, record_key, record FROM dead_letters
+        let letters: Vec<Waiting> = sqlx::query_as(
+            "SELECT id, record_key, record, reason, attempts, topic, partition, record_offset, lane, replay_topic
+             FROM dead_letters
              WHERE state = 'waiting' AND position <= $1 AND ($2::text[] IS NULL OR id = ANY ($2))
              ORDER BY position LIMIT $3 FOR UPDATE",
         )
@@ -131,13 +137,14 @@ impl LetterBox {
         .bind(REPLAY_AT_ONCE)
         .fetch_all(&mut *transaction)
         .await?;
-        let (done, records): (Vec<String>, Vec<Outgoing>) =
-            letters.into_iter().map(|(id, key, value)| (id, Outgoing { key, value, headers: Vec::new() })).unzip();
+        let done: Vec<String> = letters.iter().map(|letter| letter.id.clone()).collect();
         if done.is_empty() {
             return Ok(0);
         }
-        if let Some(failure) = self.producer.publish_records(&self.facts_topic, &records).await.failure {
-            return Err(failure.into());
+        for (topic, records) in self.by_topic(letters) {
+            if let Some(failure) = self.producer.publish_records(&topic, &records).await.failure {
+                return Err(failure.into());
+            }
         }
         sqlx::query("UPDATE dead_letters SET state = 'replayed', replayed_at = clock_timestamp() WHERE id = ANY ($1)")
             .bind(&done)
@@ -145,5 +152,39 @@ impl LetterBox {
             .await?;
         transaction.commit().await?;
         Ok(done.len() as u64)
+    }
+
+    fn by_topic(&self, letters: Vec<Waiting>) -> BTreeMap<String, Vec<Outgoing>> {
+        let mut by_topic = BTreeMap::<String, Vec<Outgoing>>::new();
+        for letter in letters {
+            let topic = letter.replay_topic.clone().unwrap_or_else(|| self.facts_topic.clone());
+            by_topic.entry(topic).or_default().push(letter.outgoing());
+        }
+        by_topic
+    }
+}
+
+/// A letter that is sent back.
+#[derive(FromRow)]
+struct Waiting {
+    id: String,
+    record_key: Vec<u8>,
+    record: Vec<u8>,
+    reason: String,
+    attempts: i32,
+    topic: String,
+    partition: i32,
+    record_offset: i64,
+    lane: Option<String>,
+    replay_topic: Option<String>,
+}
+
+impl Waiting {
+    fn outgoing(self) -> Outgoing {
+        let Self { record_key: key, record: value, reason, attempts, topic, partition, record_offset, lane, .. } = self;
+        if lane.is_none() {
+            return Outgoing { key, value, headers: Vec::new() };
+        }
+        Headers { reason, attempts, topic, partition, offset: record_offset, lane }.outgoing(key, value)
     }
 }

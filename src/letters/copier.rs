@@ -1,20 +1,20 @@
-//! From the topic of dead letters to their table: a topic can neither be paged by id nor told what was replayed.
+//! From the ledger's topic of dead letters to their table: a topic can neither be paged by id nor told what was replayed.
 
 use std::time::Duration;
 
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::LedgerError;
-use super::dead_letters::{Headers, campaign_of};
+use super::letter::Headers;
+use super::{LettersError, rows};
 use crate::config::{self, Config};
 use crate::database::Database;
-use crate::kafka::{Consumer, Record, ensure_dead_letters_topic};
+use crate::kafka::{Consumer, ensure_dead_letters_topic};
 
 /// How often a copier that has nothing to do counts what waits.
 const COUNT_EVERY: Duration = Duration::from_secs(2);
 
-/// Copies dead letters. One a node; several share the partitions.
+/// Copies the ledger's dead letters. One a node; several share the partitions.
 pub struct Copier {
     database: Database,
     kafka: config::Kafka,
@@ -62,7 +62,7 @@ impl Copier {
     }
 
     /// Copies what has arrived, and lets its offsets be committed. Answers how many records that were.
-    pub async fn tick(&mut self) -> Result<usize, LedgerError> {
+    pub async fn tick(&mut self) -> Result<usize, LettersError> {
         let consumer = if let Some(consumer) = &self.consumer {
             consumer
         } else {
@@ -70,7 +70,11 @@ impl Copier {
             self.consumer.insert(Consumer::join_dead_letters(&self.kafka, self.copy_max)?)
         };
         let Some(taken) = consumer.take(self.copy_max) else { return Ok(0) };
-        insert(&self.database, &self.kafka.dead_letters_topic(), taken.records()).await?;
+        let topic = self.kafka.dead_letters_topic();
+        // The ledger is no lane, whatever somebody has put there.
+        let headers = |record| Headers { lane: None, ..Headers::read(&topic, record) };
+        let letters: Vec<_> = taken.records().iter().map(|record| (headers(record), record)).collect();
+        rows::keep(&self.database, &topic, &letters).await?;
         let count = taken.records().len();
         taken.written();
         Ok(count)
@@ -100,38 +104,8 @@ impl Copier {
 }
 
 /// How many wait for an operator.
-pub(super) async fn count_waiting(database: &Database) -> Result<u64, sqlx::Error> {
+async fn count_waiting(database: &Database) -> Result<u64, sqlx::Error> {
     let waiting: i64 =
         sqlx::query_scalar("SELECT count(*) FROM dead_letters WHERE state = 'waiting'").fetch_one(database).await?;
     Ok(waiting.unsigned_abs())
-}
-
-async fn insert(database: &Database, topic: &str, records: &[Record]) -> Result<(), sqlx::Error> {
-    let headers: Vec<Headers> = records.iter().map(|record| Headers::read(topic, record)).collect();
-    let ids = records.iter().map(|record| format!("{}-{}", record.partition, record.offset));
-    sqlx::query(
-        // A topic of dead letters that was made anew counts from 0 again: an id that is another letter's gets a suffix.
-        "INSERT INTO dead_letters (id, attempts, topic, partition, record_offset, reason, record, record_key, campaign_id)
-         SELECT CASE WHEN EXISTS (SELECT FROM dead_letters d WHERE d.id = l.id AND d.record <> l.record)
-                     THEN l.id || '-' || substr(encode(sha256(l.record), 'hex'), 1, 8) ELSE l.id END,
-                attempts, topic, partition, record_offset, reason, record, record_key, campaign_id
-         FROM unnest($1::text[], $2::integer[], $3::text[], $4::integer[], $5::bigint[], $6::text[], $7::bytea[],
-                     $8::bytea[], $9::text[])
-             WITH ORDINALITY AS l (id, attempts, topic, partition, record_offset, reason, record, record_key,
-                                   campaign_id, place)
-         ORDER BY place
-         ON CONFLICT DO NOTHING",
-    )
-    .bind(ids.collect::<Vec<_>>())
-    .bind(headers.iter().map(|headers| headers.attempts).collect::<Vec<_>>())
-    .bind(headers.iter().map(|headers| headers.topic.as_str()).collect::<Vec<_>>())
-    .bind(headers.iter().map(|headers| headers.partition).collect::<Vec<_>>())
-    .bind(headers.iter().map(|headers| headers.offset).collect::<Vec<_>>())
-    .bind(headers.iter().map(|headers| headers.reason.as_str()).collect::<Vec<_>>())
-    .bind(records.iter().map(|record| record.value.as_slice()).collect::<Vec<_>>())
-    .bind(records.iter().map(|record| record.key.as_slice()).collect::<Vec<_>>())
-    .bind(records.iter().map(campaign_of).collect::<Vec<_>>())
-    .execute(database)
-    .await?;
-    Ok(())
 }

@@ -1,4 +1,4 @@
-//! How many facts may this worker write now?
+//! How many rows may this worker write now?
 //!
 //! All workers together stay at or below the maximum in any second, by the time at which the database commits, without
 //! talking to each other:
@@ -7,18 +7,25 @@
 //! - A batch counts from when its commit was *answered*. It was committed before, and the next one is committed after
 //!   it was begun, so the commits lie further apart than what is measured here.
 //! - A worker that is given partitions keeps still for a second: what their last worker wrote is then out of the window.
-//! - A maximum below the number of partitions cannot be shared so: workers would have a fraction of a fact a second. They
-//!   then take turns: each fact needs one of `rows_per_second_max` units, which a worker holds for a second after it.
+//! - A maximum below the number of partitions cannot be shared so: workers would have a fraction of a row a second. They
+//!   then take turns: each row needs one of `rows_per_second_max` units, which a worker holds for a second after it.
+
+mod turns;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+pub use turns::Turn;
+
 /// A second, and some more for a database whose clock is being put right.
-pub(super) const WINDOW: Duration = Duration::from_millis(1_010);
+pub const WINDOW: Duration = Duration::from_millis(1_010);
+
+/// How soon to look again for the answer to what is being written.
+const UNDER_WAY: Duration = Duration::from_millis(20);
 
 /// What may be written now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Allowance {
+pub enum Allowance {
     /// So many facts, 1 or more.
     Now(u64),
     /// Nothing before this moment.
@@ -29,33 +36,37 @@ pub(super) enum Allowance {
 
 /// One worker's share of the maximum, and what it has used of it.
 #[derive(Debug)]
-pub(super) struct Throttle {
+pub struct Throttle {
     rows_per_second_max: u64,
     mine: u64,
     all: u64,
     quiet_until: Option<Instant>,
     written: VecDeque<(Instant, u64)>,
+    /// Rows that are being written by several at once, and no database has answered for yet.
+    reserved: u64,
 }
 
 impl Throttle {
-    pub(super) fn new(rows_per_second_max: u64) -> Self {
-        Self { rows_per_second_max, mine: 0, all: 0, quiet_until: None, written: VecDeque::new() }
+    /// Of no partition yet: nothing may be written.
+    #[must_use]
+    pub fn new(rows_per_second_max: u64) -> Self {
+        Self { rows_per_second_max, mine: 0, all: 0, quiet_until: None, written: VecDeque::new(), reserved: 0 }
     }
 
     /// Holds at once, against what was written before, too.
-    pub(super) fn set_max(&mut self, rows_per_second_max: u64) {
+    pub fn set_max(&mut self, rows_per_second_max: u64) {
         self.rows_per_second_max = rows_per_second_max;
     }
 
     /// This worker has so many of all partitions, and was last given one at that time.
-    pub(super) fn set_share(&mut self, mine: u64, all: u64, gained_at: Instant) {
+    pub fn set_share(&mut self, mine: u64, all: u64, gained_at: Instant) {
         (self.mine, self.all) = (mine, all);
         self.quiet_until = self.quiet_until.max(Some(gained_at + WINDOW));
     }
 
     /// What may be written now, of so many facts that wait. Of a large share a part goes at a time, `parts` a second:
     /// the database is spared waves.
-    pub(super) fn allowance(&self, wanted: u64, parts: u64, now: Instant) -> Allowance {
+    pub fn allowance(&self, wanted: u64, parts: u64, now: Instant) -> Allowance {
         let facts_max = self.facts_max();
         if facts_max == 0 || wanted == 0 {
             return Allowance::Nothing;
@@ -65,7 +76,7 @@ impl Throttle {
         }
         let part = wanted.min(facts_max.div_ceil(parts.max(1)));
         let in_window = || self.written.iter().filter(|(at, _)| now.saturating_duration_since(*at) < WINDOW);
-        let mut used: u64 = in_window().map(|(_, count)| count).sum();
+        let mut used: u64 = self.reserved + in_window().map(|(_, count)| count).sum::<u64>();
         let mut free_at = now;
         for (at, count) in in_window() {
             if used + part <= facts_max {
@@ -74,16 +85,34 @@ impl Throttle {
             used -= count;
             free_at = *at + WINDOW;
         }
-        if free_at > now { Allowance::Until(free_at) } else { Allowance::Now(part) }
+        if free_at > now {
+            Allowance::Until(free_at)
+        } else if used + part > facts_max {
+            Allowance::Until(now + UNDER_WAY)
+        } else {
+            Allowance::Now(part)
+        }
+    }
+
+    /// For those who write several batches at the same time: so many rows are being written from now on. They count until
+    /// [`Throttle::settle`], and from then on as what was just written, since they were committed some time in between.
+    pub fn reserve(&mut self, rows: u64) {
+        self.reserved += rows;
+    }
+
+    /// Of so many reserved rows so many were written, or perhaps were, and it is known since now.
+    pub fn settle(&mut self, reserved: u64, written: u64, now: Instant) {
+        self.reserved = self.reserved.saturating_sub(reserved);
+        self.count(written, now);
     }
 
     /// How many units there are to take turns by, where the maximum is too small to be shared.
-    pub(super) fn units(&self) -> Option<u64> {
+    pub fn units(&self) -> Option<u64> {
         (self.mine < self.all && self.rows_per_second_max < self.all).then_some(self.rows_per_second_max)
     }
 
     /// So many facts were written, or perhaps were, and it is known since now.
-    pub(super) fn count(&mut self, facts: u64, now: Instant) {
+    pub fn count(&mut self, facts: u64, now: Instant) {
         self.written.push_back((now, facts));
         while self.written.front().is_some_and(|(at, _)| now.saturating_duration_since(*at) >= WINDOW) {
             self.written.pop_front();
@@ -170,6 +199,19 @@ mod tests {
         let start = Instant::now() + 10 * SECOND;
         assert_eq!(settled(5, 0, 6, start).allowance(1, 1, start), Allowance::Nothing);
         assert_eq!(settled(5, 1, 0, start).allowance(1, 1, start), Allowance::Nothing);
+    }
+
+    #[test]
+    fn what_is_being_written_counts_until_it_is_answered_and_a_second_longer() {
+        let start = Instant::now() + 10 * SECOND;
+        let mut throttle = settled(100, 6, 6, start);
+        throttle.reserve(60);
+        assert_eq!(throttle.allowance(40, 1, start), Allowance::Now(40));
+        let later = start + 5 * SECOND;
+        assert_eq!(throttle.allowance(41, 1, later), Allowance::Until(later + UNDER_WAY));
+        throttle.settle(60, 50, later);
+        assert_eq!(throttle.allowance(50, 1, later), Allowance::Now(50));
+        assert_eq!(throttle.allowance(51, 1, later), Allowance::Until(later + WINDOW));
     }
 
     proptest! {

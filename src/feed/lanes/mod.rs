@@ -1,0 +1,171 @@
+//! What is done with a message about a post? One lane for each answer, each a group of its own, none waiting for another.
+//!
+//! - What a lane does may be done twice, and again much later: what a message says is done only if the database still says
+//!   so, too.
+//! - A lane is finished with a message when all of it is written and acknowledged, and not before.
+
+mod deliver;
+mod fill;
+mod index;
+mod inspect;
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+use super::inbox::Inboxes;
+use super::inspect::{InspectError, Inspector};
+use super::pace::Pace;
+use super::posts::Posts;
+use super::{Inspected, Original, SCHEMA_VERSION};
+use crate::cache::CacheError;
+use crate::config;
+use crate::database::Database;
+use crate::ids::UserId;
+use crate::kafka::{KafkaError, Producer, Record};
+use crate::upstream::{UpstreamError, Users};
+
+/// A lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Loads new posts into the cache, with their authors.
+    Fill,
+    /// Has posts inspected.
+    Inspect,
+    /// Brings what passed into the inboxes, and what was withdrawn out of them.
+    Deliver,
+    /// Brings it into the search index, and out of it.
+    Index,
+}
+
+impl Lane {
+    /// All of them, in the order in which a post passes them.
+    pub const ALL: [Self; 4] = [Self::Fill, Self::Inspect, Self::Deliver, Self::Index];
+
+    /// As groups, metrics and letters name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fill => "fill",
+            Self::Inspect => "inspect",
+            Self::Deliver => "deliver",
+            Self::Index => "index",
+        }
+    }
+
+    /// The topic that it reads.
+    #[must_use]
+    pub fn topic(self, settings: &config::Feed) -> &str {
+        match self {
+            Self::Fill | Self::Inspect => &settings.original_topic,
+            Self::Deliver | Self::Index => &settings.inspected_topic,
+        }
+    }
+
+    /// Its group.
+    #[must_use]
+    pub fn group(self, settings: &config::Feed) -> String {
+        format!("{}-{}", settings.group, self.name())
+    }
+}
+
+/// Why a message is not dealt with.
+#[derive(Debug, Error)]
+pub enum LaneError {
+    /// It is no message that this version knows. Trying again does not help; an operator may.
+    #[error("no message about a post: {0}")]
+    Unreadable(String),
+    /// Nobody says who the author is. Worth some more tries.
+    #[error(transparent)]
+    Author(#[from] UpstreamError),
+    /// There is no verdict. Worth some more tries.
+    #[error(transparent)]
+    Inspector(#[from] InspectError),
+    /// What is kept could not be taken back, or loaded: Redis is away. Worth waiting for.
+    #[error("the cache: {0}")]
+    Cache(#[from] CacheError),
+    /// Kafka is away, or refuses what was to be said.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// The database is away, or refuses what was to be written.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The node stops. Another goes on.
+    #[error("the node stops")]
+    Stopping,
+}
+
+impl LaneError {
+    /// Whether it is the message, or what it needs of other teams, that fails: then it is tried so often and no more. Our
+    /// own stores are waited for: everything else would fail, too.
+    #[must_use]
+    pub fn is_of_the_message(&self) -> bool {
+        match self {
+            Self::Unreadable(_) | Self::Author(_) | Self::Inspector(_) => true,
+            Self::Kafka(error) => error.is_of_the_record(),
+            Self::Database(error) => is_of_the_data(error),
+            Self::Cache(_) | Self::Stopping => false,
+        }
+    }
+}
+
+/// Whether the database refuses the data, and would again.
+fn is_of_the_data(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
+    code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+}
+
+/// What the lanes work with. One a node.
+pub struct Means {
+    /// Where posts and inboxes are.
+    pub database: Database,
+    /// Where messages go.
+    pub producer: Arc<Producer>,
+    /// Who authors are.
+    pub users: Users,
+    /// Who says whether a post may be read.
+    pub inspector: Inspector,
+    /// What is kept of posts.
+    pub posts: Posts,
+    /// What is kept of inboxes.
+    pub inboxes: Inboxes,
+    /// How much bulk work is let through.
+    pub pace: Arc<Pace>,
+    /// How much, how often.
+    pub settings: config::Feed,
+}
+
+impl Means {
+    /// Does what this lane does with a message.
+    pub async fn handle(&self, lane: Lane, record: &Record) -> Result<(), LaneError> {
+        match lane {
+            Lane::Fill => self.fill(&read_original(record)?).await,
+            Lane::Inspect => self.inspect(&read_original(record)?).await,
+            Lane::Deliver => self.deliver(&read_inspected(record)?).await,
+            Lane::Index => self.index(&read_inspected(record)?).await,
+        }
+    }
+}
+
+fn read<M: DeserializeOwned>(record: &Record) -> Result<M, LaneError> {
+    serde_json::from_slice(&record.value).map_err(|error| LaneError::Unreadable(error.to_string()))
+}
+
+fn read_original(record: &Record) -> Result<Original, LaneError> {
+    let message: Original = read(record)?;
+    known(message.v).map(|()| message)
+}
+
+fn read_inspected(record: &Record) -> Result<Inspected, LaneError> {
+    let message: Inspected = read(record)?;
+    known(message.v).map(|()| message)
+}
+
+fn known(v: u32) -> Result<(), LaneError> {
+    if v == SCHEMA_VERSION { Ok(()) } else { Err(LaneError::Unreadable(format!("version {v}"))) }
+}
+
+fn user(id: &str) -> Result<UserId, LaneError> {
+    id.parse().map_err(|_| LaneError::Unreadable(format!("author_id {id:?} is no user's id")))
+}

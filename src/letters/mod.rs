@@ -1,0 +1,31 @@
+//! What could not be done, and who looks at it? Records of any topic that were tried often enough.
+//!
+//! - Such a record goes to its topic's dead letters, and only then is an offset committed past it.
+//! - What an operator has to look at is a row, with an id that no other letter has, of whatever topic.
+//! - A letter knows what it is: its topic and place, the lane that could not deal with it, and where a replay sends it. Only
+//!   that lane sees it again.
+
+mod copier;
+mod letter;
+mod letter_box;
+mod rows;
+
+use thiserror::Error;
+
+pub use copier::Copier;
+pub use letter::{Headers, Refused, key_and_lane, set_aside};
+pub use letter_box::{Letter, LetterBox, Which};
+pub use rows::keep;
+
+use crate::kafka::KafkaError;
+
+/// A store that could not be asked. All of it is worth another try.
+#[derive(Debug, Error)]
+pub enum LettersError {
+    /// Kafka is away.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// The database is away.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+}
