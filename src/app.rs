@@ -9,15 +9,18 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::alarm::Alarm;
+use crate::cache::Cache;
 use crate::campaign::{Campaigns, Follower, Publisher};
 use crate::claim::{Claims, Coupons};
 use crate::config::Config;
 use crate::database::{self, Database};
+use crate::feed::Feed;
 use crate::http;
 use crate::kafka;
 use crate::ledger::{Auditor, Copier, Halter, LetterBox, Reconciler, Relay, VitalsReader, Writer};
 use crate::redis::Redis;
 use crate::telemetry;
+use crate::upstream::Users;
 use crate::waiting::{PassKeys, Passes, Tickets, WaitingRooms, Warden};
 
 /// What a node does.
@@ -113,6 +116,10 @@ impl Node {
         let stores = Stores { redis: &redis, database: &database, producer: &producer };
         let workers = role.works().then(|| work(stores, &auditor, &config, &stops)).transpose()?;
 
+        let cache = Cache::new(Arc::clone(&redis), &config.cache);
+        let users = Users::new(&config.upstream, cache.clone())?;
+        let feed = Arc::new(Feed::new(&database, &cache, users, &config));
+
         let pass_keys = PassKeys::new(&config.waiting, &config.coupon)?;
         let waiting = Arc::new(WaitingRooms::new(Arc::clone(&redis), Arc::clone(&campaigns), config.waiting.clone()));
         if role.serves() {
@@ -140,6 +147,8 @@ impl Node {
             passes: Passes::new(&pass_keys, config.waiting.passes_cached_max),
             tickets: Tickets::new(&pass_keys),
             pass_keys,
+            feed,
+            view_part_max: Duration::from_millis(config.feed.view_part_ms_max),
             coupons: coupons(&config)?,
             auditor,
             letters,

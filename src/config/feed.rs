@@ -30,7 +30,7 @@ section!(
         original_topic: String, inspected_topic: String, group: String, partitions: i32, relay_every_ms: u64,
         relay_batch_max: u32, relay_retry_ms: u64, outbox_keep_ms: u64, in_flight_max: usize, buffer_max: usize,
         retry_ms: u64, retries_max: u32, dead_retries_max: u32, bulk_per_second_max: u64, inbox_batch_max: u32,
-        newest_max: usize, write_subscribers_max: u64, read_authors_max: usize, subscriptions_max: u64,
+        newest_max: usize, write_subscribers_max: u64, read_authors_max: usize, subscriptions_max: u64, view_part_ms_max: u64,
     }
 );
 section!(
@@ -107,6 +107,7 @@ impl Feed {
         is.within("feed.write_subscribers_max", self.write_subscribers_max, 1..=100_000_000);
         is.within("feed.read_authors_max", self.read_authors_max, 1..=10_000);
         is.within("feed.subscriptions_max", self.subscriptions_max, 1..=1_000_000);
+        is.within("feed.view_part_ms_max", self.view_part_ms_max, 10..=60_000);
     }
 }
 

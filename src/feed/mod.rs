@@ -5,10 +5,65 @@
 //! - A post is in each due inbox once, whatever is killed.
 //! - Bulk work has a rate of its own: the ledger of claims does not notice it.
 
+mod inbox;
 pub mod inspect;
+mod merge;
 mod message;
 mod post;
+mod posts;
+mod reader;
+mod ready;
 pub mod search;
+mod subscriptions;
 
+use thiserror::Error;
+
+use crate::cache::{Cache, CacheError};
+use crate::config;
+use crate::database::Database;
+use crate::upstream::Users;
+pub use inbox::{Inbox, Inboxes, Newest};
 pub use message::{Happened, Inspected, Original, Outcome, SCHEMA_VERSION};
 pub use post::{Inspection, InvalidPostId, Post, PostId};
+pub use posts::{Edit, Posts, Text};
+pub use reader::{FeedPage, Item, Reader, Wanted};
+pub use ready::{Form, PostView, ReadyPost};
+pub use subscriptions::{Subscribed, Subscriptions};
+
+/// Why something could not be written or read. What was asked for may have happened.
+#[derive(Debug, Error)]
+pub enum FeedError {
+    /// The database is away or refused. Worth another try.
+    #[error("the database did not answer: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The cache has nothing to say, or could not be told. Worth another try.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+}
+
+/// What authors write and readers ask for.
+pub struct Feed {
+    /// Posts by their ids.
+    pub posts: Posts,
+    /// Who reads whom.
+    pub subscriptions: Subscriptions,
+    /// What was delivered.
+    pub inboxes: Inboxes,
+    /// Pages of feeds.
+    pub reader: Reader,
+}
+
+impl Feed {
+    /// Asks nobody yet.
+    #[must_use]
+    pub fn new(database: &Database, cache: &Cache, users: Users, config: &config::Config) -> Self {
+        let posts = Posts::new(database.clone(), cache.clone());
+        let inboxes = Inboxes::new(database.clone(), cache.clone(), config.feed.newest_max);
+        Self {
+            subscriptions: Subscriptions::new(database.clone(), inboxes.clone(), &config.feed),
+            reader: Reader::new(posts.clone(), inboxes.clone(), users, &config.feed, &config.upstream),
+            posts,
+            inboxes,
+        }
+    }
+}
