@@ -15,7 +15,7 @@ use crate::claim::{Claims, Coupons};
 use crate::config::{self, Config};
 use crate::database::{self, Database};
 use crate::feed::inspect::Inspector;
-use crate::feed::{Inboxes, LaneWorker, Means, Pace, PostRelay, Posts, Reads};
+use crate::feed::{Feed, Inboxes, LaneWorker, Means, Pace, PostRelay, Posts, Reads};
 use crate::http;
 use crate::kafka;
 use crate::ledger::{Auditor, Halter, Reconciler, Relay, VitalsReader, Writer};
@@ -122,6 +122,9 @@ impl Node {
         let stores = Stores { redis: &redis, database: &database, producer: &producer, cache: &cache };
         let workers = role.works().then(|| work(stores, &auditor, &config, &stops)).transpose()?;
 
+        let users = Users::new(&config.upstream, cache.clone())?;
+        let feed = Arc::new(Feed::new(&database, &cache, users, &config));
+
         let pass_keys = PassKeys::new(&config.waiting, &config.coupon)?;
         let waiting = Arc::new(WaitingRooms::new(Arc::clone(&redis), Arc::clone(&campaigns), config.waiting.clone()));
         if role.serves() {
@@ -149,6 +152,8 @@ impl Node {
             passes: Passes::new(&pass_keys, config.waiting.passes_cached_max),
             tickets: Tickets::new(&pass_keys),
             pass_keys,
+            feed,
+            view_part_max: Duration::from_millis(config.feed.view_part_ms_max),
             coupons: coupons(&config)?,
             auditor,
             letters,
@@ -252,8 +257,8 @@ fn lanes(stores: Stores<'_>, config: &Config) -> anyhow::Result<Vec<(Cancellatio
         producer: Arc::clone(stores.producer),
         users: Users::new(&config.upstream, stores.cache.clone())?,
         inspector: Inspector::new(&config.inspector)?,
-        posts: Posts::new(stores.cache.clone(), database.clone()),
-        inboxes: Inboxes::new(stores.cache.clone()),
+        posts: Posts::new(database.clone(), stores.cache.clone()),
+        inboxes: Inboxes::new(database.clone(), stores.cache.clone(), config.feed.newest_max),
         pace: Pace::new(database, config.feed.bulk_per_second_max),
         settings: config.feed.clone(),
     });

@@ -28,7 +28,13 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "waiting",
         ],
     ),
-    ("http", &["alarm", "campaign", "claim", "clock", "config", "database", "ids", "ledger", "letters", "redis", "waiting"]),
+    (
+        "http",
+        &[
+            "alarm", "cache", "campaign", "claim", "clock", "config", "database", "feed", "ids", "ledger", "letters",
+            "redis", "waiting",
+        ],
+    ),
     ("alarm", &["clock", "config", "database", "feed", "ledger", "redis"]),
     ("rebuild", &["campaign", "config", "database", "ids", "kafka", "redis", "script"]),
     ("claim", &["campaign", "clock", "coalescer", "config", "ids", "redis", "script"]),
@@ -62,7 +68,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("utoipa_axum", &["src/http/"]),
     ("jsonwebtoken", &["src/http/", "src/waiting/"]),
     ("rdkafka", &["src/kafka"]),
-    ("sqlx", &["src/database.rs", "src/campaign/", "src/ledger/", "src/rebuild/", "src/letters/", "src/throttle/", "src/feed/"]),
+    (
+        "sqlx",
+        &["src/database.rs", "src/campaign/", "src/feed/", "src/ledger/", "src/letters/", "src/rebuild/", "src/throttle/"],
+    ),
     ("hmac", &["src/claim/coupon.rs", "src/waiting/"]),
     ("ed25519_dalek", &["src/waiting/"]),
     ("moka", &["src/waiting/pass.rs"]),

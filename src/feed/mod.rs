@@ -8,19 +8,70 @@
 mod inbox;
 pub mod inspect;
 mod lanes;
+mod merge;
 mod message;
 mod pace;
 mod post;
 mod posts;
+mod reader;
+mod ready;
 mod relay;
 pub mod search;
+mod subscriptions;
 mod work;
 
-pub use inbox::Inboxes;
+use thiserror::Error;
+
+use crate::cache::{Cache, CacheError};
+use crate::config;
+use crate::database::Database;
+use crate::upstream::Users;
+pub use inbox::{Inbox, Inboxes, Newest};
 pub use lanes::{Lane, LaneError, Means};
 pub use message::{Happened, Inspected, Original, Outcome, SCHEMA_VERSION};
 pub use pace::Pace;
 pub use post::{Inspection, InvalidPostId, Post, PostId};
-pub use posts::Posts;
+pub use posts::{Edit, Posts, Text};
+pub use reader::{FeedPage, Item, Reader, Wanted};
+pub use ready::{Form, PostView, ReadyPost};
 pub use relay::{PostOutbox, PostRelay, PostRelayError, Relayed};
+pub use subscriptions::{Subscribed, Subscriptions};
 pub use work::{LaneWorker, Reads};
+
+/// Why something could not be written or read. What was asked for may have happened.
+#[derive(Debug, Error)]
+pub enum FeedError {
+    /// The database is away or refused. Worth another try.
+    #[error("the database did not answer: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The cache has nothing to say, or could not be told. Worth another try.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+}
+
+/// What authors write and readers ask for.
+pub struct Feed {
+    /// Posts by their ids.
+    pub posts: Posts,
+    /// Who reads whom.
+    pub subscriptions: Subscriptions,
+    /// What was delivered.
+    pub inboxes: Inboxes,
+    /// Pages of feeds.
+    pub reader: Reader,
+}
+
+impl Feed {
+    /// Asks nobody yet.
+    #[must_use]
+    pub fn new(database: &Database, cache: &Cache, users: Users, config: &config::Config) -> Self {
+        let posts = Posts::new(database.clone(), cache.clone());
+        let inboxes = Inboxes::new(database.clone(), cache.clone(), config.feed.newest_max);
+        Self {
+            subscriptions: Subscriptions::new(database.clone(), inboxes.clone(), &config.feed),
+            reader: Reader::new(posts.clone(), inboxes.clone(), users, &config.feed, &config.upstream),
+            posts,
+            inboxes,
+        }
+    }
+}

@@ -1,65 +1,222 @@
-//! What does a post say? As the database has it, kept by the cache.
+//! Who has written what? Posts, from their authors to everybody, through the cache.
+//!
+//! - A change and the message about it are one transaction. It locks the post's row before it draws the message's number: a
+//!   post's messages are numbered in the order of its changes.
+//! - An edit has to be inspected again. A deleted post leaves its row behind, without a text, since messages about it may
+//!   still be under way.
+//! - After the commit nothing older is answered. If Redis cannot be told, the fill lane will tell it again.
 
-use sqlx::Row;
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{Row, query};
 
+use super::FeedError;
+use super::message::{Happened, Original, SCHEMA_VERSION};
 use super::post::{Inspection, Post, PostId};
-use crate::cache::{Cache, CacheError, Kind};
+use super::ready::ReadyPost;
+use crate::cache::{Cache, CacheError, Found, Kind};
 use crate::clock::Millis;
 use crate::database::Database;
+use crate::ids::UserId;
 
-static POST: Kind<Post> = Kind::new("post").essential();
+static POST: Kind<ReadyPost> = Kind::new("post").costly().essential();
 
-/// Posts as they are read.
+/// What an author writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// What it is called.
+    pub title: String,
+    /// What it says.
+    pub body: String,
+}
+
+/// What an author changes. What is `None` stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Edit {
+    /// What it is called.
+    pub title: Option<String>,
+    /// What it says.
+    pub body: Option<String>,
+}
+
+/// All posts. Clones are the same ones.
 #[derive(Clone)]
 pub struct Posts {
-    cache: Cache,
     database: Database,
+    cache: Cache,
 }
 
 impl Posts {
-    /// Connects to nothing yet.
+    /// Asks nobody yet.
     #[must_use]
-    pub fn new(cache: Cache, database: Database) -> Self {
-        Self { cache, database }
+    pub fn new(database: Database, cache: Cache) -> Self {
+        Self { database, cache }
     }
 
-    /// Loads the post anew.
+    /// Publishes a post. Only its author sees it until it has passed inspection.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn create(&self, author: &UserId, text: Text) -> Result<Post, FeedError> {
+        let mut transaction = self.database.begin().await?;
+        let row = query(
+            "INSERT INTO posts (author_id, title, body) VALUES ($1, $2, $3)
+             RETURNING *, floor(extract(epoch FROM published_at) * 1000)::bigint AS published_at_ms",
+        )
+        .bind(author.as_str())
+        .bind(&text.title)
+        .bind(&text.body)
+        .fetch_one(&mut *transaction)
+        .await?;
+        let post = post_of(&row)?;
+        tell(&mut transaction, &post, Happened::Created).await?;
+        transaction.commit().await?;
+        self.changed(post.post_id).await;
+        Ok(post)
+    }
+
+    /// Changes a post of this author; `None`: they have no such post. The text as it was is no change.
+    #[tracing::instrument(level = "debug", skip_all, fields(%id))]
+    pub async fn edit(&self, author: &UserId, id: PostId, edit: Edit) -> Result<Option<Post>, FeedError> {
+        let mut transaction = self.database.begin().await?;
+        let Some(before) = lock(&mut transaction, author, id).await?.filter(|it| !it.is_deleted) else {
+            return Ok(None);
+        };
+        let title = edit.title.unwrap_or_else(|| before.post.title.clone());
+        let body = edit.body.unwrap_or_else(|| before.post.body.clone());
+        if title == before.post.title && body == before.post.body {
+            return Ok(Some(before.post));
+        }
+        let row = query(
+            "UPDATE posts SET title = $2, body = $3, revision = revision + 1, inspection = 'pending', category = NULL,
+                              tags = '{}', reason = NULL
+             WHERE post_id = $1
+             RETURNING *, floor(extract(epoch FROM published_at) * 1000)::bigint AS published_at_ms",
+        )
+        .bind(id.0)
+        .bind(&title)
+        .bind(&body)
+        .fetch_one(&mut *transaction)
+        .await?;
+        let post = post_of(&row)?;
+        tell(&mut transaction, &post, Happened::Edited).await?;
+        transaction.commit().await?;
+        self.changed(id).await;
+        Ok(Some(post))
+    }
+
+    /// Deletes a post of this author; `false`: they never had it. One that is deleted already stays so.
+    #[tracing::instrument(level = "debug", skip_all, fields(%id))]
+    pub async fn delete(&self, author: &UserId, id: PostId) -> Result<bool, FeedError> {
+        let mut transaction = self.database.begin().await?;
+        let Some(before) = lock(&mut transaction, author, id).await? else { return Ok(false) };
+        if before.is_deleted {
+            return Ok(true);
+        }
+        let row = query(
+            "UPDATE posts SET title = '', body = '', revision = revision + 1, inspection = 'pending', category = NULL,
+                              tags = '{}', reason = NULL, deleted_at = clock_timestamp()
+             WHERE post_id = $1
+             RETURNING *, floor(extract(epoch FROM published_at) * 1000)::bigint AS published_at_ms",
+        )
+        .bind(id.0)
+        .fetch_one(&mut *transaction)
+        .await?;
+        tell(&mut transaction, &post_of(&row)?, Happened::Deleted).await?;
+        transaction.commit().await?;
+        self.changed(id).await;
+        Ok(true)
+    }
+
+    /// The post as it stands; none if it was deleted.
+    pub async fn find(&self, id: PostId) -> Result<Found<ReadyPost>, CacheError> {
+        let database = self.database.clone();
+        self.cache.get(&POST, &id.to_string(), move || load(database, id)).await
+    }
+
+    /// Puts the post into the cache as the database has it now.
     pub async fn refresh(&self, id: PostId) -> Result<(), CacheError> {
         let database = self.database.clone();
-        self.cache.refresh(&POST, &id.to_string(), move || load(database, id)).await?;
-        Ok(())
+        self.cache.refresh(&POST, &id.to_string(), move || load(database, id)).await.map(drop)
     }
 
     /// What is kept of the post is not so any more.
     pub async fn invalidate(&self, id: PostId) -> Result<(), CacheError> {
         self.cache.invalidate(&POST, &[id.to_string()]).await
     }
+
+    /// The change holds, whatever Redis says: the fill lane comes to the post as soon as its message does.
+    async fn changed(&self, id: PostId) {
+        if let Err(error) = self.invalidate(id).await {
+            metrics::counter!("onrush_feed_invalidations_failed_total", "kind" => "post").increment(1);
+            tracing::warn!(%id, %error, "a changed post may be answered as it was, until its message has come to the fill lane");
+        }
+    }
 }
 
-async fn load(database: Database, id: PostId) -> Result<Option<Post>, sqlx::Error> {
-    let row = sqlx::query(
-        "SELECT author_id, title, body, category, tags, inspection, reason, revision,
-                floor(extract(epoch FROM published_at) * 1000)::bigint
+/// A row that is locked until the transaction ends.
+struct Locked {
+    post: Post,
+    is_deleted: bool,
+}
+
+async fn lock(transaction: &mut PgConnection, author: &UserId, id: PostId) -> Result<Option<Locked>, sqlx::Error> {
+    let row = query(
+        "SELECT *, floor(extract(epoch FROM published_at) * 1000)::bigint AS published_at_ms,
+                deleted_at IS NOT NULL AS is_deleted
+         FROM posts WHERE post_id = $1 AND author_id = $2 FOR UPDATE",
+    )
+    .bind(id.0)
+    .bind(author.as_str())
+    .fetch_optional(transaction)
+    .await?;
+    row.map(|row| Ok(Locked { post: post_of(&row)?, is_deleted: row.try_get("is_deleted")? })).transpose()
+}
+
+/// Writes the message about a change, within its transaction.
+async fn tell(transaction: &mut PgConnection, post: &Post, happened: Happened) -> Result<(), sqlx::Error> {
+    let message = Original {
+        v: SCHEMA_VERSION,
+        post_id: post.post_id,
+        revision: post.revision,
+        happened,
+        author_id: post.author_id.clone(),
+        title: post.title.clone(),
+        body: post.body.clone(),
+    };
+    query("INSERT INTO post_outbox (post_id, message) VALUES ($1, $2)")
+        .bind(post.post_id.0)
+        .bind(sqlx::types::Json(message))
+        .execute(transaction)
+        .await
+        .map(drop)
+}
+
+async fn load(database: Database, id: PostId) -> Result<Option<ReadyPost>, sqlx::Error> {
+    let row = query(
+        "SELECT *, floor(extract(epoch FROM published_at) * 1000)::bigint AS published_at_ms
          FROM posts WHERE post_id = $1 AND deleted_at IS NULL",
     )
     .bind(id.0)
     .fetch_optional(&database)
     .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Post {
-        post_id: id,
-        author_id: row.try_get(0)?,
-        title: row.try_get(1)?,
-        body: row.try_get(2)?,
-        category: row.try_get(3)?,
-        tags: row.try_get(4)?,
-        inspection: match row.try_get(5)? {
-            "passed" => Inspection::Passed,
-            "rejected" => Inspection::Rejected,
-            _ => Inspection::Pending,
-        },
-        reason: row.try_get(6)?,
-        revision: row.try_get(7)?,
-        published_at: Millis(row.try_get(8)?),
-    }))
+    row.map(|row| Ok(post_of(&row)?.into())).transpose()
+}
+
+fn post_of(row: &PgRow) -> Result<Post, sqlx::Error> {
+    let inspection = match row.try_get("inspection")? {
+        "pending" => Inspection::Pending,
+        "passed" => Inspection::Passed,
+        "rejected" => Inspection::Rejected,
+        _ => return Err(sqlx::Error::Decode("posts.inspection holds what was never written".into())),
+    };
+    Ok(Post {
+        post_id: PostId(row.try_get("post_id")?),
+        author_id: row.try_get("author_id")?,
+        title: row.try_get("title")?,
+        body: row.try_get("body")?,
+        category: row.try_get("category")?,
+        tags: row.try_get("tags")?,
+        inspection,
+        reason: row.try_get("reason")?,
+        revision: row.try_get("revision")?,
+        published_at: Millis(row.try_get("published_at_ms")?),
+    })
 }

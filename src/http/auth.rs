@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, header};
 use ipnet::IpNet;
@@ -116,6 +116,12 @@ impl Auth {
             }
             Some(Some(token)) => self.user(token).await.map(|known| Caller::User(known.user)),
         }
+    }
+
+    /// Whether nobody is named at all.
+    fn is_anonymous(&self, parts: &Parts) -> bool {
+        let is_named = self.mode == AuthMode::TrustedHeader && parts.headers.contains_key(&USER_ID);
+        !is_named && !parts.headers.contains_key(header::AUTHORIZATION)
     }
 
     /// The user that a gateway in front has authenticated. Only its own addresses are believed: whoever reaches this
@@ -254,6 +260,21 @@ where
     }
 }
 
+/// For routes that anybody may ask. Credentials that do not hold are refused there, too.
+impl<S> OptionalFromRequestParts<S> for Caller
+where
+    S: AsRef<Auth> + Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Problem> {
+        if state.as_ref().is_anonymous(parts) {
+            return Ok(None);
+        }
+        state.as_ref().caller(parts).await.map(Some)
+    }
+}
+
 impl<S> FromRequestParts<S> for User
 where
     S: AsRef<Auth> + Send + Sync,
@@ -261,7 +282,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match Caller::from_request_parts(parts, state).await? {
+        match state.as_ref().caller(parts).await? {
             Caller::User(user) => Ok(Self(user)),
             Caller::Operator => Err(Problem::new(Code::Forbidden, "this route is for users, not for operators")),
         }
@@ -275,7 +296,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match Caller::from_request_parts(parts, state).await? {
+        match state.as_ref().caller(parts).await? {
             Caller::Operator => Ok(Self),
             Caller::User(_) => Err(Problem::new(Code::Forbidden, "this route is for operators")),
         }

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use futures::future::try_join_all;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::App;
 use super::auth::Operator;
+use super::etag::{Keep, tag_of, tagged};
 use super::input::{self, Input, Nullable};
 use super::problem::{Code, Problem, ProblemView};
 use super::waiting_terms::{self as waiting, WaitingTerms};
@@ -91,7 +91,7 @@ struct CampaignChange {
 
 /// A page of campaigns.
 #[derive(Serialize, ToSchema)]
-struct CampaignPage {
+pub(super) struct CampaignPage {
     items: Vec<View>,
     /// Send it as `after` for the next page; null at the end.
     next: Option<String>,
@@ -138,12 +138,17 @@ async fn list(State(app): State<App>, input: Input) -> Result<Response, Problem>
     let (limit, after) = (input.limit()?, input.query::<Cursor>("after")?);
     let after = after.map(|cursor| cursor.0.parse::<CampaignId>()).transpose();
     let after = after.map_err(|_| Problem::flaw("query/after", "is no cursor of this list"))?;
+    Ok(cacheable(&input, &page(&app, after.as_ref(), limit).await?))
+}
+
+/// A page of the listed campaigns.
+pub(super) async fn page(app: &App, after: Option<&CampaignId>, limit: usize) -> Result<CampaignPage, Problem> {
     // One more than asked for tells whether there is a next page.
-    let mut campaigns = app.campaigns.catalog().listed_after(after.as_ref(), limit + 1);
+    let mut campaigns = app.campaigns.catalog().listed_after(after, limit + 1);
     let next = (campaigns.len() > limit).then(|| Cursor(campaigns[limit - 1].id().to_string()).to_string());
     campaigns.truncate(limit);
     let items = try_join_all(campaigns.iter().map(|campaign| app.campaigns.view(campaign))).await?;
-    Ok(cacheable(&input, &CampaignPage { items, next }))
+    Ok(CampaignPage { items, next })
 }
 
 /// A campaign, with counters at most a second old.
@@ -288,19 +293,6 @@ pub(super) fn private(body: impl Serialize) -> Response {
 /// A public answer: good for a second, and not sent again to who has it.
 fn cacheable(input: &Input, body: &impl Serialize) -> Response {
     let body = serde_json::to_vec(body).expect("a view has no map with keys that are no strings");
-    let digest = Sha256::digest(&body);
-    let tag = format!("\"{}\"", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&digest[..12]));
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=1"));
-    headers.insert(header::ETAG, HeaderValue::from_str(&tag).expect("base64 between quotes"));
-    let asked = input.headers().get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let same = asked
-        .flat_map(|list| list.split(','))
-        .map(str::trim)
-        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag);
-    if same {
-        return (StatusCode::NOT_MODIFIED, headers).into_response();
-    }
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    (headers, body).into_response()
+    let tag = tag_of(&body);
+    tagged(input.headers(), body.into(), &tag, Keep::Public)
 }

@@ -75,8 +75,8 @@ struct ClaimPage {
 
 /// All of them.
 #[derive(Serialize, ToSchema)]
-struct ClaimList {
-    items: Vec<ClaimView>,
+pub(super) struct ClaimList {
+    pub(super) items: Vec<ClaimView>,
 }
 
 #[derive(IntoParams)]

@@ -11,16 +11,21 @@ mod dead_letters;
 mod docs;
 mod doors;
 mod edge;
+mod etag;
+mod feed;
 mod figures;
 mod health;
 mod input;
 mod jwks;
 mod ops;
 mod page;
+mod posts;
 mod problem;
 mod server;
 mod stall;
+mod subscriptions;
 mod version;
+mod view;
 mod waiting;
 mod waiting_answer;
 mod waiting_events;
@@ -43,6 +48,7 @@ use crate::campaign::{Campaign, Campaigns};
 use crate::claim::{Claims, Coupons};
 use crate::config;
 use crate::database::Database;
+use crate::feed::Feed;
 use crate::ids::CampaignId;
 use crate::ledger::Auditor;
 use crate::letters::LetterBox;
@@ -86,6 +92,10 @@ pub struct Rooms {
     pub passes: Passes,
     /// Writes and reads tickets.
     pub tickets: Tickets,
+    /// What there is to read.
+    pub feed: Arc<Feed>,
+    /// How long a part of the front page may take.
+    pub view_part_max: Duration,
     /// Writes and reads coupon codes.
     pub coupons: Coupons,
     /// Compares the stores.
@@ -172,6 +182,10 @@ pub fn router(rooms: Rooms) -> Edge {
         .merge(waiting::routes())
         .merge(waiting_events::routes())
         .merge(waiting_ops::routes())
+        .merge(posts::routes())
+        .merge(subscriptions::routes())
+        .merge(feed::routes())
+        .merge(view::routes())
         .merge(ops::routes())
         .merge(dead_letters::routes())
         .merge(page::routes())
@@ -231,6 +245,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::RETRY_AFTER,
             header::LINK,
             claims::IDEMPOTENCY_REPLAYED,
+            etag::ONRUSH_STALE,
             edge::X_REQUEST_ID,
         ])
         .max_age(Duration::from_mins(10))

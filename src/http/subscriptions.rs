@@ -1,0 +1,45 @@
+//! Routes of subscriptions.
+
+use axum::extract::State;
+use axum::response::Response;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::App;
+use super::auth::User;
+use super::input::Input;
+use super::posts::done;
+use super::problem::{Problem, ProblemView};
+use crate::feed::Subscribed;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(subscribe, unsubscribe))
+}
+
+/// Follow an author. The author's newest posts are in the caller's feed at once.
+#[utoipa::path(put, path = "/v1/subscriptions/{author_id}", tag = "feed", security(("user" = [])),
+    params(("author_id" = String, Path)),
+    responses((status = 204), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn subscribe(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&[])?;
+    let author = input.path("author_id")?;
+    input.no_body().await?;
+    let too_many = |what: String| Problem::flaw("path/author_id", format!("you follow {what} already, the most one may"));
+    match app.feed.subscriptions.subscribe(&user, &author).await? {
+        Subscribed::Done => Ok(done()),
+        Subscribed::TooMany(most) => Err(too_many(format!("{most} authors"))),
+        Subscribed::TooManyRead(most) => Err(too_many(format!("{most} authors with very many subscribers"))),
+    }
+}
+
+/// Follow an author no more. None of the author's posts are in the caller's feed any more.
+#[utoipa::path(delete, path = "/v1/subscriptions/{author_id}", tag = "feed", security(("user" = [])),
+    params(("author_id" = String, Path)),
+    responses((status = 204), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn unsubscribe(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&[])?;
+    let author = input.path("author_id")?;
+    input.no_body().await?;
+    app.feed.subscriptions.unsubscribe(&user, &author).await?;
+    Ok(done())
+}

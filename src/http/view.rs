@@ -1,0 +1,126 @@
+//! The route of the front page: what is on offer, what there is to read, and what the caller holds, in one call.
+//!
+//! Each part has its own time limit, and is in the form of its own route. One that fails is null and named, and the others
+//! are answered.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::Response;
+use futures::future::try_join_all;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::App;
+use super::auth::User;
+use super::campaigns::{self, CampaignPage};
+use super::claims::ClaimList;
+use super::etag::{Keep, mark_stale, tag_of, tagged};
+use super::feed::FeedPageView;
+use super::input::Input;
+use super::problem::{Code, Problem, ProblemView};
+use crate::feed::{FeedPage, Wanted};
+use crate::ids::UserId;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(view))
+}
+
+/// Campaigns and posts on the front page: as many as a first page of their routes has.
+const ITEMS: usize = 20;
+/// Claims on the front page; all of them are at their campaigns' routes.
+const CLAIMS_MAX: usize = 100;
+
+/// The front page.
+#[derive(Serialize, ToSchema)]
+struct FrontPage<'a> {
+    /// As `GET /v1/campaigns` has it; null: see `failed`.
+    campaigns: Option<CampaignPage>,
+    /// As `GET /v1/feed` has it; null: see `failed`.
+    feed: Option<FeedPageView<'a>>,
+    /// What the caller holds of these campaigns; null: see `failed`.
+    claims: Option<ClaimList>,
+    /// Parts that could not be answered.
+    failed: Vec<FailedPart>,
+}
+
+/// A part that could not be answered.
+#[derive(Serialize, ToSchema)]
+struct FailedPart {
+    part: Part,
+    code: Code,
+    detail: String,
+}
+
+/// A part of the front page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Part {
+    Campaigns,
+    Feed,
+    Claims,
+}
+
+impl Part {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Campaigns => "campaigns",
+            Self::Feed => "feed",
+            Self::Claims => "claims",
+        }
+    }
+}
+
+/// The front page of the caller.
+#[utoipa::path(get, path = "/v1/view", tag = "feed", security(("user" = [])),
+    params(("If-None-Match" = Option<String>, Header)),
+    responses((status = 200, body = FrontPage<'static>, headers(("ETag" = String), ("Onrush-Stale" = String))),
+        (status = 304), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn view(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&[])?;
+    let time = app.view_part_max;
+    let (campaigns, feed, claims) = tokio::join!(
+        in_time(time, campaigns::page(&app, None, ITEMS)),
+        in_time(time, feed(&app, &user)),
+        in_time(time, claims(&app, &user)),
+    );
+    let mut failed = Vec::new();
+    let campaigns = part(Part::Campaigns, campaigns, &mut failed);
+    let feed = part(Part::Feed, feed, &mut failed);
+    let claims = part(Part::Claims, claims, &mut failed);
+    let keep = if failed.is_empty() { Keep::Private } else { Keep::Nothing };
+    let is_stale = feed.as_ref().is_some_and(|page| page.is_stale);
+    let page = FrontPage { campaigns, feed: feed.as_ref().map(FeedPageView::of), claims, failed };
+    let body = serde_json::to_vec(&page).expect("texts, numbers and times are JSON");
+    let mut response = tagged(input.headers(), body.clone().into(), &tag_of(&body), keep);
+    mark_stale(&mut response, is_stale);
+    Ok(response)
+}
+
+async fn in_time<T>(time: Duration, part: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    let late = |_| Err(Problem::new(Code::Unavailable, "this part took too long"));
+    tokio::time::timeout(time, part).await.unwrap_or_else(late)
+}
+
+/// What there is of a part. Why there is nothing was logged where it failed.
+fn part<T>(part: Part, answered: Result<T, Problem>, failed: &mut Vec<FailedPart>) -> Option<T> {
+    answered
+        .inspect_err(|problem| {
+            metrics::counter!("onrush_feed_view_parts_failed_total", "part" => part.as_str()).increment(1);
+            failed.push(FailedPart { part, code: problem.code, detail: problem.detail().to_owned() });
+        })
+        .ok()
+}
+
+async fn feed(app: &App, user: &UserId) -> Result<FeedPage, Problem> {
+    Ok(app.feed.reader.page(user, Wanted { below: None, limit: ITEMS }).await?)
+}
+
+/// What the user holds of the campaigns on the front page, by campaign and number.
+async fn claims(app: &App, user: &UserId) -> Result<ClaimList, Problem> {
+    let campaigns = app.campaigns.catalog().listed_after(None, ITEMS);
+    let held = try_join_all(campaigns.iter().map(|campaign| app.held(campaign, user))).await?;
+    Ok(ClaimList { items: held.into_iter().flatten().take(CLAIMS_MAX).collect() })
+}
