@@ -63,7 +63,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("moka", &["src/waiting/pass.rs"]),
     ("figment", &["src/config.rs"]),
     ("ipnet", &["src/config.rs", "src/http/auth.rs"]),
-    ("reqwest", &["src/alarm/", "src/http/jwks.rs"]),
+    ("reqwest", &["src/alarm/", "src/feed/inspect/chat.rs", "src/http/jwks.rs", "src/upstream/client.rs"]),
+    ("failsafe", &["src/upstream/breaker.rs"]),
     ("clap", &["src/main.rs"]),
     ("metrics_exporter_prometheus", &["src/telemetry.rs", "src/http/mod.rs"]),
 ];
