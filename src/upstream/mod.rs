@@ -3,10 +3,20 @@
 //! - No call takes longer than its time limit, whatever the other side does.
 //! - While the breaker is open nobody calls: what was known last is answered.
 
+mod asking;
+mod breaker;
+mod budget;
+mod client;
+
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::cache::Cache;
+use asking::Asker;
+
+use crate::cache::{Cache, Kind};
 use crate::config;
 use crate::ids::UserId;
 
@@ -32,21 +42,39 @@ pub enum UpstreamError {
     Client(String),
 }
 
-/// Asks the user-info API.
+/// Asks the user-info API. Clones share the breaker, the budget and the places.
 #[derive(Clone)]
 pub struct Users {
-    _cache: Cache,
-    _settings: config::Upstream,
+    known: Option<Arc<Known>>,
+}
+
+/// The API, and what is kept of its answers.
+struct Known {
+    cache: Cache,
+    kind: Kind<UserInfo>,
+    asker: Arc<Asker>,
 }
 
 impl Users {
     /// Connects to nothing yet.
     pub fn new(settings: &config::Upstream, cache: Cache) -> Result<Self, UpstreamError> {
-        Ok(Self { _cache: cache, _settings: settings.clone() })
+        let kind = Kind::new("user")
+            .fresh_for(Duration::from_millis(settings.user_ttl_ms))
+            .stale_for(Duration::from_millis(settings.user_stale_ms));
+        let asker = Asker::new(settings)?;
+        Ok(Self { known: asker.map(|asker| Arc::new(Known { cache, kind, asker: Arc::new(asker) })) })
     }
 
     /// What is known of a user, at least what was known last; `None`: the API does not know them, or there is none.
-    pub async fn find(&self, _user: &UserId) -> Result<Option<UserInfo>, UpstreamError> {
-        Ok(None)
+    pub async fn find(&self, user: &UserId) -> Result<Option<UserInfo>, UpstreamError> {
+        let Some(known) = &self.known else {
+            return Ok(None);
+        };
+        let (asker, asked) = (Arc::clone(&known.asker), user.clone());
+        let load = move || async move { asker.ask(&asked).await };
+        let found = known.cache.get(&known.kind, user.as_str(), load).await;
+        // The cache repeats what the asker said, or says why it did not let it ask.
+        let found = found.map_err(|error| UpstreamError::NoAnswer(error.to_string()))?;
+        Ok(found.value.map(|info| UserInfo::clone(&info)))
     }
 }
