@@ -9,10 +9,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::alarm::Alarm;
+use crate::cache::Cache;
 use crate::campaign::{Campaigns, Follower, Publisher};
 use crate::claim::{Claims, Coupons};
 use crate::config::Config;
 use crate::database::{self, Database};
+use crate::feed::search::Searcher;
 use crate::http;
 use crate::kafka;
 use crate::ledger::{Auditor, Copier, Halter, LetterBox, Reconciler, Relay, VitalsReader, Writer};
@@ -124,6 +126,8 @@ impl Node {
             }));
         }
 
+        let cache = Cache::new(Arc::clone(&redis), &config.cache);
+
         let listener = http::bind(&config.http).with_context(|| format!("listening on {}", config.http.listen))?;
         let address = listener.local_addr()?;
         let rooms = http::Rooms {
@@ -141,6 +145,7 @@ impl Node {
             tickets: Tickets::new(&pass_keys),
             pass_keys,
             coupons: coupons(&config)?,
+            searcher: Searcher::new(database.clone(), cache, &config.search),
             auditor,
             letters,
             alarm: config.alarm,

@@ -12,10 +12,12 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "app",
         &[
             "alarm",
+            "cache",
             "campaign",
             "claim",
             "config",
             "database",
+            "feed",
             "http",
             "kafka",
             "ledger",
@@ -24,7 +26,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "waiting",
         ],
     ),
-    ("http", &["alarm", "campaign", "claim", "clock", "config", "database", "ids", "ledger", "redis", "waiting"]),
+    (
+        "http",
+        &["alarm", "campaign", "claim", "clock", "config", "database", "feed", "ids", "ledger", "redis", "waiting"],
+    ),
     ("alarm", &["clock", "config", "ledger", "redis"]),
     ("rebuild", &["campaign", "config", "database", "ids", "kafka", "redis", "script"]),
     ("claim", &["campaign", "clock", "coalescer", "config", "ids", "redis", "script"]),
@@ -57,7 +62,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("utoipa_axum", &["src/http/"]),
     ("jsonwebtoken", &["src/http/", "src/waiting/"]),
     ("rdkafka", &["src/kafka"]),
-    ("sqlx", &["src/database.rs", "src/campaign/", "src/ledger/", "src/rebuild/"]),
+    ("sqlx", &["src/database.rs", "src/campaign/", "src/ledger/", "src/rebuild/", "src/feed/"]),
     ("hmac", &["src/claim/coupon.rs", "src/waiting/"]),
     ("ed25519_dalek", &["src/waiting/"]),
     ("moka", &["src/waiting/pass.rs"]),
@@ -65,6 +70,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("ipnet", &["src/config.rs", "src/http/auth.rs"]),
     ("reqwest", &["src/alarm/", "src/http/jwks.rs"]),
     ("clap", &["src/main.rs"]),
+    ("rust_stemmers", &["src/feed/search/tokens.rs"]),
+    ("unicode_normalization", &["src/feed/search/letters.rs"]),
     ("metrics_exporter_prometheus", &["src/telemetry.rs", "src/http/mod.rs"]),
 ];
 

@@ -18,6 +18,7 @@ mod jwks;
 mod ops;
 mod page;
 mod problem;
+mod search;
 mod server;
 mod stall;
 mod version;
@@ -43,6 +44,7 @@ use crate::campaign::{Campaign, Campaigns};
 use crate::claim::{Claims, Coupons};
 use crate::config;
 use crate::database::Database;
+use crate::feed::search::Searcher;
 use crate::ids::CampaignId;
 use crate::ledger::{Auditor, LetterBox};
 use crate::redis::Redis;
@@ -87,6 +89,8 @@ pub struct Rooms {
     pub tickets: Tickets,
     /// Writes and reads coupon codes.
     pub coupons: Coupons,
+    /// Looks for posts.
+    pub searcher: Searcher,
     /// Compares the stores.
     pub auditor: Arc<Auditor>,
     /// What waits for operators.
@@ -171,6 +175,7 @@ pub fn router(rooms: Rooms) -> Edge {
         .merge(waiting::routes())
         .merge(waiting_events::routes())
         .merge(waiting_ops::routes())
+        .merge(search::routes())
         .merge(ops::routes())
         .merge(dead_letters::routes())
         .merge(page::routes())
