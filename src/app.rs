@@ -16,6 +16,7 @@ use crate::config::{self, Config};
 use crate::database::{self, Database};
 use crate::feed::inspect::Inspector;
 use crate::feed::{Feed, Inboxes, LaneWorker, Means, Pace, PostRelay, Posts, Reads};
+use crate::feed::search::Searcher;
 use crate::http;
 use crate::kafka;
 use crate::ledger::{Auditor, Halter, Reconciler, Relay, VitalsReader, Writer};
@@ -136,6 +137,8 @@ impl Node {
             }));
         }
 
+        let cache = Cache::new(Arc::clone(&redis), &config.cache);
+
         let listener = http::bind(&config.http).with_context(|| format!("listening on {}", config.http.listen))?;
         let address = listener.local_addr()?;
         let rooms = http::Rooms {
@@ -155,6 +158,7 @@ impl Node {
             feed,
             view_part_max: Duration::from_millis(config.feed.view_part_ms_max),
             coupons: coupons(&config)?,
+            searcher: Searcher::new(database.clone(), cache, &config.search),
             auditor,
             letters,
             alarm: config.alarm,

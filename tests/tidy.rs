@@ -80,6 +80,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("reqwest", &["src/alarm/", "src/feed/inspect/chat.rs", "src/http/jwks.rs", "src/upstream/client.rs"]),
     ("failsafe", &["src/upstream/breaker.rs"]),
     ("clap", &["src/main.rs"]),
+    ("rust_stemmers", &["src/feed/search/tokens.rs"]),
+    ("unicode_normalization", &["src/feed/search/letters.rs"]),
     ("metrics_exporter_prometheus", &["src/telemetry.rs", "src/http/mod.rs"]),
 ];
 

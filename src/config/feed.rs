@@ -36,7 +36,9 @@ section!(
 );
 section!(
     /// Looking for posts.
-    Search { candidates_max: u32, words_max: usize, snippet_characters: usize }
+    Search {
+        candidates_max: u32, words_max: usize, snippet_characters: usize, in_flight_max: usize, wait_ms_max: u64,
+    }
 );
 
 /// Which inspector.
@@ -118,6 +120,8 @@ impl Search {
         is.within("search.candidates_max", self.candidates_max, 100..=100_000);
         is.within("search.words_max", self.words_max, 1..=100);
         is.within("search.snippet_characters", self.snippet_characters, 20..=1_000);
+        is.within("search.in_flight_max", self.in_flight_max, 1..=100);
+        is.within("search.wait_ms_max", self.wait_ms_max, 0..=10_000);
     }
 }
 

@@ -291,7 +291,7 @@ pub(super) fn private(body: impl Serialize) -> Response {
 }
 
 /// A public answer: good for a second, and not sent again to who has it.
-fn cacheable(input: &Input, body: &impl Serialize) -> Response {
+pub(super) fn cacheable(input: &Input, body: &impl Serialize) -> Response {
     let body = serde_json::to_vec(body).expect("a view has no map with keys that are no strings");
     let tag = tag_of(&body);
     tagged(input.headers(), body.into(), &tag, Keep::Public)

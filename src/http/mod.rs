@@ -21,6 +21,7 @@ mod ops;
 mod page;
 mod posts;
 mod problem;
+mod search;
 mod server;
 mod stall;
 mod subscriptions;
@@ -49,6 +50,7 @@ use crate::claim::{Claims, Coupons};
 use crate::config;
 use crate::database::Database;
 use crate::feed::Feed;
+use crate::feed::search::Searcher;
 use crate::ids::CampaignId;
 use crate::ledger::Auditor;
 use crate::letters::LetterBox;
@@ -98,6 +100,8 @@ pub struct Rooms {
     pub view_part_max: Duration,
     /// Writes and reads coupon codes.
     pub coupons: Coupons,
+    /// Looks for posts.
+    pub searcher: Searcher,
     /// Compares the stores.
     pub auditor: Arc<Auditor>,
     /// What waits for operators.
@@ -186,6 +190,7 @@ pub fn router(rooms: Rooms) -> Edge {
         .merge(subscriptions::routes())
         .merge(feed::routes())
         .merge(view::routes())
+        .merge(search::routes())
         .merge(ops::routes())
         .merge(dead_letters::routes())
         .merge(page::routes())

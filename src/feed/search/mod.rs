@@ -1,16 +1,18 @@
 //! Which posts speak of this? An index in PostgreSQL over our own tokens, good at Korean.
+//!
+//! - Only what has passed and is as it was indexed is found: an edit, a rejection or a deletion takes effect when it is
+//!   committed, before the index hears of it.
+//! - One search is one statement, and its work has a limit: of what matches, the newest `candidates_max` are ranked.
+//! - What comes after a page was there when the first page was read: pages have no post twice, and miss none.
 
-use crate::database::Database;
+mod document;
+mod highlight;
+mod index;
+mod letters;
+mod particles;
+mod question;
+mod searcher;
+mod tokens;
 
-use super::message::Inspected;
-use super::post::PostId;
-
-/// Puts a passed post into the index, or an older revision's place; an older revision than what is there changes nothing.
-pub async fn put(_database: &Database, _post: &Inspected) -> Result<(), sqlx::Error> {
-    Ok(())
-}
-
-/// Takes a post out of the index, unless a newer revision is in it.
-pub async fn remove(_database: &Database, _post: PostId, _revision: i32) -> Result<(), sqlx::Error> {
-    Ok(())
-}
+pub use index::{put, remove};
+pub use searcher::{Cursor, Highlights, Hit, InvalidCursor, Page, SearchError, Searcher};

@@ -69,8 +69,8 @@ pub(crate) fn means(stores: &Stores) -> Arc<Means> {
         producer: stores.producer.clone(),
         users: Users::new(&config.upstream, cache.clone()).unwrap(),
         inspector: Inspector::new(&config.inspector).unwrap(),
-        posts: Posts::new(cache.clone(), stores.database.clone()),
-        inboxes: Inboxes::new(cache),
+        posts: Posts::new(stores.database.clone(), cache.clone()),
+        inboxes: Inboxes::new(stores.database.clone(), cache, config.feed.newest_max),
         pace: Pace::new(stores.database.clone(), config.feed.bulk_per_second_max),
         settings: config.feed.clone(),
     })
