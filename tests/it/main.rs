@@ -13,6 +13,7 @@ mod crash;
 mod draw;
 mod durability;
 mod examples;
+mod feed;
 mod ledger;
 mod limits;
 mod memory;
