@@ -63,22 +63,27 @@ async fn a_subscription_brings_the_newest_passed_posts_and_its_end_takes_them_aw
 async fn one_may_follow_so_many_authors_and_no_more() {
     let desk = Desk::with(|config| config.feed.subscriptions_max = 3).await;
     let node = &desk.node;
-    let wishes = (0..12).map(|n| {
-        let client = node.client.clone();
-        async move { client.subscribe("alice", &format!("author-{n}")).await }
-    });
-    let answers = join_all(wishes).await;
-    assert_eq!(answers.iter().filter(|answer| answer.outcome() == "204").count(), 3);
-    let refused = answers.iter().find(|answer| answer.status != 204).unwrap();
-    assert_eq!(refused.outcome(), "400 invalid_request");
-    assert_eq!(refused.body["errors"][0]["pointer"], "path/author_id");
-    assert!(refused.text("detail").contains('3'), "it says how many: {refused:?}");
-    assert_eq!(desk.count("SELECT count(*) FROM subscriptions").await, 3);
+    // The later users' wishes meet a pool whose connections are all open: they are at it together.
+    for user in ["alice", "bob", "carol", "dan", "erin"] {
+        let wishes = (0..12).map(|n| {
+            let client = node.client.clone();
+            async move { client.subscribe(user, &format!("author-{n}")).await }
+        });
+        let answers = join_all(wishes).await;
+        assert_eq!(answers.iter().filter(|answer| answer.outcome() == "204").count(), 3, "{user}");
+        let refused = answers.iter().find(|answer| answer.status != 204).unwrap();
+        assert_eq!(refused.outcome(), "400 invalid_request");
+        assert_eq!(refused.body["errors"][0]["pointer"], "path/author_id");
+        assert!(refused.text("detail").contains('3'), "it says how many: {refused:?}");
+    }
+    assert_eq!(desk.count("SELECT count(*) FROM subscriptions").await, 15);
 
-    let followed: String =
-        sqlx::query_scalar("SELECT min(author_id) FROM subscriptions").fetch_one(&desk.database).await.unwrap();
+    let followed: String = sqlx::query_scalar("SELECT min(author_id) FROM subscriptions WHERE user_id = 'alice'")
+        .fetch_one(&desk.database)
+        .await
+        .unwrap();
     assert_eq!(node.subscribe("alice", &followed).await.outcome(), "204", "whom one follows already");
-    assert_eq!(node.subscribe("bob", "author-0").await.outcome(), "204", "others have their own");
+    assert_eq!(node.subscribe("fay", "author-0").await.outcome(), "204", "others have their own");
     assert_eq!(node.unsubscribe("alice", &followed).await.outcome(), "204");
     assert_eq!(node.subscribe("alice", "another").await.outcome(), "204");
 }

@@ -101,6 +101,7 @@ async fn a_part_that_takes_too_long_is_left_out() {
     let view = node.as_user("alice", Method::GET, "/v1/view").await;
     assert_eq!((view.outcome().as_str(), &view.body["feed"]), ("200", &Value::Null));
     assert_eq!(failed(&view.body), ["feed"]);
+    assert!(view.body["failed"][0]["detail"].as_str().unwrap().contains("took too long"), "{view:?}");
     assert_eq!(view.body["campaigns"]["items"].as_array().unwrap().len(), 1);
     assert_eq!(view.body["claims"], json!({"items": []}));
     lock.rollback().await.unwrap();
