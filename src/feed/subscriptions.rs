@@ -108,12 +108,7 @@ impl Subscriptions {
     }
 
     /// The author's newest posts come into the inbox.
-    async fn bring(
-        &self,
-        transaction: &mut PgConnection,
-        user: &UserId,
-        author: &UserId,
-    ) -> Result<(), sqlx::Error> {
+    async fn bring(&self, transaction: &mut PgConnection, user: &UserId, author: &UserId) -> Result<(), sqlx::Error> {
         query(
             "INSERT INTO inbox (user_id, post_id)
              SELECT $1, post_id FROM posts WHERE author_id = $2 AND inspection = 'passed' AND deleted_at IS NULL

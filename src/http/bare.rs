@@ -1,5 +1,6 @@
-//! The yardstick: what the framework alone makes of a claim. It checks the user's token as any route does, decides
-//! nothing, and answers the bytes of an answer that was made before. It is on only where `bench.bare` says so.
+//! The yardstick: what the framework alone makes of a claim, or of a post that is read. It checks the user's token where the
+//! route does, decides nothing, and answers the bytes of an answer that was made before. It is on only where `bench.bare`
+//! says so.
 
 use axum::Router;
 use axum::body::Body;
@@ -17,12 +18,15 @@ const SOLD_OUT: &[u8] = br#"{"type":"/problems/sold_out","title":"No unit is lef
 
 const WAITING: &[u8] = br#"{"state":"waiting","place":612345,"ahead":598123,"eta_s":5982,"poll_after_s":117,"left":50000,"ticket":"1.AQAAAAEAAAAAAAlX-QAAAAAACVf5B3dhaXRpbmd1c2VyLTA2MTIzNDU.mVx0n4lYHk3r1Zp8Q2s7Dg"}"#;
 
+const POST: &str = r#"{"post_id":"3760432834373681152","author_id":"author-12","title":"첫 주말 선착순 쿠폰","body":"새로 연 가게의 첫 주말, 선착순 쿠폰 백 장을 나눕니다. 열 시에 문을 열고, 먼저 온 분부터 한 장씩 받습니다. 줄은 따로 서지 않습니다. 앱에서 자리를 잡고 기다리면 차례가 왔을 때 알려 드립니다. 쿠폰은 그날 안에 쓰면 되고, 한 사람에 한 장입니다. 남은 장수는 화면에 바로 보입니다. Doors open at ten; a hundred coupons, one for each, in the order in which you come. 궁금한 것은 댓글로 물어 주세요. 모두 반갑게 맞겠습니다.","category":"food","tags":["쿠폰","선착순"],"inspection":"passed","published_at":"2026-12-01T01:00:00.000Z"}"#;
+
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/bare/granted", post(granted))
         .route("/bare/sold-out", post(sold_out))
         .route("/bare/joined", post(joined))
         .route("/bare/waiting", get(waiting))
+        .route("/bare/post", get(a_post))
 }
 
 async fn granted(_: User) -> Response {
@@ -42,6 +46,16 @@ async fn joined(_: User) -> Response {
 
 async fn waiting(_: User) -> Response {
     waits(StatusCode::OK)
+}
+
+/// Anybody may ask: there is no token to check.
+async fn a_post() -> Response {
+    let mut response = answer(StatusCode::OK, "application/json", POST.as_bytes());
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=1"));
+    headers.insert(header::ETAG, HeaderValue::from_static("\"0123456789abcdef\""));
+    headers.insert(header::VARY, HeaderValue::from_static("Authorization"));
+    response
 }
 
 fn waits(status: StatusCode) -> Response {

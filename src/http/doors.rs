@@ -1,46 +1,79 @@
-//! Doors past the router for what crowds ask: nothing but a press of the button, joining, or asking how one stands.
+//! Doors past the router for what crowds ask: nothing but a press of the button, joining, asking how one stands, or a post.
 //!
 //! What a route does and what its door does is the same function; a door only saves the router's boxes. In a burst nearly
 //! all requests come to one of these.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::Method;
 use axum::http::request::Parts;
 use axum::response::Response;
 
 use super::App;
-use super::auth::User;
+use super::auth::{Caller, User};
 use super::input::path_part;
 use super::problem::Problem;
-use super::{claims, waiting};
+use super::{claims, posts, waiting};
 
 /// What a request without a query and without a body wants, with an id that needs no decoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Door {
+    Campaign(Wish),
+    Post,
+}
+
+/// What a user wants of a campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
     Claim,
     Join,
     Look,
 }
 
 impl Door {
-    /// The door of a request, and the campaign's id.
+    /// The door of a request, and the id of the campaign or the post.
     pub(super) fn of(parts: &Parts) -> Option<(Self, &str)> {
-        let (id, what) = parts.uri.path().strip_prefix("/v1/campaigns/")?.rsplit_once('/')?;
-        if parts.uri.query().is_some() || id.contains(['%', '/']) {
+        if parts.uri.query().is_some() {
             return None;
         }
-        match (&parts.method, what) {
-            (&Method::POST, "claims") => Some((Self::Claim, id)),
-            (&Method::POST, "waiting") => Some((Self::Join, id)),
-            (&Method::GET, "waiting") => Some((Self::Look, id)),
+        let path = parts.uri.path().strip_prefix("/v1/")?;
+        let (door, id) = match path.strip_prefix("posts/") {
+            Some(id) => (Some(Self::Post).filter(|_| parts.method == Method::GET), id),
+            None => {
+                let (id, what) = path.strip_prefix("campaigns/")?.rsplit_once('/')?;
+                (Wish::of(&parts.method, what).map(Self::Campaign), id)
+            }
+        };
+        door.filter(|_| !id.is_empty() && !id.contains(['%', '/'])).map(|door| (door, id))
+    }
+
+    /// What its route does.
+    pub(super) async fn answer(self, app: &App, parts: Parts) -> Result<Response, Problem> {
+        match self {
+            Self::Campaign(wish) => wish.answer(app, parts).await,
+            // Apart, since a read may become a long one: who waits for a place would carry it along.
+            Self::Post => Box::pin(read_post(app, parts)).await,
+        }
+    }
+}
+
+/// The id that the request came with.
+fn id_of(parts: &Parts) -> &str {
+    Door::of(parts).expect("it has come to this door").1
+}
+
+impl Wish {
+    fn of(method: &Method, what: &str) -> Option<Self> {
+        match (method, what) {
+            (&Method::POST, "claims") => Some(Self::Claim),
+            (&Method::POST, "waiting") => Some(Self::Join),
+            (&Method::GET, "waiting") => Some(Self::Look),
             _ => None,
         }
     }
 
-    /// What its route does.
-    pub(super) async fn answer(self, app: &App, mut parts: Parts) -> Result<Response, Problem> {
+    async fn answer(self, app: &App, mut parts: Parts) -> Result<Response, Problem> {
         let User(user) = User::from_request_parts(&mut parts, app).await?;
-        let (_, text) = Self::of(&parts).expect("it has come to this door");
+        let text = id_of(&parts);
         match self {
             Self::Claim => {
                 let key = claims::key_of(&parts.headers)?;
@@ -52,4 +85,9 @@ impl Door {
             Self::Look => waiting::see(app, &path_part("id", text)?, &user, &parts.headers).await,
         }
     }
+}
+
+async fn read_post(app: &App, mut parts: Parts) -> Result<Response, Problem> {
+    let caller = <Caller as OptionalFromRequestParts<App>>::from_request_parts(&mut parts, app).await?;
+    posts::show(app, caller.as_ref(), path_part("id", id_of(&parts))?, &parts.headers).await
 }

@@ -77,11 +77,14 @@ mod tests {
     fn a_list_of_tags_is_searched_weak_ones_and_the_star_included() {
         let tag = tag_of(b"{}");
         let text = String::from_utf8(tag.to_vec()).unwrap();
-        let asked = |value: &str| HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_str(value).unwrap())]);
+        let asked =
+            |value: &str| HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_str(value).unwrap())]);
         for known in [text.clone(), format!("\"x\", W/{text}"), "*".into()] {
             let response = tagged(&asked(&known), Bytes::from_static(b"{}"), &tag, Keep::Public);
             assert_eq!(response.status(), StatusCode::NOT_MODIFIED, "{known}");
-            assert!(response.headers().contains_key(header::ETAG) && !response.headers().contains_key(header::CONTENT_TYPE));
+            assert!(
+                response.headers().contains_key(header::ETAG) && !response.headers().contains_key(header::CONTENT_TYPE)
+            );
         }
         for unknown in ["\"x\"", text.trim_matches('"'), ""] {
             let response = tagged(&asked(unknown), Bytes::from_static(b"{}"), &tag, Keep::Public);

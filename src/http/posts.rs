@@ -115,8 +115,7 @@ pub(super) async fn show(
     if !is_known_whole && post.inspection != Inspection::Passed {
         return Err(no_post());
     }
-    let (form, keep) =
-        if is_known_whole { (post.authors(), Keep::Nothing) } else { (post.public(), Keep::Public) };
+    let (form, keep) = if is_known_whole { (post.authors(), Keep::Nothing) } else { (post.public(), Keep::Public) };
     let mut response = tagged(asked, form.body.clone(), &form.etag, keep);
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Authorization"));
     mark_stale(&mut response, found.is_stale);

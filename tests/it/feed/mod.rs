@@ -1,8 +1,13 @@
-//! What there is to read: posts on their way from the author to the subscribers.
+//! What there is to read: posts on their way from the author to the subscribers, and what they and everybody else read.
 
 mod author;
+mod desk;
 mod lanes;
 mod letters;
 mod pace;
 mod parallel;
+mod posts;
+mod reading;
 mod relay;
+mod subscriptions;
+mod view;
