@@ -1,7 +1,7 @@
 # Thin names for what is below. `make run` and `make test` are all the set-up there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check models burst k6 load tour audit faults strategies bench million down prerequisites services binaries
+.PHONY: help run test check models burst k6 load upstream tour audit faults strategies bench million down prerequisites services binaries
 
 USERS ?= 10000
 STOCK ?= 100
@@ -11,12 +11,14 @@ SCENARIO ?= limited
 SEED ?= 1
 RUNS ?= 1
 JOBS ?= 2
+FAIL_PERCENT ?= 20
+FAIL_AFTER ?= 1s
 
 help: ## this list
 	@grep -E '^[a-z0-9]+:.*##' Makefile | sed -E 's/:.*##/\t/' | expand -t 14
 
 run: prerequisites services ## build, start everything, rush it once, and serve at http://127.0.0.1:8080 until Ctrl-C
-	cargo build --release -p onrush -p loadtest
+	cargo build --release -p onrush -p loadtest -p upstream-dev
 	dev/run
 
 test: prerequisites services binaries models ## all tests, against the real stores
@@ -45,6 +47,9 @@ k6: ## build k6, which `make load` uses, from its Go module
 load: ## a load scenario against `make run`: make load TOOL=k6 SCENARIO=limited RATE=200 DURATION=5s, or TOOL=goose
 	@if [ "$(TOOL)" = goose ]; then cargo build --release -p crowd; fi
 	TOOL=$(TOOL) SCENARIO=$(SCENARIO) dev/load
+
+upstream: prerequisites ## the other teams' APIs alone, which misbehave: make upstream FAIL_PERCENT=20 FAIL_AFTER=1s
+	cargo run --release --quiet -p upstream-dev -- --fail-percent $(FAIL_PERCENT) --fail-after $(FAIL_AFTER)
 
 tour: prerequisites services ## go through the waiting room in a real browser: pictures in reports/waiting-room/
 	dev/chromium

@@ -1,6 +1,8 @@
 //! Is it worth calling at all? A circuit breaker: failsafe's state machine with a window of the last calls.
 //!
 //! - Closed: everybody calls. Of the last calls too many failed: open, and nobody calls for a while.
+//! - Calls count in the order in which they began. Slow ones end together, long after the quick ones that began between them:
+//!   in the order of their ends, a fifth of all calls would look like an outage.
 //! - Then half-open: so many probes and not one more; what they say together closes or opens it.
 //! - A call that began before the last change says nothing about what is now.
 
@@ -17,6 +19,9 @@ const CLOSED: u8 = 0;
 const HALF_OPEN: u8 = 1;
 const OPEN: u8 = 2;
 
+/// Calls that wait for an earlier one to end, at most; beyond that they are not counted.
+const WAITING_MAX: usize = 100_000;
+
 /// Decides who may call, by how the last calls went.
 pub(super) struct Breaker {
     inner: Mutex<Inner>,
@@ -31,6 +36,21 @@ struct Inner {
     /// One more at each change of state.
     period: u64,
     probes: Probes,
+    /// Calls of the closed state in the order in which they began, from the first that has not ended.
+    calls: VecDeque<Call>,
+    /// How many calls of this period came before these.
+    calls_before: usize,
+}
+
+/// What is known of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Call {
+    UnderWay,
+    Ended {
+        is_success: bool,
+    },
+    /// Nobody will say how it went.
+    Abandoned,
 }
 
 /// What the half-open state has found out so far.
@@ -45,6 +65,8 @@ struct Probes {
 pub(super) struct Permit<'a> {
     breaker: &'a Breaker,
     period: u64,
+    /// Which call of the period it is.
+    number: usize,
     is_owed: bool,
 }
 
@@ -59,7 +81,8 @@ impl Breaker {
         let seen = Arc::new(AtomicU8::new(CLOSED));
         let machine = StateMachine::new(window, Seen(Arc::clone(&seen)));
         metrics::gauge!("onrush_upstream_breaker_state").set(CLOSED);
-        let inner = Inner { machine, seen, period: 0, probes: Probes::default() };
+        let inner =
+            Inner { machine, seen, period: 0, probes: Probes::default(), calls: VecDeque::new(), calls_before: 0 };
         Self { inner: Mutex::new(inner), probes: settings.breaker_probes as usize, percent: settings.breaker_percent }
     }
 
@@ -69,38 +92,45 @@ impl Breaker {
         if !inner.change(StateMachine::is_call_permitted) {
             return None;
         }
+        let number = inner.calls_before + inner.calls.len();
         if inner.state() == HALF_OPEN {
             if inner.probes.begun == self.probes {
                 return None;
             }
             inner.probes.begun += 1;
+        } else if inner.calls.len() < WAITING_MAX {
+            inner.calls.push_back(Call::UnderWay);
         }
-        Some(Permit { breaker: self, period: inner.period, is_owed: true })
+        Some(Permit { breaker: self, period: inner.period, number, is_owed: true })
     }
 
-    fn ended(&self, period: u64, is_success: bool) {
+    fn ended(&self, permit: &Permit<'_>, how: Call) {
         let mut inner = self.lock();
-        if inner.period != period {
+        if inner.period != permit.period {
             return;
         }
-        let is_success = if inner.state() == HALF_OPEN {
-            inner.probes.ended += 1;
-            inner.probes.failed += usize::from(!is_success);
-            if inner.probes.ended < self.probes {
-                return;
-            }
-            !is_bad(inner.probes.failed, self.probes, self.percent)
+        if inner.state() == HALF_OPEN {
+            self.probed(&mut inner, how);
         } else {
-            is_success
-        };
-        inner.change(if is_success { StateMachine::on_success } else { StateMachine::on_error });
+            let index = permit.number - inner.calls_before;
+            if let Some(call) = inner.calls.get_mut(index) {
+                *call = how;
+            }
+            inner.count();
+        }
     }
 
-    /// Nobody will say how it went: another may probe instead.
-    fn abandoned(&self, period: u64) {
-        let mut inner = self.lock();
-        if inner.period == period && inner.state() == HALF_OPEN {
+    fn probed(&self, inner: &mut Inner, how: Call) {
+        let Call::Ended { is_success } = how else {
+            // Another may probe instead.
             inner.probes.begun -= 1;
+            return;
+        };
+        inner.probes.ended += 1;
+        inner.probes.failed += usize::from(!is_success);
+        if inner.probes.ended == self.probes {
+            let is_bad = is_bad(inner.probes.failed, self.probes, self.percent);
+            inner.change(if is_bad { StateMachine::on_error } else { StateMachine::on_success });
         }
     }
 
@@ -113,14 +143,14 @@ impl Permit<'_> {
     /// How the call went.
     pub(super) fn ended(mut self, is_success: bool) {
         self.is_owed = false;
-        self.breaker.ended(self.period, is_success);
+        self.breaker.ended(&self, Call::Ended { is_success });
     }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if self.is_owed {
-            self.breaker.abandoned(self.period);
+            self.breaker.ended(self, Call::Abandoned);
         }
     }
 }
@@ -128,6 +158,19 @@ impl Drop for Permit<'_> {
 impl Inner {
     fn state(&self) -> u8 {
         self.seen.load(Ordering::Relaxed)
+    }
+
+    /// Counts the calls that have ended and do not wait for an earlier one.
+    fn count(&mut self) {
+        let period = self.period;
+        while self.period == period
+            && let Some(call) = self.calls.pop_front_if(|call| *call != Call::UnderWay)
+        {
+            self.calls_before += 1;
+            if let Call::Ended { is_success } = call {
+                self.change(if is_success { StateMachine::on_success } else { StateMachine::on_error });
+            }
+        }
     }
 
     /// Lets the machine act, and begins a new period if that changed its state.
@@ -138,6 +181,8 @@ impl Inner {
         if now != before {
             self.period += 1;
             self.probes = Probes::default();
+            self.calls.clear();
+            self.calls_before = 0;
             metrics::gauge!("onrush_upstream_breaker_state").set(now);
             let to = match now {
                 CLOSED => "closed",
@@ -257,6 +302,30 @@ mod tests {
         calls(&breaker, &[false]);
         assert_eq!(state(&breaker), OPEN);
         assert!(breaker.admit().is_none());
+    }
+
+    #[test]
+    fn slow_calls_that_fail_together_count_where_they_began() {
+        let breaker = breaker(60_000);
+        let mut slow = Vec::new();
+        for _ in 0..20 {
+            slow.push(breaker.admit().expect("it is closed"));
+            calls(&breaker, &[true; 4]);
+        }
+        slow.into_iter().for_each(|slow| slow.ended(false));
+        assert_eq!(state(&breaker), CLOSED, "a fifth failed");
+        calls(&breaker, &[false; 5]);
+        assert_eq!(state(&breaker), OPEN);
+    }
+
+    #[test]
+    fn a_call_of_which_nothing_is_heard_holds_nothing_up() {
+        let breaker = breaker(60_000);
+        let silent = breaker.admit().expect("it is closed");
+        calls(&breaker, &[false; 10]);
+        assert_eq!(state(&breaker), CLOSED);
+        drop(silent);
+        assert_eq!(state(&breaker), OPEN);
     }
 
     #[test]

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 const FORBIDDEN: [&str; 3] = ["casino", "도박", "대출"];
-const CATEGORIES: [(&str, &str); 4] = [("맛집", "food"), ("restaurant", "food"), ("여행", "travel"), ("concert", "music")];
+const CATEGORIES: [(&str, &str); 4] =
+    [("맛집", "food"), ("restaurant", "food"), ("여행", "travel"), ("concert", "music")];
 const HUGE_BYTES: usize = 1 << 20;
 
 /// How it answers.
@@ -93,7 +94,9 @@ fn verdict(post: &Value) -> Value {
     let category = CATEGORIES.iter().find(|(word, _)| text.contains(word)).map_or("general", |(_, category)| category);
     let tags: Vec<&str> = text.split_whitespace().filter_map(|word| word.strip_prefix('#')).collect();
     match FORBIDDEN.iter().find(|word| text.contains(*word)) {
-        Some(word) => json!({"category": category, "verdict": "reject", "reason": format!("it speaks of {word}"), "tags": tags}),
+        Some(word) => {
+            json!({"category": category, "verdict": "reject", "reason": format!("it speaks of {word}"), "tags": tags})
+        }
         None => json!({"category": category, "verdict": "pass", "reason": "", "tags": tags}),
     }
 }
@@ -113,10 +116,13 @@ fn text(verdict: &Value, manner: ChatManner) -> String {
         ChatManner::WrongVerdict => with("verdict", "approve".into()),
         ChatManner::WrongCategory => with("category", "cryptocurrency".into()),
         ChatManner::ManyTags => {
-            let many = (0..100).map(|n| format!("#Tag{n}")).chain(["two words".into(), "#".into(), "쿠폰".into()]).rev();
+            let many =
+                (0..100).map(|n| format!("#Tag{n}")).chain(["two words".into(), "#".into(), "쿠폰".into()]).rev();
             with("tags", many.collect())
         }
-        ChatManner::NoReason => json!({"category": "general", "verdict": "reject", "reason": " ", "tags": []}).to_string(),
+        ChatManner::NoReason => {
+            json!({"category": "general", "verdict": "reject", "reason": " ", "tags": []}).to_string()
+        }
         ChatManner::Huge => with("reason", "x".repeat(HUGE_BYTES).into()),
     }
 }

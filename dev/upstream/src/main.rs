@@ -38,8 +38,9 @@ async fn main() -> anyhow::Result<()> {
         seed: cli.seed,
         chat: ChatManner::Well,
     };
-    let upstream =
-        Upstream::start(cli.listen, manners, &cli.chat_key).await.with_context(|| format!("listening on {}", cli.listen))?;
+    let upstream = Upstream::start(cli.listen, manners, &cli.chat_key)
+        .await
+        .with_context(|| format!("listening on {}", cli.listen))?;
     println!("{}: {} % of the calls fail, after {:?}", upstream.url(), cli.fail_percent, cli.fail_after);
     upstream.wait().await;
     Ok(())

@@ -1,8 +1,16 @@
 //! May this post be read? One port, two adapters: lists of words, and a language model behind a chat endpoint.
 
+mod chat;
+mod rules;
+mod tags;
+mod text;
+
 use thiserror::Error;
 
-use crate::config;
+pub use chat::Chat;
+pub use rules::Rules;
+
+use crate::config::{self, InspectorKind};
 
 /// What is inspected.
 #[derive(Debug, Clone, Copy)]
@@ -40,18 +48,33 @@ pub enum InspectError {
 /// The inspector that is configured.
 pub enum Inspector {
     /// Lists of words.
-    Rules(config::Inspector),
+    Rules(Rules),
+    /// A language model.
+    Chat(Box<Chat>),
 }
 
 impl Inspector {
     /// Connects to nothing yet.
     pub fn new(settings: &config::Inspector) -> Result<Self, InspectError> {
-        Ok(Self::Rules(settings.clone()))
+        Ok(match settings.kind {
+            InspectorKind::Rules => Self::Rules(Rules::new(settings)),
+            InspectorKind::Chat => Self::Chat(Box::new(Chat::new(settings)?)),
+        })
     }
 
     /// The verdict on a post.
-    pub async fn inspect(&self, _draft: Draft<'_>) -> Result<Verdict, InspectError> {
-        let Self::Rules(settings) = self;
-        Ok(Verdict { rejected: None, category: settings.default_category.clone(), tags: Vec::new() })
+    #[tracing::instrument(level = "debug", name = "inspect", skip_all)]
+    pub async fn inspect(&self, draft: Draft<'_>) -> Result<Verdict, InspectError> {
+        let (inspector, verdict) = match self {
+            Self::Rules(rules) => ("rules", Ok(rules.inspect(draft))),
+            Self::Chat(chat) => ("chat", chat.inspect(draft).await),
+        };
+        let outcome = match &verdict {
+            Ok(Verdict { rejected: None, .. }) => "passed",
+            Ok(_) => "rejected",
+            Err(_) => "no_verdict",
+        };
+        metrics::counter!("onrush_feed_inspections_total", "inspector" => inspector, "outcome" => outcome).increment(1);
+        verdict
     }
 }
