@@ -23,6 +23,7 @@ mod page;
 mod rebuild;
 mod rush;
 mod scripts_model;
+mod search;
 mod stall;
 mod support;
 mod upstream;
