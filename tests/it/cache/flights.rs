@@ -1,6 +1,5 @@
 //! One miss loads once; and what is hot is loaded before anybody misses it.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 

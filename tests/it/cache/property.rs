@@ -139,6 +139,8 @@ fn no_answer_is_older_than_what_its_node_knows_to_be_invalid() {
             config.cache.hot_min = 3;
             config.cache.local_ttl_ms = 60_000;
             config.cache.wait_ms_max = 60_000;
+            // The deaf one hears of no fill, and looks when a lease ends.
+            config.cache.lease_ms = 300;
         })
         .await;
         let nodes = [lab.node().await, lab.node().await, lab.deaf_node().await].map(Arc::new);

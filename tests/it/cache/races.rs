@@ -120,7 +120,13 @@ async fn a_loader_that_dies_is_replaced_when_its_lease_has_ended() {
     lost.hold();
     let (lab_too, lost_too) = (Arc::clone(&lab), lost.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    runtime.spawn(async move { lab_too.node().await.version(&COSTLY, "a", &lost_too).await });
+    let asked = tokio::task::spawn_blocking(move || {
+        let node = runtime.block_on(lab_too.node());
+        let load = lost_too.load();
+        runtime.spawn(async move { node.cache.get(&COSTLY, "a", load).await });
+        runtime
+    });
+    let runtime = asked.await.unwrap();
     lost.until_loads(1).await;
     runtime.shutdown_background();
     assert_eq!(survivor.version(&COSTLY, "a", &source).await, 1);
