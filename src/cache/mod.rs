@@ -5,85 +5,41 @@
 //! - A node that may have missed invalidations does not believe its memory.
 //! - With Redis away the process' entries serve on, marked stale; only essential kinds may go to their source, a few at a
 //!   time.
+//!
+//! The way of a question: memory (`memory`, if `belief` holds), then Redis (`part`, where reads travel together in a
+//! `lane`), then the source (`load`).
 
-use std::marker::PhantomData;
+mod belief;
+mod envelope;
+mod figures;
+mod kind;
+mod lane;
+mod load;
+mod memory;
+mod message;
+mod names;
+mod node;
+mod part;
+mod pulse;
+mod sketch;
+
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use futures::future::join_all;
 use thiserror::Error;
 
+use crate::clock;
 use crate::config;
-use crate::redis::Redis;
-
-/// What may be kept: it travels as JSON.
-pub trait Entry: Serialize + DeserializeOwned + Send + Sync + 'static {}
-
-impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Entry for T {}
-
-/// What entries of one kind have in common.
-pub struct Kind<T> {
-    name: &'static str,
-    is_everyones: bool,
-    is_costly: bool,
-    is_essential: bool,
-    ttl: Option<Duration>,
-    stale: Option<Duration>,
-    of: PhantomData<fn() -> T>,
-}
-
-impl<T> Kind<T> {
-    /// Everybody's, so also kept in the process; neither costly nor essential. The name begins its keys and names its
-    /// metrics.
-    #[must_use]
-    pub const fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            is_everyones: true,
-            is_costly: false,
-            is_essential: false,
-            ttl: None,
-            stale: None,
-            of: PhantomData,
-        }
-    }
-
-    /// One person's: kept in Redis alone.
-    #[must_use]
-    pub const fn personal(mut self) -> Self {
-        self.is_everyones = false;
-        self
-    }
-
-    /// Loaded by one node at a time.
-    #[must_use]
-    pub const fn costly(mut self) -> Self {
-        self.is_costly = true;
-        self
-    }
-
-    /// May be loaded while Redis is away.
-    #[must_use]
-    pub const fn essential(mut self) -> Self {
-        self.is_essential = true;
-        self
-    }
-
-    /// Fresh for so long instead of `cache.ttl_ms`.
-    #[must_use]
-    pub const fn fresh_for(mut self, ttl: Duration) -> Self {
-        self.ttl = Some(ttl);
-        self
-    }
-
-    /// Kept for so long beyond that instead of `cache.stale_ms`, for when the source cannot be asked.
-    #[must_use]
-    pub const fn stale_for(mut self, stale: Duration) -> Self {
-        self.stale = Some(stale);
-        self
-    }
-}
+use crate::redis::{Redis, RedisError};
+pub use figures::{Figures, HotKey, TierFigures};
+pub use kind::{Entry, Kind};
+use load::{Answer, Errand, Load, Loaded, Question};
+use memory::Anything;
+use names::Id;
+use node::Node;
+use part::Mode;
+pub use pulse::{Beat, Pulse};
 
 /// Where an answer came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +64,7 @@ pub struct Found<T> {
 }
 
 /// Why nothing can be said. All of it is worth another try.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 pub enum CacheError {
     /// Redis is away, and this kind may not be loaded without it; or too many are at it.
     #[error("{0}")]
@@ -121,23 +77,29 @@ pub enum CacheError {
 /// The one cache of a node. Clones are the same one.
 #[derive(Clone)]
 pub struct Cache {
-    _redis: Arc<Redis>,
-    _settings: Arc<config::Cache>,
+    node: Arc<Node>,
 }
 
 impl Cache {
-    /// Nothing is in memory yet.
+    /// Nothing is in memory yet, and nothing in it is believed before its pulse is heard: see [`Cache::pulse`].
     #[must_use]
     pub fn new(redis: Arc<Redis>, settings: &config::Cache) -> Self {
-        Self { _redis: redis, _settings: Arc::new(settings.clone()) }
+        Self { node: Arc::new(Node::new(redis, settings)) }
+    }
+
+    /// The loop that this cache needs: one, for as long as it is used.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        Pulse::new(Arc::clone(&self.node))
     }
 
     /// The entry, from where it is soonest found; otherwise from its source, which answers `None` if there is no such
-    /// thing. A load goes on although whoever asked has gone away.
+    /// thing. A load goes on although whoever asked has gone away; while the cache is bypassed each asker loads by itself.
+    /// A key with control characters is never kept.
     pub async fn get<T, E, Load>(
         &self,
-        _kind: &Kind<T>,
-        _key: &str,
+        kind: &Kind<T>,
+        key: &str,
         load: impl FnOnce() -> Load + Send + 'static,
     ) -> Result<Found<T>, CacheError>
     where
@@ -145,11 +107,31 @@ impl Cache {
         E: std::fmt::Display,
         Load: Future<Output = Result<Option<T>, E>> + Send + 'static,
     {
-        let loaded = load().await.map_err(|error| CacheError::Source(error.to_string()))?;
-        Ok(Found { value: loaded.map(Arc::new), is_stale: false, tier: Tier::Source })
+        let node = &self.node;
+        let id = node.names.id(kind.name, key);
+        let asked = node.sketch.add(id);
+        if kind.is_everyones && !node.is_bypassed() {
+            let now_us = clock::uptime_us();
+            if let Some(held) = node.fresh(id, now_us)
+                && let Some(found) = found(held.value.clone(), false, Tier::Local)
+            {
+                node.tallies.local.hits.one();
+                if node.is_turn(&held, asked, now_us) {
+                    let (question, load) = self.question(kind, key, id, load);
+                    node.sketch.note(id, question.field.clone());
+                    tokio::spawn(Arc::clone(node).look_again(question, load));
+                }
+                return Ok(found);
+            }
+            node.tallies.local.misses.one();
+        }
+        // Apart, since it is large: who finds it in memory would carry it along each time.
+        let (question, load) = self.question(kind, key, id, load);
+        let Answer { value, is_stale, tier } = Box::pin(node.ask(question, load, asked)).await?;
+        found(value, is_stale, tier).ok_or(CacheError::Refused("two kinds of entries have one name"))
     }
 
-    /// Loads the entry anew, whatever is kept, and keeps that.
+    /// Loads the entry anew, whatever is kept, and keeps that; other nodes forget what they have.
     pub async fn refresh<T, E, Load>(
         &self,
         kind: &Kind<T>,
@@ -161,13 +143,118 @@ impl Cache {
         E: std::fmt::Display,
         Load: Future<Output = Result<Option<T>, E>> + Send + 'static,
     {
-        self.get(kind, key, load).await
+        let node = Arc::clone(&self.node);
+        let id = node.names.id(kind.name, key);
+        let (question, load) = self.question(kind, key, id, load);
+        let Ok(permit) = Arc::clone(&node.loads).try_acquire_owned() else {
+            node.tallies.refused_loads.one();
+            return Err(CacheError::Refused("too many loads are under way"));
+        };
+        let loading = tokio::spawn(async move {
+            // What others are loading may be older than what is loaded from now on.
+            node.memory.forget(question.id);
+            let seen = node.memory.counter(question.id);
+            let outcome = node.fetch(question, load, Errand { mode: Mode::Steal, seen, is_change: true }).await;
+            drop(permit);
+            outcome
+        });
+        let given_up = |_| CacheError::Source("the load was given up".into());
+        let Answer { value, is_stale, tier } = loading.await.map_err(given_up)??;
+        found(value, is_stale, tier).ok_or(CacheError::Refused("two kinds of entries have one name"))
     }
 
     /// What is kept of these is not so any more: call it after the change is committed. No node serves it afterwards (others
     /// within a moment), and no load that began before puts it back. Fails if Redis is away: then entries may be served
-    /// until they expire, and the caller has to see to it that this is called again.
-    pub async fn invalidate<T>(&self, _kind: &Kind<T>, _keys: &[String]) -> Result<(), CacheError> {
+    /// until they expire, and the caller has to see to it that this is called again (this node tells Redis when it is
+    /// back, if it lives that long).
+    pub async fn invalidate<T>(&self, kind: &Kind<T>, keys: &[String]) -> Result<(), CacheError> {
+        let node = &self.node;
+        let forget = || keys.iter().for_each(|key| node.memory.forget(node.names.id(kind.name, key)));
+        // Before, so that it is gone even where Redis is away; after, since it may have been read from there meanwhile.
+        forget();
+        let mut by_part: Vec<Vec<String>> = vec![Vec::new(); node.parts.len()];
+        for key in keys {
+            let field = names::field(kind.name, key);
+            by_part[names::part_of(&field, node.parts.len())].push(field);
+        }
+        let telling = node.parts.iter().zip(by_part).filter(|(_, fields)| !fields.is_empty());
+        let told = join_all(telling.map(|(part, fields)| part.invalidate(fields))).await;
+        forget();
+        let all: Result<Vec<()>, _> = told.into_iter().collect();
+        all.map(drop).map_err(|_away| CacheError::Refused("the cache in Redis is away"))
+    }
+
+    /// Has every read of every node go to its source, or through the cache again, within a pulse.
+    pub async fn set_bypass(&self, is_bypassed: bool) -> Result<(), RedisError> {
+        let value = if is_bypassed { "1" } else { "0" };
+        let key = self.node.redis.keys().cache_switch();
+        self.node.redis.set_fields(&key, vec![("bypass".to_owned(), value.to_owned())]).await?;
+        self.node.is_bypassed.store(is_bypassed, Ordering::Relaxed);
         Ok(())
     }
+
+    /// Whether this node's reads go to their sources.
+    #[must_use]
+    pub fn is_bypassed(&self) -> bool {
+        self.node.is_bypassed()
+    }
+
+    /// How the cache stands.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        let node = &self.node;
+        let figures = |tier: &figures::TierTallies, bytes, entries| TierFigures {
+            hits: tier.hits.count(),
+            misses: tier.misses.count(),
+            stale: tier.stale.count(),
+            evictions: tier.evictions.count(),
+            bytes,
+            entries,
+        };
+        let (bytes, entries) = node.memory.size();
+        let [redis_bytes, redis_entries] = node.redis_size.each_ref().map(|size| size.load(Ordering::Relaxed));
+        let hottest = node.sketch.hottest().into_iter().map(|(key, asked)| HotKey { key, asked }).collect();
+        Figures {
+            local: figures(&node.tallies.local, bytes, entries),
+            redis: figures(&node.tallies.redis, redis_bytes, redis_entries),
+            loads: node.tallies.loads.count(),
+            parts_away: node.parts.iter().filter(|part| part.is_away()).count() as u64,
+            hottest,
+        }
+    }
+
+    fn question<T, E, Loading>(
+        &self,
+        kind: &Kind<T>,
+        key: &str,
+        id: Id,
+        load: impl FnOnce() -> Loading + Send + 'static,
+    ) -> (Question, Load)
+    where
+        T: Entry,
+        E: std::fmt::Display,
+        Loading: Future<Output = Result<Option<T>, E>> + Send + 'static,
+    {
+        let load: Load = Box::new(|| {
+            let loading = load();
+            Box::pin(async move {
+                let Some(value) = loading.await.map_err(|error| error.to_string())? else { return Ok(None) };
+                let json = serde_json::to_vec(&value).map_err(|error| error.to_string())?;
+                Ok(Some(Loaded { value: Arc::new(value), json }))
+            })
+        });
+        let question = Question {
+            terms: kind.terms(&self.node.settings),
+            id,
+            field: names::field(kind.name, key),
+            decode: |json| Some(Arc::new(serde_json::from_slice::<T>(json).ok()?) as Anything),
+        };
+        (question, load)
+    }
+}
+
+/// The answer with its type. `None`: it is of another one.
+fn found<T: Entry>(value: Option<Anything>, is_stale: bool, tier: Tier) -> Option<Found<T>> {
+    let value = value.map(Arc::downcast::<T>).transpose().ok()?;
+    Some(Found { value, is_stale, tier })
 }

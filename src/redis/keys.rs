@@ -12,6 +12,8 @@
 //! | `directory` | campaign | campaign, relay |
 //! | `lease:{job}` | ledger (reconciler), alarm | the same |
 //! | `alarms` | alarm | alarm |
+//! | `{cache-n}:values`, `{cache-n}:locks`, `{cache-n}:expiry`, `{cache-n}:meta` | cache | cache |
+//! | `cache:switch` | cache | cache |
 
 use super::Channel;
 use crate::ids::CampaignId;
@@ -57,6 +59,23 @@ impl Keys {
     #[must_use]
     pub fn alarms(&self) -> String {
         format!("{}alarms", self.prefix)
+    }
+
+    /// One part of the cache: values, locks, expiry and meta, in this order. They share the hash tag `{cache-n}`.
+    ///
+    /// - Hash: `kind:key` to fresh until, made at, payload.
+    /// - Hash: `kind:key` to deadline and owner of who loads it.
+    /// - Sorted set: `kind:key` to kept until, in ms.
+    /// - Hash: bytes and entries of the part.
+    #[must_use]
+    pub fn cache_part(&self, part: u32) -> [String; 4] {
+        ["values", "locks", "expiry", "meta"].map(|name| format!("{}{{cache-{part}}}:{name}", self.prefix))
+    }
+
+    /// Hash: whether the cache is bypassed.
+    #[must_use]
+    pub fn cache_switch(&self) -> String {
+        format!("{}cache:switch", self.prefix)
     }
 
     /// The channel's name in Redis.

@@ -16,6 +16,8 @@ pub enum Channel {
     Outbox,
     /// A campaign's id: something has moved in its waiting room that visitors see.
     Waiting,
+    /// What of the cache is not so any more, what was loaded, and the pulses of nodes that listen to themselves.
+    Cache,
 }
 
 impl Channel {
@@ -25,6 +27,7 @@ impl Channel {
             Self::Reopened => "reopened",
             Self::Outbox => "outbox_filled",
             Self::Waiting => "waiting",
+            Self::Cache => "cache",
         }
     }
 }

@@ -94,6 +94,8 @@ impl Redis {
             .set_connection_config(connection)
             .set_performance_config(performance);
         let pool = builder.build_pool(config.pool_max)?;
+        // A burst of messages that a listener is too slow for counts as missed, and then it has to look by itself.
+        builder.with_performance_config(|performance| performance.broadcast_channel_capacity = UNHEARD_MAX);
         let subscriber = builder.build_subscriber_client()?;
         pool.init().await?;
         subscriber.init().await?;
@@ -324,6 +326,9 @@ impl Redis {
         &clients[index]
     }
 }
+
+/// Messages that each listener may be behind.
+const UNHEARD_MAX: usize = 1_024;
 
 fn key_list(keys: &[String]) -> MultipleKeys {
     keys.iter().map(Key::from).collect::<Vec<_>>().into()

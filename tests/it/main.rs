@@ -5,6 +5,7 @@
 mod alarm;
 mod auth;
 mod burst;
+mod cache;
 mod campaigns;
 mod claims;
 mod cluster;

@@ -1,0 +1,163 @@
+//! What happens in the cache, counted: for operators at once, for the metrics with each pulse.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use metrics::Counter;
+use serde::Serialize;
+
+/// Counts, and tells the metrics what is new.
+pub(super) struct Tally {
+    count: AtomicU64,
+    told: AtomicU64,
+    counter: Counter,
+}
+
+impl Tally {
+    fn new(counter: Counter) -> Self {
+        Self { count: AtomicU64::new(0), told: AtomicU64::new(0), counter }
+    }
+
+    pub(super) fn one(&self) {
+        self.add(1);
+    }
+
+    pub(super) fn add(&self, more: u64) {
+        self.count.fetch_add(more, Ordering::Relaxed);
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    fn tell(&self) {
+        let count = self.count();
+        self.counter.increment(count.saturating_sub(self.told.swap(count, Ordering::Relaxed)));
+    }
+}
+
+/// One tier's.
+pub(super) struct TierTallies {
+    pub(super) hits: Tally,
+    pub(super) misses: Tally,
+    pub(super) stale: Tally,
+    pub(super) evictions: Tally,
+}
+
+impl TierTallies {
+    fn new(tier: &'static str) -> Self {
+        Self {
+            hits: Tally::new(metrics::counter!("onrush_cache_hits_total", "tier" => tier)),
+            misses: Tally::new(metrics::counter!("onrush_cache_misses_total", "tier" => tier)),
+            stale: Tally::new(metrics::counter!("onrush_cache_stale_total", "tier" => tier)),
+            evictions: Tally::new(metrics::counter!("onrush_cache_evictions_total", "tier" => tier)),
+        }
+    }
+
+    fn all(&self) -> [&Tally; 4] {
+        [&self.hits, &self.misses, &self.stale, &self.evictions]
+    }
+}
+
+/// A node's.
+pub(super) struct Tallies {
+    pub(super) local: TierTallies,
+    pub(super) redis: TierTallies,
+    pub(super) loads: Tally,
+    pub(super) load_failures: Tally,
+    /// Loads whose permit was gone when they were done.
+    pub(super) fills_refused: Tally,
+    /// Entries that were too large to be kept.
+    pub(super) too_large: Tally,
+    /// Moments up to which messages may have been missed.
+    pub(super) gaps: Tally,
+    /// Times that a part of Redis began to count as away.
+    pub(super) away: Tally,
+    /// Invalidations that no more could be remembered while Redis was away.
+    pub(super) forgotten: Tally,
+    pub(super) refused_away: Tally,
+    pub(super) refused_bulkhead: Tally,
+    pub(super) refused_loads: Tally,
+    pub(super) refused_wait: Tally,
+}
+
+impl Tallies {
+    pub(super) fn new() -> Self {
+        let refused = |reason: &'static str| Tally::new(metrics::counter!("onrush_cache_refused_total", "reason" => reason));
+        Self {
+            local: TierTallies::new("local"),
+            redis: TierTallies::new("redis"),
+            loads: Tally::new(metrics::counter!("onrush_cache_loads_total", "tier" => "source")),
+            load_failures: Tally::new(metrics::counter!("onrush_cache_load_failures_total", "tier" => "source")),
+            fills_refused: Tally::new(metrics::counter!("onrush_cache_fills_refused_total")),
+            too_large: Tally::new(metrics::counter!("onrush_cache_too_large_total")),
+            gaps: Tally::new(metrics::counter!("onrush_cache_gaps_total")),
+            away: Tally::new(metrics::counter!("onrush_cache_away_total")),
+            forgotten: Tally::new(metrics::counter!("onrush_cache_invalidations_forgotten_total")),
+            refused_away: refused("away"),
+            refused_bulkhead: refused("bulkhead"),
+            refused_loads: refused("loads"),
+            refused_wait: refused("wait"),
+        }
+    }
+
+    /// Tells the metrics.
+    pub(super) fn tell(&self) {
+        let others = [
+            &self.loads,
+            &self.load_failures,
+            &self.fills_refused,
+            &self.too_large,
+            &self.gaps,
+            &self.away,
+            &self.forgotten,
+            &self.refused_away,
+            &self.refused_bulkhead,
+            &self.refused_loads,
+            &self.refused_wait,
+        ];
+        self.local.all().into_iter().chain(self.redis.all()).chain(others).for_each(Tally::tell);
+    }
+}
+
+/// How a tier stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct TierFigures {
+    /// Answers that came from it, since this node has started.
+    pub hits: u64,
+    /// Times that it did not have what was asked for, since this node has started.
+    pub misses: u64,
+    /// Answers that were marked stale, since this node has started.
+    pub stale: u64,
+    /// Entries that went to make room for others: in the process since this node has started, in Redis by its fills.
+    pub evictions: u64,
+    /// Bytes that it takes, about.
+    pub bytes: u64,
+    /// Entries in it.
+    pub entries: u64,
+}
+
+/// How the cache stands, as one node sees it.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Figures {
+    /// The process.
+    pub local: TierFigures,
+    /// Redis; bytes and entries are those of all nodes.
+    pub redis: TierFigures,
+    /// Loads from the sources, since this node has started.
+    pub loads: u64,
+    /// Parts of Redis that count as away.
+    pub parts_away: u64,
+    /// What is asked for most, most first.
+    pub hottest: Vec<HotKey>,
+}
+
+/// One entry that is asked for often.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct HotKey {
+    /// Its kind and key.
+    #[schema(example = "post:42")]
+    pub key: String,
+    /// About how often it was asked for lately.
+    #[schema(example = 1200)]
+    pub asked: u32,
+}

@@ -1,0 +1,70 @@
+//! What do nodes tell each other? `gone` and fields, `filled` and fields, `pulse` and a node and its number; parted by a
+//! control character, which no key contains.
+
+/// Parts what a message is made of. An entry with it in its key is not kept: its message could not be told from another.
+pub(super) const SEPARATOR: char = '\u{1f}';
+
+/// What was heard.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Message<'a> {
+    /// These are not so any more.
+    Gone(Vec<&'a str>),
+    /// Whoever waits for these should look.
+    Filled(Vec<&'a str>),
+    /// A node's sign of life.
+    Pulse { node: &'a str, number: u64 },
+    /// Of a newer program.
+    Unknown,
+}
+
+fn join<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut text = String::new();
+    for part in parts {
+        if !text.is_empty() {
+            text.push(SEPARATOR);
+        }
+        text.push_str(part);
+    }
+    text
+}
+
+pub(super) fn gone(fields: &[String]) -> String {
+    join(std::iter::once("gone").chain(fields.iter().map(String::as_str)))
+}
+
+pub(super) fn filled(field: &str) -> String {
+    join(["filled", field])
+}
+
+pub(super) fn pulse(node: &str, number: u64) -> String {
+    join(["pulse", node, &number.to_string()])
+}
+
+pub(super) fn read(text: &str) -> Message<'_> {
+    let mut parts = text.split(SEPARATOR);
+    match parts.next() {
+        Some("gone") => Message::Gone(parts.collect()),
+        Some("filled") => Message::Filled(parts.collect()),
+        Some("pulse") => match (parts.next(), parts.next().and_then(|number| number.parse().ok())) {
+            (Some(node), Some(number)) => Message::Pulse { node, number },
+            _ => Message::Unknown,
+        },
+        _ => Message::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_said_is_heard() {
+        let fields = ["post:1".to_owned(), "user:a b:c".to_owned()];
+        assert_eq!(read(&gone(&fields)), Message::Gone(vec!["post:1", "user:a b:c"]));
+        assert_eq!(read(&filled("post:1")), Message::Filled(vec!["post:1"]));
+        assert_eq!(read(&pulse("abc", 7)), Message::Pulse { node: "abc", number: 7 });
+        for other in ["", "pulse", "pulse\u{1f}abc", "new\u{1f}thing"] {
+            assert_eq!(read(other), Message::Unknown, "{other}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The loop of the room: says something to hear itself, hears what others say, and looks after what is away.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::message::{self, Message};
+use super::node::Node;
+use super::part::Part;
+use crate::clock;
+use crate::redis::{Channel, RedisError, Script, Value};
+use crate::script;
+
+static PULSE: Script<1> = script!("cache/pulse");
+
+/// How often bytes and entries are counted.
+const SIZES_EVERY: Duration = Duration::from_secs(1);
+
+/// Keeps a node's cache believable. Without it nothing in memory is believed, and Redis never comes back.
+pub struct Pulse {
+    node: Arc<Node>,
+    /// Tells this node's pulses from those of others.
+    name: String,
+    halved: Instant,
+    counted: Option<Instant>,
+}
+
+/// What a tick has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beat {
+    /// The pulse was sent. Whether it is heard is another matter.
+    pub is_sent: bool,
+    /// Parts of Redis that were away and are not any more.
+    pub parts_back: usize,
+}
+
+impl Pulse {
+    pub(super) fn new(node: Arc<Node>) -> Self {
+        Self { node, name: format!("{:016x}", rand::random::<u64>()), halved: Instant::now(), counted: None }
+    }
+
+    /// One pulse, and one look at what is away.
+    pub async fn tick(&mut self) -> Beat {
+        let node = Arc::clone(&self.node);
+        let mending = node.parts.iter().filter(|part| part.is_away()).map(|part: &Arc<Part>| part.mend());
+        let (is_sent, mended) = tokio::join!(self.send(), join_all(mending));
+        let window = Duration::from_millis(node.settings.hot_window_ms);
+        if self.halved.elapsed() >= window {
+            self.halved = Instant::now();
+            node.sketch.halve();
+        }
+        if self.counted.is_none_or(|counted| counted.elapsed() >= SIZES_EVERY) {
+            self.counted = Some(Instant::now());
+            node.count_sizes().await;
+        }
+        node.tallies.tell();
+        Beat { is_sent, parts_back: mended.into_iter().filter(|is_back| *is_back).count() }
+    }
+
+    async fn send(&self) -> bool {
+        let node = &self.node;
+        let number = node.belief.next_pulse(clock::uptime_us());
+        let redis = &node.redis;
+        let args: Vec<Value> =
+            vec![redis.keys().channel(Channel::Cache).into(), message::pulse(&self.name, number).into()];
+        let sending = redis.call_anywhere(&PULSE, [redis.keys().cache_switch()], args);
+        match node.in_time(sending).await {
+            Some(reply) => {
+                node.is_bypassed.store(reply.as_i64() == Some(1), Ordering::Relaxed);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Until told to stop.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), RedisError> {
+        let hearing = hear(Arc::clone(&self.node), self.name.clone());
+        let beating = async {
+            let mut beat = interval(Duration::from_millis(self.node.settings.pulse_ms));
+            beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                beat.tick().await;
+                self.tick().await;
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            outcome = hearing => outcome,
+            () = beating => Ok(()),
+        }
+    }
+}
+
+/// Hears what is said, and notices what may have been missed.
+async fn hear(node: Arc<Node>, name: String) -> Result<(), RedisError> {
+    let mut messages = node.redis.listen(Channel::Cache).await?;
+    let mut reconnects = node.redis.reconnects();
+    loop {
+        let heard = tokio::select! {
+            // First, so that what was missed is known before what came after it.
+            biased;
+            () = reconnects.next() => None,
+            heard = messages.next() => heard,
+        };
+        match heard {
+            Some(text) => node.hear(&text, &name),
+            None => {
+                node.tallies.gaps.one();
+                node.belief.gap(clock::uptime_us());
+            }
+        }
+    }
+}
+
+impl Node {
+    fn hear(&self, text: &str, name: &str) {
+        let ids = |fields: Vec<&str>| fields.into_iter().filter_map(|field| self.names.id_of(field)).collect::<Vec<_>>();
+        match message::read(text) {
+            Message::Gone(fields) => ids(fields).into_iter().for_each(|id| self.memory.forget(id)),
+            Message::Filled(fields) => ids(fields).into_iter().for_each(|id| self.memory.wake(id)),
+            Message::Pulse { node, number } if node == name => {
+                if self.belief.heard(number, clock::uptime_us()) {
+                    self.tallies.gaps.one();
+                }
+            }
+            Message::Pulse { .. } | Message::Unknown => {}
+        }
+    }
+
+    /// What Redis answers, if it does within the time that it has.
+    pub(super) async fn in_time<T>(&self, call: impl Future<Output = Result<T, RedisError>>) -> Option<T> {
+        match tokio::time::timeout(Duration::from_millis(self.settings.redis_timeout_ms), call).await {
+            Ok(Ok(answer)) => Some(answer),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the cache asks Redis in vain");
+                None
+            }
+            Err(_elapsed) => None,
+        }
+    }
+
+    async fn count_sizes(&self) {
+        let (bytes, entries) = self.memory.size();
+        gauge_size("local", bytes, entries);
+        let sizes = join_all(self.parts.iter().filter(|part| !part.is_away()).map(|part| self.in_time(part.size())));
+        let known: Option<Vec<(u64, u64)>> = sizes.await.into_iter().collect();
+        if let Some(sizes) = known.filter(|sizes| sizes.len() == self.parts.len()) {
+            let (bytes, entries) = sizes.iter().fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1));
+            self.redis_size[0].store(bytes, Ordering::Relaxed);
+            self.redis_size[1].store(entries, Ordering::Relaxed);
+            gauge_size("redis", bytes, entries);
+        }
+        let in_use = self.settings.bulkhead_max - self.bulkhead.available_permits();
+        gauge("onrush_cache_bulkhead_in_use", in_use);
+        gauge("onrush_cache_loads_in_flight", self.settings.loads_in_flight_max - self.loads.available_permits());
+        gauge("onrush_cache_parts_away", self.parts.iter().filter(|part| part.is_away()).count());
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+fn gauge(name: &'static str, number: usize) {
+    metrics::gauge!(name).set(number as f64);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+fn gauge_size(tier: &'static str, bytes: u64, entries: u64) {
+    metrics::gauge!("onrush_cache_bytes", "tier" => tier).set(bytes as f64);
+    metrics::gauge!("onrush_cache_entries", "tier" => tier).set(entries as f64);
+}

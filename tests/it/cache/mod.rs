@@ -1,0 +1,9 @@
+//! The cache against a real Redis: what it promises to readers, to those who change things, and to the source.
+
+mod bytes;
+mod flights;
+mod freshness;
+mod lab;
+mod outage;
+mod property;
+mod races;
