@@ -5,8 +5,8 @@ use std::sync::Arc;
 use onrush::cache::Cache;
 use onrush::feed::inspect::Inspector;
 use onrush::feed::{
-    Happened, Inboxes, Inspected, Lane, LaneError, LaneWorker, Means, Original, Outcome, Pace, PostId, PostRelay, Posts,
-    Reads, SCHEMA_VERSION,
+    Happened, Inboxes, Inspected, Lane, LaneError, LaneWorker, Means, Original, Outcome, Pace, PostId, PostRelay,
+    Posts, Reads, SCHEMA_VERSION,
 };
 use onrush::kafka::{Offsets, Record};
 use onrush::upstream::Users;
