@@ -83,7 +83,10 @@ impl Stores {
             ClientConfig::new().set("bootstrap.servers", &self.config.kafka.brokers).create()?;
         let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
         // A section whose nodes did not work has made no topic.
-        admin.delete_topics(&[&format!("{name}.facts"), &format!("{name}.facts.dead")], &options).await?;
+        let topics = ["facts", "original", "inspected"].map(|topic| format!("{name}.{topic}"));
+        let dead: Vec<String> = topics.iter().map(|topic| format!("{topic}.dead")).collect();
+        let all: Vec<&str> = topics.iter().chain(&dead).map(String::as_str).collect();
+        admin.delete_topics(&all, &options).await?;
         self.made.lock().unwrap_or_else(PoisonError::into_inner).retain(|made| made != name);
         Ok(())
     }

@@ -9,7 +9,9 @@ use onrush::feed::{Happened, Inspected, Lane, LaneWorker, Means, Outcome, PostId
 use onrush::kafka::ensure;
 use sqlx::Row;
 
-use super::author::{Loops, caught_up, delete, edit, handle, inspected, means, original, readers, subscribe, write};
+use super::author::{
+    Loops, SUBSCRIBE, caught_up, delete, edit, handle, inspected, means, original, readers, subscribe, write,
+};
 use crate::support::installation::Installation;
 use crate::support::stores::{Stores, eventually};
 use crate::support::topic;
@@ -201,6 +203,27 @@ async fn whoever_subscribes_during_the_delivery_has_the_post_once() {
         "SELECT count(*) FROM subscriptions s WHERE NOT EXISTS (SELECT FROM inbox i WHERE i.user_id = s.user_id)";
     assert_eq!(stores.count(users).await, 0, "subscribers without the post");
     assert_eq!(readers(&stores, post).await.len(), 200);
+    drop(workers);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_waits_for_whoever_is_just_subscribing() {
+    let stores = Stores::new().await;
+    let (means, workers) = delivering(&stores).await;
+    let post = write(&stores.database, "author", "title").await;
+    let mut subscribing = stores.database.begin().await.unwrap();
+    for statement in SUBSCRIBE {
+        sqlx::query(statement).bind("alice").bind("author").execute(&mut *subscribing).await.unwrap();
+    }
+    // What they were given did not have the post yet, and nobody else sees the subscription.
+    set(&stores, post, "inspection = 'passed'").await;
+    let mut delivery =
+        tokio::spawn(async move { handle(&means, Lane::Deliver, &inspected(post, 1, Passed)).await.unwrap() });
+    let early = tokio::time::timeout(Duration::from_secs(3), &mut delivery).await;
+    assert!(early.is_err(), "it was delivered past them");
+    subscribing.commit().await.unwrap();
+    delivery.await.unwrap();
+    assert_eq!(readers(&stores, post).await, ["alice"]);
     drop(workers);
 }
 

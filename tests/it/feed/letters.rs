@@ -124,8 +124,12 @@ async fn while_a_store_is_away_nothing_is_given_up() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     sqlx::query("ALTER TABLE away RENAME TO inbox").execute(&stores.database).await.unwrap();
     eventually("it is delivered", async || readers(&stores, post).await == ["alice"]).await;
-    assert_eq!(stores.count("SELECT count(*) FROM dead_letters").await, 0);
     loops.stop().await;
+    assert_eq!(stores.count("SELECT count(*) FROM dead_letters").await, 0);
+    // Nor was it a dead letter meanwhile.
+    let dead = format!("{}.dead", stores.config.feed.inspected_topic);
+    let offsets = onrush::kafka::Offsets::of(&stores.config.kafka, &dead, "nobody").unwrap();
+    assert_eq!(offsets.lag(&offsets.ends().await.unwrap()).await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
