@@ -147,13 +147,5 @@ fn values(vitals: Vitals, outbox: Option<PostOutbox>) -> [Option<u64>; 7] {
     let Vitals { dead_letters_waiting, contradictions, outbox_percent, lag_records, audits_broken } = vitals;
     let posts_waiting_s = outbox.map(|outbox| outbox.oldest_waiting_s.unsigned_abs());
     let posts_failed = outbox.map(|outbox| outbox.failed.unsigned_abs());
-    [
-        dead_letters_waiting,
-        contradictions,
-        outbox_percent,
-        lag_records,
-        audits_broken,
-        posts_waiting_s,
-        posts_failed,
-    ]
+    [dead_letters_waiting, contradictions, outbox_percent, lag_records, audits_broken, posts_waiting_s, posts_failed]
 }

@@ -245,12 +245,7 @@ impl Consumer {
 
     /// Joins any group.
     pub(super) fn join_group(config: &config::Kafka, member: Membership) -> Result<Self, KafkaError> {
-        let shared = Arc::new(Shared {
-            state: Mutex::default(),
-            arrived: Notify::new(),
-            idle: Condvar::new(),
-            member,
-        });
+        let shared = Arc::new(Shared { state: Mutex::default(), arrived: Notify::new(), idle: Condvar::new(), member });
         let (topic, group) = (&shared.member.topic, &shared.member.group);
         let consumer: BaseConsumer<Context> = client(config)
             .set("group.id", group)

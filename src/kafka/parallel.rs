@@ -132,12 +132,11 @@ impl Job {
         state.leave(record.partition);
         // What is not open any more was taken away meanwhile: another has it.
         let place = (record.partition, record.offset);
-        match again_at.filter(|_| state.open.contains(&place)) {
-            Some(due) => state.held.push(Held { due, key: self.key.clone(), record }),
-            None => {
-                state.open.remove(&place);
-                state.busy_keys.remove(&self.key);
-            }
+        if let Some(due) = again_at.filter(|_| state.open.contains(&place)) {
+            state.held.push(Held { due, key: self.key.clone(), record });
+        } else {
+            state.open.remove(&place);
+            state.busy_keys.remove(&self.key);
         }
         drop(state);
         self.shared.idle.notify_all();

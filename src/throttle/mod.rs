@@ -66,6 +66,7 @@ impl Throttle {
 
     /// What may be written now, of so many facts that wait. Of a large share a part goes at a time, `parts` a second:
     /// the database is spared waves.
+    #[must_use]
     pub fn allowance(&self, wanted: u64, parts: u64, now: Instant) -> Allowance {
         let facts_max = self.facts_max();
         if facts_max == 0 || wanted == 0 {
@@ -107,6 +108,7 @@ impl Throttle {
     }
 
     /// How many units there are to take turns by, where the maximum is too small to be shared.
+    #[must_use]
     pub fn units(&self) -> Option<u64> {
         (self.mine < self.all && self.rows_per_second_max < self.all).then_some(self.rows_per_second_max)
     }

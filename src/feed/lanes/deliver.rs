@@ -93,7 +93,12 @@ impl Means {
     }
 
     /// Whether the author is read instead of written; `looks`: counts the subscribers, and remembers if they are too many.
-    async fn is_read(&self, at: &mut Transaction<'_, Postgres>, author: &str, looks: bool) -> Result<bool, sqlx::Error> {
+    async fn is_read(
+        &self,
+        at: &mut Transaction<'_, Postgres>,
+        author: &str,
+        looks: bool,
+    ) -> Result<bool, sqlx::Error> {
         let is_known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM read_authors WHERE author_id = $1)")
             .bind(author)
             .fetch_one(&mut **at)
@@ -115,13 +120,12 @@ impl Means {
 
     async fn take_out(&self, message: &Inspected) -> Result<(), LaneError> {
         loop {
-            let waiting: i64 = sqlx::query_scalar(
-                "SELECT count(*) FROM (SELECT FROM inbox WHERE post_id = $1 LIMIT $2) some_of_them",
-            )
-            .bind(message.post_id.0)
-            .bind(i64::from(self.settings.inbox_batch_max))
-            .fetch_one(&self.database)
-            .await?;
+            let waiting: i64 =
+                sqlx::query_scalar("SELECT count(*) FROM (SELECT FROM inbox WHERE post_id = $1 LIMIT $2) some_of_them")
+                    .bind(message.post_id.0)
+                    .bind(i64::from(self.settings.inbox_batch_max))
+                    .fetch_one(&self.database)
+                    .await?;
             if waiting == 0 {
                 break;
             }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use onrush::cache::Cache;
 use onrush::feed::inspect::Inspector;
 use onrush::feed::{
-    Happened, Inboxes, Inspected, Lane, LaneError, LaneWorker, Means, Original, Outcome, Pace, PostId, PostRelay, Posts,
-    Reads, SCHEMA_VERSION,
+    Happened, Inboxes, Inspected, Lane, LaneError, LaneWorker, Means, Original, Outcome, Pace, PostId, PostRelay,
+    Posts, Reads, SCHEMA_VERSION,
 };
 use onrush::kafka::{Offsets, Record};
 use onrush::upstream::Users;
@@ -46,15 +46,17 @@ pub(crate) async fn delete<'a>(at: impl Executor<'a, Database = Postgres>, post:
     assert_eq!(sqlx::query(change).bind(post.0).execute(at).await.unwrap().rows_affected(), 1);
 }
 
-/// Subscribes as the product does: under the author's lock, and with what has passed already.
+/// Subscribes a user to an author as the product does: under the author's lock, and with what has passed already.
+pub(crate) const SUBSCRIBE: [&str; 3] = [
+    "SELECT $1, pg_advisory_xact_lock_shared(hashtextextended('onrush-author-' || current_schema() || $2, 0))",
+    "INSERT INTO subscriptions (user_id, author_id) VALUES ($1, $2)",
+    "INSERT INTO inbox (user_id, post_id) SELECT $1, post_id FROM posts
+     WHERE author_id = $2 AND inspection = 'passed' AND deleted_at IS NULL ON CONFLICT DO NOTHING",
+];
+
 pub(crate) async fn subscribe(stores: &Stores, user: &str, author: &str) {
     let mut transaction = stores.database.begin().await.unwrap();
-    for statement in [
-        "SELECT $1, pg_advisory_xact_lock_shared(hashtextextended('onrush-author-' || current_schema() || $2, 0))",
-        "INSERT INTO subscriptions (user_id, author_id) VALUES ($1, $2)",
-        "INSERT INTO inbox (user_id, post_id) SELECT $1, post_id FROM posts
-         WHERE author_id = $2 AND inspection = 'passed' AND deleted_at IS NULL ON CONFLICT DO NOTHING",
-    ] {
+    for statement in SUBSCRIBE {
         sqlx::query(statement).bind(user).bind(author).execute(&mut *transaction).await.unwrap();
     }
     transaction.commit().await.unwrap();

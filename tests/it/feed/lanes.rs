@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onrush::app::Role;
+use onrush::feed::Outcome::{Passed, Withdrawn};
 use onrush::feed::{Happened, Inspected, Lane, LaneWorker, Means, Outcome, PostId, Reads};
 use onrush::kafka::ensure;
 use sqlx::Row;
 
-use super::author::{Loops, caught_up, delete, edit, handle, inspected, means, original, readers, subscribe, write};
+use super::author::{
+    Loops, SUBSCRIBE, caught_up, delete, edit, handle, inspected, means, original, readers, subscribe, write,
+};
 use crate::support::installation::Installation;
 use crate::support::stores::{Stores, eventually};
 use crate::support::topic;
@@ -103,9 +106,7 @@ async fn a_verdict_is_for_its_revision_and_is_told_again_but_not_found_again() {
     delete(&stores.database, post).await;
     handle(&means, Lane::Inspect, &original(post, 2, Happened::Edited)).await.unwrap();
     handle(&means, Lane::Inspect, &original(post, 3, Happened::Deleted)).await.unwrap();
-    use Outcome::{Passed, Withdrawn};
-    let expected =
-        [(Passed, 1), (Passed, 1), (Withdrawn, 2), (Passed, 2), (Withdrawn, 2), (Withdrawn, 3)];
+    let expected = [(Passed, 1), (Passed, 1), (Withdrawn, 2), (Passed, 2), (Withdrawn, 2), (Withdrawn, 3)];
     assert_eq!(told(&stores, expected.len()).await, expected);
 }
 
@@ -119,7 +120,7 @@ async fn what_was_rejected_is_told_to_nobody() {
     for post in [bad, good] {
         handle(&means, Lane::Inspect, &original(post, 1, Happened::Created)).await.unwrap();
     }
-    assert_eq!(told(&stores, 1).await, [(Outcome::Passed, 1)]);
+    assert_eq!(told(&stores, 1).await, [(Passed, 1)]);
     assert_eq!(inspection(&stores, bad).await, "rejected");
 }
 
@@ -132,7 +133,7 @@ async fn messages_that_come_twice_and_late_change_no_inbox() {
         subscribe(&stores, user, "author").await;
     }
     sqlx::query("DELETE FROM inbox").execute(&stores.database).await.unwrap();
-    let (passed, withdrawn) = (inspected(post, 1, Outcome::Passed), inspected(post, 2, Outcome::Withdrawn));
+    let (passed, withdrawn) = (inspected(post, 1, Passed), inspected(post, 2, Withdrawn));
     handle(&means, Lane::Deliver, &passed).await.unwrap();
     handle(&means, Lane::Deliver, &passed).await.unwrap();
     assert_eq!(readers(&stores, post).await, ["alice", "bob"]);
@@ -156,14 +157,14 @@ async fn authors_with_very_many_subscribers_are_read_and_stay_so() {
     let (first, second) = (passed_post(&stores).await, passed_post(&stores).await);
     let few = "INSERT INTO subscriptions SELECT 'author', 'user-' || n FROM generate_series(1, 3) n";
     sqlx::query(few).execute(&stores.database).await.unwrap();
-    handle(&means, Lane::Deliver, &inspected(first, 1, Outcome::Passed)).await.unwrap();
+    handle(&means, Lane::Deliver, &inspected(first, 1, Passed)).await.unwrap();
     assert_eq!(readers(&stores, first).await.len(), 3);
     stores.execute("INSERT INTO subscriptions VALUES ('author', 'user-4')").await;
-    handle(&means, Lane::Deliver, &inspected(second, 1, Outcome::Passed)).await.unwrap();
+    handle(&means, Lane::Deliver, &inspected(second, 1, Passed)).await.unwrap();
     assert!(readers(&stores, second).await.is_empty());
     assert_eq!(stores.count("SELECT count(*) FROM read_authors").await, 1);
     stores.execute("DELETE FROM subscriptions WHERE user_id = 'user-4'").await;
-    handle(&means, Lane::Deliver, &inspected(second, 1, Outcome::Passed)).await.unwrap();
+    handle(&means, Lane::Deliver, &inspected(second, 1, Passed)).await.unwrap();
     assert!(readers(&stores, second).await.is_empty(), "it stays so");
     drop(workers);
 }
@@ -194,13 +195,35 @@ async fn whoever_subscribes_during_the_delivery_has_the_post_once() {
         .collect();
     tokio::time::sleep(Duration::from_millis(200)).await;
     set(&stores, post, "inspection = 'passed'").await;
-    handle(&means, Lane::Deliver, &inspected(post, 1, Outcome::Passed)).await.unwrap();
+    handle(&means, Lane::Deliver, &inspected(post, 1, Passed)).await.unwrap();
     for task in late {
         task.await.unwrap();
     }
-    let users = "SELECT count(*) FROM subscriptions s WHERE NOT EXISTS (SELECT FROM inbox i WHERE i.user_id = s.user_id)";
+    let users =
+        "SELECT count(*) FROM subscriptions s WHERE NOT EXISTS (SELECT FROM inbox i WHERE i.user_id = s.user_id)";
     assert_eq!(stores.count(users).await, 0, "subscribers without the post");
     assert_eq!(readers(&stores, post).await.len(), 200);
+    drop(workers);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_waits_for_whoever_is_just_subscribing() {
+    let stores = Stores::new().await;
+    let (means, workers) = delivering(&stores).await;
+    let post = write(&stores.database, "author", "title").await;
+    let mut subscribing = stores.database.begin().await.unwrap();
+    for statement in SUBSCRIBE {
+        sqlx::query(statement).bind("alice").bind("author").execute(&mut *subscribing).await.unwrap();
+    }
+    // What they were given did not have the post yet, and nobody else sees the subscription.
+    set(&stores, post, "inspection = 'passed'").await;
+    let mut delivery =
+        tokio::spawn(async move { handle(&means, Lane::Deliver, &inspected(post, 1, Passed)).await.unwrap() });
+    let early = tokio::time::timeout(Duration::from_secs(3), &mut delivery).await;
+    assert!(early.is_err(), "it was delivered past them");
+    subscribing.commit().await.unwrap();
+    delivery.await.unwrap();
+    assert_eq!(readers(&stores, post).await, ["alice"]);
     drop(workers);
 }
 

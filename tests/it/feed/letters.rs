@@ -121,11 +121,15 @@ async fn while_a_store_is_away_nothing_is_given_up() {
     let passed = "SELECT count(*) FROM posts WHERE inspection = 'passed'";
     eventually("it has passed", async || stores.count(passed).await == 1).await;
     // Twenty times as long as two tries take, and the second that a new worker keeps still.
-    tokio::time::sleep(Duration::from_millis(3_000)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     sqlx::query("ALTER TABLE away RENAME TO inbox").execute(&stores.database).await.unwrap();
     eventually("it is delivered", async || readers(&stores, post).await == ["alice"]).await;
-    assert_eq!(stores.count("SELECT count(*) FROM dead_letters").await, 0);
     loops.stop().await;
+    assert_eq!(stores.count("SELECT count(*) FROM dead_letters").await, 0);
+    // Nor was it a dead letter meanwhile.
+    let dead = format!("{}.dead", stores.config.feed.inspected_topic);
+    let offsets = onrush::kafka::Offsets::of(&stores.config.kafka, &dead, "nobody").unwrap();
+    assert_eq!(offsets.lag(&offsets.ends().await.unwrap()).await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -141,8 +145,7 @@ async fn nothing_is_finished_before_kafka_has_it_as_a_dead_letter() {
     let good = std::mem::replace(&mut stores.producer, std::sync::Arc::new(Producer::new(&nowhere).unwrap()));
     let cut_off = Loops::only(&stores, &[onrush::feed::Reads::Lane(Lane::Deliver)]);
     let settings = &stores.config.feed;
-    let offsets =
-        onrush::kafka::Offsets::of(&stores.config.kafka, &topic, &Lane::Deliver.group(settings)).unwrap();
+    let offsets = onrush::kafka::Offsets::of(&stores.config.kafka, &topic, &Lane::Deliver.group(settings)).unwrap();
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     assert_eq!(offsets.lag(&offsets.ends().await.unwrap()).await.unwrap(), 1);
     cut_off.stop().await;

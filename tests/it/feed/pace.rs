@@ -11,8 +11,7 @@ const BUSIEST_SECOND: &str = "SELECT coalesce(max(rows_in_second), 0)::bigint FR
     SELECT sum(n) OVER (ORDER BY at RANGE BETWEEN CURRENT ROW AND interval '999.999 ms' FOLLOWING) AS rows_in_second
     FROM (SELECT pg_xact_commit_timestamp(xmin) AS at, count(*) AS n FROM inbox GROUP BY 1) commits) seconds";
 
-const BULK: [Reads; 3] =
-    [Reads::Lane(Lane::Deliver), Reads::Lane(Lane::Index), Reads::DeadLettersOf(Lane::Deliver)];
+const BULK: [Reads; 3] = [Reads::Lane(Lane::Deliver), Reads::Lane(Lane::Index), Reads::DeadLettersOf(Lane::Deliver)];
 
 /// Posts that have passed, with so many subscribers each, and their messages in Kafka.
 async fn passed(stores: &Stores, posts: i64, subscribers: i64) {

@@ -26,13 +26,7 @@ impl Topic {
 
     /// Publishes `count` records; the n-th has the n-th key, over and over.
     async fn publish(&self, count: usize, keys: usize) {
-        let records: Vec<Outgoing> = (0..count)
-            .map(|n| Outgoing {
-                key: format!("key-{}", n % keys).into(),
-                value: n.to_string().into(),
-                headers: Vec::new(),
-            })
-            .collect();
+        let records: Vec<Outgoing> = (0..count).map(|n| outgoing(n, keys)).collect();
         let published = self.stores.producer.publish_records(&self.stores.config.feed.original_topic, &records).await;
         assert_eq!(published.acknowledged, count);
     }
@@ -54,6 +48,10 @@ impl Topic {
     async fn lag(&self) -> u64 {
         self.offsets.lag(&self.offsets.ends().await.unwrap()).await.unwrap()
     }
+}
+
+fn outgoing(n: usize, keys: usize) -> Outgoing {
+    Outgoing { key: format!("key-{}", n % keys).into(), value: n.to_string().into(), headers: Vec::new() }
 }
 
 fn number(record: &Record) -> usize {
@@ -155,9 +153,12 @@ async fn a_killed_consumer_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partition_changes_hands_after_what_is_in_work_of_it_is_finished() {
     let topic = Topic::new(2).await;
-    topic.publish(40, 40).await;
+    topic.publish(10, 10).await;
     let old = topic.join(10);
     let jobs = begin(&old, 10).await;
+    let later: Vec<Outgoing> = (10..40).map(|n| outgoing(n, 40)).collect();
+    let published = topic.stores.producer.publish_records(&topic.stores.config.feed.original_topic, &later).await;
+    assert_eq!(published.acknowledged, 30);
     let new = topic.join(40);
     let early = eventually("the new one has a partition", async || new.share().assignment().mine > 0);
     let in_work: BTreeSet<i32> = jobs.iter().map(|job| job.record().partition).collect();

@@ -47,12 +47,17 @@ async fn what_committed_first_waits_for_older_transactions_and_each_post_keeps_i
     edit(&stores.database, second, "second, changed").await;
     assert!(second > first, "ids are drawn in this order");
     for _ in 0..20 {
-        assert_eq!(relay.tick().await.unwrap(), Relayed::Idle, "an older transaction may still put something before it");
+        assert_eq!(
+            relay.tick().await.unwrap(),
+            Relayed::Idle,
+            "an older transaction may still put something before it"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     older.commit().await.unwrap();
     moves(&mut relay, 3).await;
-    let messages: Vec<_> = published(&stores, 3).await.into_iter().map(|message| (message.title, message.revision)).collect();
+    let messages: Vec<_> =
+        published(&stores, 3).await.into_iter().map(|message| (message.title, message.revision)).collect();
     assert_eq!(messages, [("first".into(), 1), ("second".into(), 1), ("second, changed".into(), 2)]);
     assert_eq!(states(&stores).await, ["done", "done", "done"]);
     relay.close().await;
