@@ -314,7 +314,9 @@ mod tests {
         }
         slow.into_iter().for_each(|slow| slow.ended(false));
         assert_eq!(state(&breaker), CLOSED, "a fifth failed");
-        calls(&breaker, &[false; 5]);
+        calls(&breaker, &[false; 3]);
+        assert_eq!(state(&breaker), CLOSED);
+        calls(&breaker, &[false]);
         assert_eq!(state(&breaker), OPEN);
     }
 
@@ -376,8 +378,10 @@ mod tests {
     #[test]
     fn a_call_from_before_the_opening_says_nothing_about_what_is_now() {
         let breaker = breaker(0);
+        calls(&breaker, &[false; 9]);
+        let tenth = breaker.admit().expect("it is closed");
         let late = [(); 8].map(|()| breaker.admit().expect("it is closed"));
-        calls(&breaker, &[false; 10]);
+        tenth.ended(false);
         let probe = first_probe(&breaker);
         late.into_iter().for_each(|late| late.ended(true));
         assert_eq!(state(&breaker), HALF_OPEN);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::books::Books;
 use crate::campaign::Campaign;
 use crate::queue::Queue;
+use crate::scenarios::Feed;
 use crate::settings::Settings;
 use crate::users::User;
 
@@ -16,6 +17,8 @@ pub(crate) struct Scene {
     pub(crate) books: Books,
     /// Of a waiting room.
     pub(crate) queue: Queue,
+    /// What was published.
+    pub(crate) feed: Feed,
     next: AtomicU64,
 }
 
@@ -25,8 +28,8 @@ impl Scene {
         settings.check()?;
         let campaign = Campaign::open(&settings).await?;
         let books = Books::new(&settings);
-        let (queue, next) = (Queue::default(), AtomicU64::new(0));
-        Ok(Arc::new(Self { settings, campaign, books, queue, next }))
+        let (queue, feed, next) = (Queue::default(), Feed::default(), AtomicU64::new(0));
+        Ok(Arc::new(Self { settings, campaign, books, queue, feed, next }))
     }
 
     /// Who comes next; nobody, when all visits were made.

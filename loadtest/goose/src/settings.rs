@@ -27,6 +27,8 @@ pub(crate) enum Scenario {
     Mixed,
     /// A waiting room before the units: everybody joins, asks as told, and claims when it is their turn; some leave.
     Waiting,
+    /// What there is to read: authors post, subscribers wait for their posts, readers read.
+    Feed,
 }
 
 impl Scenario {
@@ -40,6 +42,7 @@ impl Scenario {
             Self::Trickle => "trickle",
             Self::Mixed => "mixed",
             Self::Waiting => "waiting",
+            Self::Feed => "feed",
         }
     }
 
@@ -120,9 +123,12 @@ impl Settings {
             Scenario::Limited => self.users().div_ceil(10),
             Scenario::SoldOut => 10,
             // One is left over: where the last one goes, a node may call it sold out to somebody who holds one.
-            Scenario::Plenty | Scenario::DoubleClickers | Scenario::Trickle | Scenario::Mixed | Scenario::Waiting => {
-                self.users() + 1
-            }
+            Scenario::Plenty
+            | Scenario::DoubleClickers
+            | Scenario::Trickle
+            | Scenario::Mixed
+            | Scenario::Waiting
+            | Scenario::Feed => self.users() + 1,
         })
     }
 

@@ -29,7 +29,7 @@ fn check_grants(is: &mut Failures, settings: &Settings, totals: &Totals) {
         Scenario::Limited | Scenario::Plenty | Scenario::DoubleClickers => Some(stock.min(totals.users)),
         // All of it was granted before the storm.
         Scenario::SoldOut => Some(stock),
-        Scenario::Trickle | Scenario::Mixed | Scenario::Waiting => None,
+        Scenario::Trickle | Scenario::Mixed | Scenario::Waiting | Scenario::Feed => None,
     };
     let granted = totals.granted;
     is.unless(expected.is_none_or(|expected| granted == expected), || {
@@ -42,6 +42,7 @@ fn check_grants(is: &mut Failures, settings: &Settings, totals: &Totals) {
         Scenario::Trickle => &["granted", "given_back", "read"],
         Scenario::Mixed => &["granted", "replayed", "given_back", "read", "refused"],
         Scenario::Waiting => &["granted", "waits", "admitted", "left", "refused"],
+        Scenario::Feed => &["posted", "deleted", "subscribed", "unchanged", "delivered", "found"],
     };
     for word in words {
         is.unless(totals.said.contains_key(word), || format!("nobody heard {word}"));

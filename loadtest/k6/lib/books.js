@@ -17,6 +17,10 @@ export const said = {
     refused: new Counter('refused'),
     admitted: new Counter('admitted'),
     left: new Counter('left'),
+    posted: new Counter('posted'),
+    delivered: new Counter('delivered'),
+    found: new Counter('found'),
+    unchanged: new Counter('unchanged'),
 };
 
 /** Answers and figures that are not as they must be. */

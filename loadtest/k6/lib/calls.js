@@ -80,6 +80,39 @@ export function audit(settings, campaign) {
     return http.get(`${settings.url}/v1/ops/audit/${campaign}`, params('audit', headers));
 }
 
+/** Publish a post. */
+export function post(settings, user, content) {
+    return http.post(`${settings.url}/v1/posts`, JSON.stringify(content), json(user, 'post'));
+}
+
+export function changePost(settings, user, id, change) {
+    return http.patch(`${settings.url}/v1/posts/${id}`, JSON.stringify(change), json(user, 'change a post'));
+}
+
+export function deletePost(settings, user, id) {
+    return http.del(`${settings.url}/v1/posts/${id}`, null, as(user, 'delete a post'));
+}
+
+/** A post as anybody may read it. */
+export function readPost(settings, id) {
+    return http.get(`${settings.url}/v1/posts/${id}`, params('read a post', {}));
+}
+
+export function subscribe(settings, user, author) {
+    return http.put(`${settings.url}/v1/subscriptions/${author}`, null, as(user, 'subscribe'));
+}
+
+/** The feed or the front page; with an ETag, only if it has changed since. */
+export function readOwn(settings, user, path, etag) {
+    const headers = { Authorization: user.bearer, ...(etag === undefined ? {} : { 'If-None-Match': etag }) };
+    return http.get(`${settings.url}/v1/${path}`, params(path.split('?')[0], headers));
+}
+
+export function search(settings, question) {
+    const url = `${settings.url}/v1/search?limit=100&q=${encodeURIComponent(question)}`;
+    return http.get(url, params('search', {}));
+}
+
 /** Any other request. */
 export function ask(settings, method, path, headers) {
     return http.request(method, `${settings.url}${path}`, null, params('bad input', headers));
@@ -87,6 +120,10 @@ export function ask(settings, method, path, headers) {
 
 function as(user, name) {
     return params(name, { Authorization: user.bearer });
+}
+
+function json(user, name) {
+    return params(name, { Authorization: user.bearer, 'Content-Type': 'application/json' });
 }
 
 function params(name, headers) {

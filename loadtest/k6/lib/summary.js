@@ -4,7 +4,10 @@
 const LEFT_OUT_SHARE_MAX = 0.01;
 
 const LATENCIES = ['med', 'p(95)', 'p(99)', 'max'];
-const SHOWN = ['granted', 'replayed', 'sold_out', 'limit_reached', 'given_back', 'read', 'refused', 'admitted', 'left'];
+const SHOWN = [
+    ...['granted', 'replayed', 'sold_out', 'limit_reached', 'given_back', 'read', 'refused', 'admitted', 'left'],
+    ...['posted', 'delivered', 'found', 'unchanged'],
+];
 
 /** For k6's handleSummary(). */
 export function summary(scenario, settings, data) {

@@ -2,12 +2,15 @@
 
 mod bad_input;
 mod double_clickers;
+mod feed;
 mod mixed;
 mod rush;
 mod trickle;
 mod waiting;
 
 use std::sync::Arc;
+
+pub(crate) use feed::Feed;
 
 use crate::caller::Caller;
 use crate::scene::Scene;
@@ -23,7 +26,8 @@ pub(crate) async fn prepare(scene: &Arc<Scene>) -> anyhow::Result<()> {
         | Scenario::DoubleClickers
         | Scenario::Trickle
         | Scenario::Mixed
-        | Scenario::Waiting => Ok(()),
+        | Scenario::Waiting
+        | Scenario::Feed => Ok(()),
     }
 }
 
@@ -31,6 +35,7 @@ pub(crate) async fn prepare(scene: &Arc<Scene>) -> anyhow::Result<()> {
 pub(crate) async fn finish(scene: &Scene) -> anyhow::Result<()> {
     match scene.settings.scenario {
         Scenario::Waiting => waiting::settle(scene).await,
+        Scenario::Feed => feed::settle(scene).await,
         Scenario::Limited
         | Scenario::Plenty
         | Scenario::SoldOut
@@ -50,5 +55,6 @@ pub(crate) async fn visit(caller: &mut Caller<'_>, user: &User) -> anyhow::Resul
         Scenario::Trickle => trickle::visit(caller, user).await,
         Scenario::Mixed => mixed::visit(caller, user).await,
         Scenario::Waiting => waiting::visit(caller, user).await,
+        Scenario::Feed => feed::visit(caller, user).await,
     }
 }

@@ -56,6 +56,13 @@ fn waiting() {
     });
 }
 
+/// Of eight visits one is an author with three posts, of which one is deleted; four follow them.
+#[test]
+fn feed() {
+    let authors = VISITS.div_ceil(8);
+    run(async move { crowd("feed", "feed", &[]).await.well(&[("posted", authors * 3), ("found", authors)]) });
+}
+
 #[test]
 fn a_run_that_is_told_of_one_unit_less_than_there_is_fails_and_one_that_is_told_the_truth_does_not() {
     run(async {

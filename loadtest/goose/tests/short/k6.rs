@@ -80,6 +80,11 @@ fn waiting() {
 }
 
 #[test]
+fn feed() {
+    is_well("feed", &[("granted", 0)]);
+}
+
+#[test]
 fn a_run_that_is_told_of_one_unit_less_than_there_is_fails_and_one_that_is_told_the_truth_does_not() {
     let Some(path) = program() else { return };
     run(async {
