@@ -2,6 +2,7 @@
 
 mod author;
 mod desk;
+mod end_to_end;
 mod lanes;
 mod letters;
 mod pace;
