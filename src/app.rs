@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::alarm::Alarm;
+use crate::cache::Cache;
 use crate::campaign::{Campaigns, Follower, Publisher};
 use crate::claim::{Claims, Coupons};
 use crate::config::Config;
@@ -104,6 +105,14 @@ impl Node {
         let stop = stops.followers.clone();
         followers.push(tokio::spawn(async move { redis_too.follow_time(every, stop).await }));
 
+        let cache = Cache::new(Arc::clone(&redis), &config.cache);
+        let (pulse, stop) = (cache.pulse(), stops.followers.clone());
+        followers.push(tokio::spawn(async move {
+            if let Err(error) = pulse.run(stop).await {
+                tracing::error!(%error, "this node does not believe what it has cached any more");
+            }
+        }));
+
         let jwks = Arc::new(http::Jwks::start(&config.auth).await?);
         followers.push(tokio::spawn(Arc::clone(&jwks).run(stops.followers.clone())));
 
@@ -133,6 +142,7 @@ impl Node {
             auth: config.auth.clone(),
             jwks,
             claims: Arc::new(Claims::new(Arc::clone(&redis), &config.claim)),
+            cache,
             campaigns,
             waiting,
             streams_max: config.waiting.streams_max,

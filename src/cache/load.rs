@@ -28,8 +28,7 @@ pub(super) struct Loaded {
 }
 
 /// Asks the source, once.
-pub(super) type Load =
-    Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Result<Option<Loaded>, String>> + Send>> + Send>;
+pub(super) type Load = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Result<Option<Loaded>, String>> + Send>> + Send>;
 
 /// What is asked for, with its type forgotten.
 pub(super) struct Question {
@@ -193,14 +192,13 @@ impl Node {
         };
         let Some(payload) = payload else {
             part.release(&question.field, owner, wake()).await;
-            return loaded.map(|loaded| self.too_large(loaded)).or_else(|error| {
-                self.stale(question, kept).ok_or(CacheError::Source(error))
-            });
+            return loaded
+                .map(|loaded| self.too_large(loaded))
+                .or_else(|error| self.stale(question, kept).ok_or(CacheError::Source(error)));
         };
         let loaded = loaded.map_err(CacheError::Source)?;
         let (fresh_ms, stale_ms) = self.times(&question.terms, loaded.is_some());
-        let message =
-            if errand.is_change { message::gone(std::slice::from_ref(&question.field)) } else { wake() };
+        let message = if errand.is_change { message::gone(std::slice::from_ref(&question.field)) } else { wake() };
         let fill = Fill { field: &question.field, owner, payload, fresh_ms, stale_ms, message };
         // Where it is not known whether Redis has it, memory may: an invalidation would be heard, or nothing believed.
         let is_ours = match part.fill(fill).await {

@@ -24,9 +24,6 @@ static RELEASE: Script<1> = script!("cache/release");
 static FILL: Script<4> = script!("cache/fill");
 static INVALIDATE: Script<4> = script!("cache/invalidate");
 
-/// Invalidations that a part did not hear and that are remembered for it. Whoever asked for one was told that it failed.
-const UNHEARD_MAX: usize = 10_000;
-
 /// The part does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Away;
@@ -75,7 +72,9 @@ pub(super) struct Part {
     tallies: Arc<Tallies>,
     pub(super) lane: Lane,
     is_away: AtomicBool,
+    /// Invalidations that it did not hear. Whoever asked for one was told that it failed.
     unheard: Mutex<HashSet<String>>,
+    unheard_max: usize,
 }
 
 impl Part {
@@ -88,7 +87,8 @@ impl Part {
             timeout: Duration::from_millis(settings.redis_timeout_ms),
             lease_ms: settings.lease_ms,
             tallies: Arc::clone(tallies),
-            lane: Lane::new(settings.batch_max),
+            lane: Lane::new(settings.batch_max, settings.reads_waiting_max),
+            unheard_max: settings.unheard_max,
             is_away: AtomicBool::new(false),
             unheard: Mutex::default(),
         })
@@ -142,7 +142,8 @@ impl Part {
             Mode::Steal => ("steal", 0),
         };
         let lease = self.lease_ms.to_string();
-        let args: Vec<Value> = vec![word.into(), field.into(), owner.into(), lease.into(), made_at_ms.to_string().into()];
+        let args: Vec<Value> =
+            vec![word.into(), field.into(), owner.into(), lease.into(), made_at_ms.to_string().into()];
         let reply = self.call(&ENTER, self.keys([0, 1]), args).await?;
         self.entered(reply).ok_or_else(|| {
             tracing::error!(field, "lua/cache/enter answered what it never does");
@@ -218,7 +219,7 @@ impl Part {
             return Ok(());
         }
         let mut unheard = self.unheard();
-        let room = UNHEARD_MAX.saturating_sub(unheard.len());
+        let room = self.unheard_max.saturating_sub(unheard.len());
         self.tallies.forgotten.add(fields.len().saturating_sub(room) as u64);
         unheard.extend(fields.into_iter().take(room));
         // Under the lock, so that it is not back with these unheard.

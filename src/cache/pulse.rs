@@ -120,7 +120,8 @@ async fn hear(node: Arc<Node>, name: String) -> Result<(), RedisError> {
 
 impl Node {
     fn hear(&self, text: &str, name: &str) {
-        let ids = |fields: Vec<&str>| fields.into_iter().filter_map(|field| self.names.id_of(field)).collect::<Vec<_>>();
+        let ids =
+            |fields: Vec<&str>| fields.into_iter().filter_map(|field| self.names.id_of(field)).collect::<Vec<_>>();
         match message::read(text) {
             Message::Gone(fields) => ids(fields).into_iter().for_each(|id| self.memory.forget(id)),
             Message::Filled(fields) => ids(fields).into_iter().for_each(|id| self.memory.wake(id)),

@@ -5,6 +5,7 @@
 
 mod auth;
 mod bare;
+mod cache_ops;
 mod campaigns;
 mod claims;
 mod dead_letters;
@@ -39,6 +40,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
+use crate::cache::Cache;
 use crate::campaign::{Campaign, Campaigns};
 use crate::claim::{Claims, Coupons};
 use crate::config;
@@ -69,6 +71,8 @@ pub struct Rooms {
     pub auth: config::Auth,
     /// The keys of users' tokens.
     pub jwks: Arc<Jwks>,
+    /// What was looked up already.
+    pub cache: Cache,
     /// What is on offer.
     pub campaigns: Arc<Campaigns>,
     /// Who may have one.
@@ -172,6 +176,7 @@ pub fn router(rooms: Rooms) -> Edge {
         .merge(waiting_events::routes())
         .merge(waiting_ops::routes())
         .merge(ops::routes())
+        .merge(cache_ops::routes())
         .merge(dead_letters::routes())
         .merge(page::routes())
         .merge(docs::routes())
