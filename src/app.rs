@@ -108,7 +108,7 @@ impl Node {
         let cache = Cache::new(Arc::clone(&redis), &config.cache);
         let (pulse, stop) = (cache.pulse(), stops.followers.clone());
         followers.push(tokio::spawn(async move {
-            if let Err(error) = pulse.run(stop).await {
+            if let Err(error) = Box::pin(pulse.run(stop)).await {
                 tracing::error!(%error, "this node does not believe what it has cached any more");
             }
         }));

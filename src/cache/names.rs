@@ -14,9 +14,8 @@ pub(super) struct Id(u128);
 impl Id {
     /// The id as so many bits, from `at` on: equally spread, and those of different places have nothing to do with each
     /// other.
-    #[expect(clippy::cast_possible_truncation, reason = "that many bits are wanted")]
     pub(super) fn bits(self, at: u32) -> usize {
-        (self.0 >> at) as usize
+        usize::try_from((self.0 >> at) & 0xffff_ffff).expect("32 bits")
     }
 }
 

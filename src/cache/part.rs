@@ -66,6 +66,8 @@ pub(super) struct Part {
     redis: Arc<Redis>,
     keys: [String; 4],
     channel: String,
+    /// Who says that something is gone.
+    node: Arc<str>,
     bytes_max: u64,
     timeout: Duration,
     lease_ms: u64,
@@ -78,11 +80,17 @@ pub(super) struct Part {
 }
 
 impl Part {
-    pub(super) fn new(redis: &Arc<Redis>, number: u32, settings: &config::Cache, tallies: &Arc<Tallies>) -> Arc<Self> {
+    pub(super) fn new(
+        redis: &Arc<Redis>,
+        number: u32,
+        settings: &config::Cache,
+        (node, tallies): (&Arc<str>, &Arc<Tallies>),
+    ) -> Arc<Self> {
         Arc::new(Self {
             keys: redis.keys().cache_part(number),
             channel: redis.keys().channel(Channel::Cache),
             redis: Arc::clone(redis),
+            node: Arc::clone(node),
             bytes_max: settings.redis_bytes_max / u64::from(settings.shards),
             timeout: Duration::from_millis(settings.redis_timeout_ms),
             lease_ms: settings.lease_ms,
@@ -193,7 +201,7 @@ impl Part {
         ];
         let reply = self.call(&FILL, self.keys([0, 1, 2, 3]), args).await?.into_array();
         self.tallies.redis.evictions.add(reply.get(1).and_then(Value::as_u64).unwrap_or(0));
-        match reply.first().and_then(|code| code.as_str()).as_deref() {
+        match reply.first().and_then(Value::as_str).as_deref() {
             Some("ok") => Ok(true),
             Some("full") => {
                 self.tallies.too_large.one();
@@ -230,7 +238,7 @@ impl Part {
     async fn try_invalidate(&self, fields: &[String]) -> Result<(), Away> {
         for batch in fields.chunks(self.lane.batch_max()) {
             let args = MadeBy(|| {
-                let mut args: Vec<Value> = vec![self.channel.as_str().into(), message::gone(batch).into()];
+                let mut args: Vec<Value> = vec![self.channel.as_str().into(), message::gone(&self.node, batch).into()];
                 args.extend(batch.iter().map(|field| Value::from(field.as_str())));
                 args
             });
