@@ -113,6 +113,14 @@ impl Node {
         let stop = stops.followers.clone();
         followers.push(tokio::spawn(async move { redis_too.follow_time(every, stop).await }));
 
+        let cache = Cache::new(Arc::clone(&redis), &config.cache);
+        let (pulse, stop) = (cache.pulse(), stops.followers.clone());
+        followers.push(tokio::spawn(async move {
+            if let Err(error) = Box::pin(pulse.run(stop)).await {
+                tracing::error!(%error, "this node does not believe what it has cached any more");
+            }
+        }));
+
         let jwks = Arc::new(http::Jwks::start(&config.auth).await?);
         followers.push(tokio::spawn(Arc::clone(&jwks).run(stops.followers.clone())));
 
@@ -148,6 +156,7 @@ impl Node {
             auth: config.auth.clone(),
             jwks,
             claims: Arc::new(Claims::new(Arc::clone(&redis), &config.claim)),
+            cache,
             campaigns,
             waiting,
             streams_max: config.waiting.streams_max,

@@ -91,12 +91,7 @@ mod tests {
     use super::*;
 
     fn belief() -> Belief {
-        Belief {
-            deaf_us_max: 800,
-            from_us: AtomicU64::new(0),
-            until_us: AtomicU64::new(0),
-            pulses: Mutex::default(),
-        }
+        Belief { deaf_us_max: 800, from_us: AtomicU64::new(0), until_us: AtomicU64::new(0), pulses: Mutex::default() }
     }
 
     #[test]

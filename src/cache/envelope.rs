@@ -46,9 +46,8 @@ impl Kept {
 
     /// Whether so much of its time is over.
     pub(super) fn is_over(&self, percent: u64) -> bool {
-        let part = |ms: i64| u64::try_from(ms).unwrap_or(0);
-        let (past, whole) = (part(self.now_ms - self.made_at_ms), part(self.fresh_until_ms - self.made_at_ms));
-        past.saturating_mul(100) >= whole.saturating_mul(percent)
+        let since_made = |ms: i64| u64::try_from(ms - self.made_at_ms).unwrap_or(0);
+        since_made(self.now_ms).saturating_mul(100) >= since_made(self.fresh_until_ms).saturating_mul(percent)
     }
 
     pub(super) fn payload(&self) -> &[u8] {

@@ -82,7 +82,8 @@ pub(super) struct Tallies {
 
 impl Tallies {
     pub(super) fn new() -> Self {
-        let refused = |reason: &'static str| Tally::new(metrics::counter!("onrush_cache_refused_total", "reason" => reason));
+        let refused =
+            |reason: &'static str| Tally::new(metrics::counter!("onrush_cache_refused_total", "reason" => reason));
         Self {
             local: TierTallies::new("local"),
             redis: TierTallies::new("redis"),

@@ -29,7 +29,15 @@ impl<T> Kind<T> {
     /// kinds have one name, and it has no colon.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
-        Self { name, is_everyones: true, is_costly: false, is_essential: false, ttl: None, stale: None, of: PhantomData }
+        Self {
+            name,
+            is_everyones: true,
+            is_costly: false,
+            is_essential: false,
+            ttl: None,
+            stale: None,
+            of: PhantomData,
+        }
     }
 
     /// One person's: kept in Redis alone.
@@ -68,7 +76,9 @@ impl<T> Kind<T> {
     }
 
     pub(super) fn terms(&self, settings: &config::Cache) -> Terms {
-        let ms = |set: Option<Duration>, default| set.map_or(default, |set| u64::try_from(set.as_millis()).unwrap_or(default));
+        let ms = |set: Option<Duration>, default| {
+            set.map_or(default, |set| u64::try_from(set.as_millis()).unwrap_or(default))
+        };
         Terms {
             is_everyones: self.is_everyones,
             is_costly: self.is_costly,

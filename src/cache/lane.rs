@@ -15,12 +15,15 @@ use super::part::{Away, Part};
 /// What waits to be read from one part.
 pub(super) struct Lane {
     batch_max: usize,
+    waiting_max: usize,
     queue: Mutex<Queue>,
 }
 
 #[derive(Default)]
 struct Queue {
     batches: VecDeque<Batch>,
+    /// Askers in them.
+    waiting: usize,
     /// Whether a task is emptying the lane. It leaves only when it sees the lane empty, under the same lock.
     is_draining: bool,
 }
@@ -36,8 +39,8 @@ struct Batch {
 type Answer = Result<Option<Kept>, Away>;
 
 impl Lane {
-    pub(super) fn new(batch_max: usize) -> Self {
-        Self { batch_max, queue: Mutex::default() }
+    pub(super) fn new(batch_max: usize, waiting_max: usize) -> Self {
+        Self { batch_max, waiting_max, queue: Mutex::default() }
     }
 
     pub(super) fn batch_max(&self) -> usize {
@@ -49,10 +52,14 @@ impl Lane {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a place. Answers whether somebody has to begin to empty the lane.
-    fn enter(&self, id: Id, field: &str) -> (oneshot::Receiver<Answer>, bool) {
+    /// Takes a place, if there is one. Answers whether somebody has to begin to empty the lane.
+    fn enter(&self, id: Id, field: &str) -> Option<(oneshot::Receiver<Answer>, bool)> {
         let (answer, answered) = oneshot::channel();
         let mut queue = self.queue();
+        if queue.waiting >= self.waiting_max {
+            return None;
+        }
+        queue.waiting += 1;
         if queue.batches.back().is_none_or(|last| last.fields.len() >= self.batch_max) {
             queue.batches.push_back(Batch::default());
         }
@@ -62,13 +69,14 @@ impl Lane {
             fields.len() - 1
         });
         askers.push((place, answer));
-        (answered, !std::mem::replace(&mut queue.is_draining, true))
+        Some((answered, !std::mem::replace(&mut queue.is_draining, true)))
     }
 
     fn next(&self) -> Option<Batch> {
         let mut queue = self.queue();
         let next = queue.batches.pop_front();
         queue.is_draining = next.is_some();
+        queue.waiting -= next.as_ref().map_or(0, |batch| batch.askers.len());
         next
     }
 }
@@ -79,7 +87,7 @@ impl Part {
         if self.is_away() {
             return Err(Away);
         }
-        let (answered, starts) = self.lane.enter(id, field);
+        let (answered, starts) = self.lane.enter(id, field).ok_or(Away)?;
         if starts {
             // A task of its own: the caller may go away, those who wait with it do not.
             let draining = Draining(Arc::clone(self));
@@ -116,6 +124,7 @@ impl Drop for Draining {
         if std::thread::panicking() {
             let mut queue = self.0.lane.queue();
             queue.batches.clear();
+            queue.waiting = 0;
             queue.is_draining = false;
         }
     }

@@ -28,8 +28,7 @@ pub(super) struct Loaded {
 }
 
 /// Asks the source, once.
-pub(super) type Load =
-    Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Result<Option<Loaded>, String>> + Send>> + Send>;
+pub(super) type Load = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Result<Option<Loaded>, String>> + Send>> + Send>;
 
 /// What is asked for, with its type forgotten.
 pub(super) struct Question {
@@ -121,14 +120,14 @@ impl Node {
             let (kept, ends_in) = match part.enter(errand.mode, &question.field, &owner).await {
                 Err(_away) => return self.fetch_without_redis(&question, load, errand).await,
                 Ok(Entered::Load(kept)) => return self.load_with_permit(&question, load, errand, (&owner, kept)).await,
-                Ok(Entered::Found(kept)) => match self.take(&question, &kept, errand.seen, asked_us) {
-                    Some(answer) => return Ok(answer),
-                    // Another program's: written anew.
-                    None => {
-                        errand.mode = Mode::Steal;
-                        continue;
+                Ok(Entered::Found(kept)) => {
+                    if let Some(answer) = self.take(&question, &kept, errand.seen, asked_us) {
+                        return Ok(answer);
                     }
-                },
+                    // Another program's: written anew.
+                    errand.mode = Mode::Steal;
+                    continue;
+                }
                 Ok(Entered::Busy { kept, ends_in }) => (kept, ends_in),
             };
             if let Some(answer) = kept.as_ref().filter(|kept| kept.fresh_ms() > 0).and_then(|kept| {
@@ -193,14 +192,14 @@ impl Node {
         };
         let Some(payload) = payload else {
             part.release(&question.field, owner, wake()).await;
-            return loaded.map(|loaded| self.too_large(loaded)).or_else(|error| {
-                self.stale(question, kept).ok_or(CacheError::Source(error))
-            });
+            return loaded
+                .map(|loaded| self.too_large(loaded))
+                .or_else(|error| self.stale(question, kept).ok_or(CacheError::Source(error)));
         };
         let loaded = loaded.map_err(CacheError::Source)?;
         let (fresh_ms, stale_ms) = self.times(&question.terms, loaded.is_some());
         let message =
-            if errand.is_change { message::gone(std::slice::from_ref(&question.field)) } else { wake() };
+            if errand.is_change { message::gone(&self.name, std::slice::from_ref(&question.field)) } else { wake() };
         let fill = Fill { field: &question.field, owner, payload, fresh_ms, stale_ms, message };
         // Where it is not known whether Redis has it, memory may: an invalidation would be heard, or nothing believed.
         let is_ours = match part.fill(fill).await {
@@ -210,6 +209,10 @@ impl Node {
                 true
             }
         };
+        if errand.is_change {
+            // Somebody may have found the older one in Redis meanwhile.
+            self.memory.forget(question.id);
+        }
         Ok(self.answer(question, loaded, is_ours.then_some((fresh_ms, errand.seen, asked_us))))
     }
 

@@ -1,4 +1,4 @@
-//! What do nodes tell each other? `gone` and fields, `filled` and fields, `pulse` and a node and its number; parted by a
+//! What do nodes tell each other? `gone` and who says so and fields, `filled` and fields, `pulse` and a node and its number; parted by a
 //! control character, which no key contains.
 
 /// Parts what a message is made of. An entry with it in its key is not kept: its message could not be told from another.
@@ -7,8 +7,8 @@ pub(super) const SEPARATOR: char = '\u{1f}';
 /// What was heard.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Message<'a> {
-    /// These are not so any more.
-    Gone(Vec<&'a str>),
+    /// These are not so any more, says this node, which has forgotten them itself.
+    Gone { node: &'a str, fields: Vec<&'a str> },
     /// Whoever waits for these should look.
     Filled(Vec<&'a str>),
     /// A node's sign of life.
@@ -28,8 +28,8 @@ fn join<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     text
 }
 
-pub(super) fn gone(fields: &[String]) -> String {
-    join(std::iter::once("gone").chain(fields.iter().map(String::as_str)))
+pub(super) fn gone(node: &str, fields: &[String]) -> String {
+    join(["gone", node].into_iter().chain(fields.iter().map(String::as_str)))
 }
 
 pub(super) fn filled(field: &str) -> String {
@@ -43,7 +43,10 @@ pub(super) fn pulse(node: &str, number: u64) -> String {
 pub(super) fn read(text: &str) -> Message<'_> {
     let mut parts = text.split(SEPARATOR);
     match parts.next() {
-        Some("gone") => Message::Gone(parts.collect()),
+        Some("gone") => match parts.next() {
+            Some(node) => Message::Gone { node, fields: parts.collect() },
+            None => Message::Unknown,
+        },
         Some("filled") => Message::Filled(parts.collect()),
         Some("pulse") => match (parts.next(), parts.next().and_then(|number| number.parse().ok())) {
             (Some(node), Some(number)) => Message::Pulse { node, number },
@@ -60,10 +63,10 @@ mod tests {
     #[test]
     fn what_was_said_is_heard() {
         let fields = ["post:1".to_owned(), "user:a b:c".to_owned()];
-        assert_eq!(read(&gone(&fields)), Message::Gone(vec!["post:1", "user:a b:c"]));
+        assert_eq!(read(&gone("me", &fields)), Message::Gone { node: "me", fields: vec!["post:1", "user:a b:c"] });
         assert_eq!(read(&filled("post:1")), Message::Filled(vec!["post:1"]));
         assert_eq!(read(&pulse("abc", 7)), Message::Pulse { node: "abc", number: 7 });
-        for other in ["", "pulse", "pulse\u{1f}abc", "new\u{1f}thing"] {
+        for other in ["", "gone", "pulse", "pulse\u{1f}abc", "new\u{1f}thing"] {
             assert_eq!(read(other), Message::Unknown, "{other}");
         }
     }

@@ -10,6 +10,7 @@
 //! `lane`), then the source (`load`).
 
 mod belief;
+mod bounded;
 mod envelope;
 mod figures;
 mod kind;
@@ -21,6 +22,7 @@ mod names;
 mod node;
 mod part;
 mod pulse;
+mod recent;
 mod sketch;
 
 use std::sync::Arc;
@@ -32,6 +34,7 @@ use thiserror::Error;
 use crate::clock;
 use crate::config;
 use crate::redis::{Redis, RedisError};
+pub use bounded::Bounded;
 pub use figures::{Figures, HotKey, TierFigures};
 pub use kind::{Entry, Kind};
 use load::{Answer, Errand, Load, Loaded, Question};
@@ -40,6 +43,7 @@ use names::Id;
 use node::Node;
 use part::Mode;
 pub use pulse::{Beat, Pulse};
+pub use recent::Recent;
 
 /// Where an answer came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

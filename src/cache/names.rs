@@ -14,9 +14,8 @@ pub(super) struct Id(u128);
 impl Id {
     /// The id as so many bits, from `at` on: equally spread, and those of different places have nothing to do with each
     /// other.
-    #[expect(clippy::cast_possible_truncation, reason = "that many bits are wanted")]
     pub(super) fn bits(self, at: u32) -> usize {
-        (self.0 >> at) as usize
+        usize::try_from((self.0 >> at) & 0xffff_ffff).expect("32 bits")
     }
 }
 
@@ -84,9 +83,9 @@ pub(super) fn field(kind: &str, key: &str) -> String {
 /// The part of the cache in Redis that has this field, the same on every node: FNV-1a, and its halves folded, since its
 /// lowest bits alone mix little.
 pub(super) fn part_of(field: &str, parts: usize) -> usize {
-    let hash = field.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = field
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     let folded = (hash >> 32) ^ (hash & 0xffff_ffff);
     usize::try_from(folded).expect("32 bits") % parts
 }
@@ -109,7 +108,11 @@ mod tests {
     #[test]
     fn all_nodes_agree_on_the_part_and_parts_are_about_equal() {
         assert_eq!(part_of("post:1", 1_000), part_of(&field("post", "1"), 1_000));
-        assert_eq!(part_of("post:42", 8), 5, "another part than ever before empties the cache of a running installation");
+        assert_eq!(
+            part_of("post:42", 8),
+            5,
+            "another part than ever before empties the cache of a running installation"
+        );
         let mut counts = [0; 8];
         for key in 0..8_000 {
             counts[part_of(&format!("post:{key}"), 8)] += 1;

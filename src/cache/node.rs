@@ -25,6 +25,8 @@ const TURN_US: u64 = 1_000_000;
 
 /// What all clones of a cache share.
 pub(super) struct Node {
+    /// Tells what this node says from what others do.
+    pub(super) name: Arc<str>,
     pub(super) redis: Arc<Redis>,
     pub(super) settings: config::Cache,
     pub(super) names: Names,
@@ -44,13 +46,13 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(redis: Arc<Redis>, settings: &config::Cache) -> Self {
-        let tallies = Arc::new(Tallies::new());
+        let (tallies, name) = (Arc::new(Tallies::new()), Arc::from(format!("{:016x}", rand::random::<u64>())));
         Self {
             names: Names::default(),
             sketch: Sketch::new(),
             memory: Memory::new(settings.local_bytes_max, &tallies),
             belief: Belief::new(settings),
-            parts: (0..settings.shards).map(|number| Part::new(&redis, number, settings, &tallies)).collect(),
+            parts: (0..settings.shards).map(|number| Part::new(&redis, number, settings, (&name, &tallies))).collect(),
             packing: Packing::new(settings),
             tallies,
             load_seconds: metrics::histogram!("onrush_cache_load_seconds"),
@@ -59,6 +61,7 @@ impl Node {
             is_bypassed: AtomicBool::new(false),
             redis_size: [AtomicU64::new(0), AtomicU64::new(0)],
             settings: settings.clone(),
+            name,
             redis,
         }
     }
@@ -165,9 +168,10 @@ impl Node {
 
     /// How long an entry is fresh, and how long it is kept beyond that, in ms. "There is no such thing" is not.
     pub(super) fn times(&self, terms: &Terms, is_there: bool) -> (u64, u64) {
-        match is_there {
-            true => (self.jittered(terms.ttl_ms), terms.stale_ms),
-            false => (self.jittered(terms.ttl_ms.min(self.settings.absent_ttl_ms)), 0),
+        if is_there {
+            (self.jittered(terms.ttl_ms), terms.stale_ms)
+        } else {
+            (self.jittered(terms.ttl_ms.min(self.settings.absent_ttl_ms)), 0)
         }
     }
 

@@ -24,9 +24,6 @@ static RELEASE: Script<1> = script!("cache/release");
 static FILL: Script<4> = script!("cache/fill");
 static INVALIDATE: Script<4> = script!("cache/invalidate");
 
-/// Invalidations that a part did not hear and that are remembered for it. Whoever asked for one was told that it failed.
-const UNHEARD_MAX: usize = 10_000;
-
 /// The part does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Away;
@@ -69,26 +66,37 @@ pub(super) struct Part {
     redis: Arc<Redis>,
     keys: [String; 4],
     channel: String,
+    /// Who says that something is gone.
+    node: Arc<str>,
     bytes_max: u64,
     timeout: Duration,
     lease_ms: u64,
     tallies: Arc<Tallies>,
     pub(super) lane: Lane,
     is_away: AtomicBool,
+    /// Invalidations that it did not hear. Whoever asked for one was told that it failed.
     unheard: Mutex<HashSet<String>>,
+    unheard_max: usize,
 }
 
 impl Part {
-    pub(super) fn new(redis: &Arc<Redis>, number: u32, settings: &config::Cache, tallies: &Arc<Tallies>) -> Arc<Self> {
+    pub(super) fn new(
+        redis: &Arc<Redis>,
+        number: u32,
+        settings: &config::Cache,
+        (node, tallies): (&Arc<str>, &Arc<Tallies>),
+    ) -> Arc<Self> {
         Arc::new(Self {
             keys: redis.keys().cache_part(number),
             channel: redis.keys().channel(Channel::Cache),
             redis: Arc::clone(redis),
+            node: Arc::clone(node),
             bytes_max: settings.redis_bytes_max / u64::from(settings.shards),
             timeout: Duration::from_millis(settings.redis_timeout_ms),
             lease_ms: settings.lease_ms,
             tallies: Arc::clone(tallies),
-            lane: Lane::new(settings.batch_max),
+            lane: Lane::new(settings.batch_max, settings.reads_waiting_max),
+            unheard_max: settings.unheard_max,
             is_away: AtomicBool::new(false),
             unheard: Mutex::default(),
         })
@@ -142,7 +150,8 @@ impl Part {
             Mode::Steal => ("steal", 0),
         };
         let lease = self.lease_ms.to_string();
-        let args: Vec<Value> = vec![word.into(), field.into(), owner.into(), lease.into(), made_at_ms.to_string().into()];
+        let args: Vec<Value> =
+            vec![word.into(), field.into(), owner.into(), lease.into(), made_at_ms.to_string().into()];
         let reply = self.call(&ENTER, self.keys([0, 1]), args).await?;
         self.entered(reply).ok_or_else(|| {
             tracing::error!(field, "lua/cache/enter answered what it never does");
@@ -192,7 +201,7 @@ impl Part {
         ];
         let reply = self.call(&FILL, self.keys([0, 1, 2, 3]), args).await?.into_array();
         self.tallies.redis.evictions.add(reply.get(1).and_then(Value::as_u64).unwrap_or(0));
-        match reply.first().and_then(|code| code.as_str()).as_deref() {
+        match reply.first().and_then(Value::as_str).as_deref() {
             Some("ok") => Ok(true),
             Some("full") => {
                 self.tallies.too_large.one();
@@ -218,7 +227,7 @@ impl Part {
             return Ok(());
         }
         let mut unheard = self.unheard();
-        let room = UNHEARD_MAX.saturating_sub(unheard.len());
+        let room = self.unheard_max.saturating_sub(unheard.len());
         self.tallies.forgotten.add(fields.len().saturating_sub(room) as u64);
         unheard.extend(fields.into_iter().take(room));
         // Under the lock, so that it is not back with these unheard.
@@ -229,7 +238,7 @@ impl Part {
     async fn try_invalidate(&self, fields: &[String]) -> Result<(), Away> {
         for batch in fields.chunks(self.lane.batch_max()) {
             let args = MadeBy(|| {
-                let mut args: Vec<Value> = vec![self.channel.as_str().into(), message::gone(batch).into()];
+                let mut args: Vec<Value> = vec![self.channel.as_str().into(), message::gone(&self.node, batch).into()];
                 args.extend(batch.iter().map(|field| Value::from(field.as_str())));
                 args
             });

@@ -24,7 +24,7 @@ const SIZES_EVERY: Duration = Duration::from_secs(1);
 /// Keeps a node's cache believable. Without it nothing in memory is believed, and Redis never comes back.
 pub struct Pulse {
     node: Arc<Node>,
-    /// Tells this node's pulses from those of others.
+    /// Tells the pulses of this loop from all others.
     name: String,
     halved: Instant,
     counted: Option<Instant>,
@@ -108,21 +108,23 @@ async fn hear(node: Arc<Node>, name: String) -> Result<(), RedisError> {
             () = reconnects.next() => None,
             heard = messages.next() => heard,
         };
-        match heard {
-            Some(text) => node.hear(&text, &name),
-            None => {
-                node.tallies.gaps.one();
-                node.belief.gap(clock::uptime_us());
-            }
+        if let Some(text) = heard {
+            node.hear(&text, &name);
+        } else {
+            node.tallies.gaps.one();
+            node.belief.gap(clock::uptime_us());
         }
     }
 }
 
 impl Node {
     fn hear(&self, text: &str, name: &str) {
-        let ids = |fields: Vec<&str>| fields.into_iter().filter_map(|field| self.names.id_of(field)).collect::<Vec<_>>();
+        let ids =
+            |fields: Vec<&str>| fields.into_iter().filter_map(|field| self.names.id_of(field)).collect::<Vec<_>>();
         match message::read(text) {
-            Message::Gone(fields) => ids(fields).into_iter().for_each(|id| self.memory.forget(id)),
+            // Its own it has forgotten: to do so again would only take loads from those who could join them.
+            Message::Gone { node, .. } if node == &*self.name => {}
+            Message::Gone { fields, .. } => ids(fields).into_iter().for_each(|id| self.memory.forget(id)),
             Message::Filled(fields) => ids(fields).into_iter().for_each(|id| self.memory.wake(id)),
             Message::Pulse { node, number } if node == name => {
                 if self.belief.heard(number, clock::uptime_us()) {

@@ -3,10 +3,8 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
-use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
-use tokio::sync::{Mutex, MutexGuard};
 
 use super::counters::Peek;
 use super::definition::Definition;
@@ -14,6 +12,7 @@ use super::definition::Definition;
 use super::definition::Draft;
 use super::known::{Known, pack};
 use super::latch::Latch;
+use crate::cache::Recent;
 use crate::ids::CampaignId;
 use crate::redis::{Channel, Head, Redis, RedisError};
 
@@ -27,8 +26,8 @@ pub struct Campaign {
     freshness: Arc<Freshness>,
     /// What the last reply of a script said. Redis decides each time anew; this is for who asks how the node stands.
     lost: AtomicBool,
-    /// The last peek and when it was asked for. Who finds it too old asks; the others wait for that one answer.
-    pub(super) peeked: Mutex<Option<(Instant, Peek)>>,
+    /// The last peek.
+    pub(super) peeked: Recent<Peek>,
 }
 
 impl Campaign {
@@ -40,7 +39,7 @@ impl Campaign {
             decided_at: AtomicI64::new(0),
             freshness,
             lost: AtomicBool::new(false),
-            peeked: Mutex::new(None),
+            peeked: Recent::new(),
         }
     }
 
@@ -132,11 +131,7 @@ impl Campaign {
 
     /// The next view asks Redis again.
     pub(crate) async fn forget_counters(&self) {
-        *self.peeked.lock().await = None;
-    }
-
-    pub(super) async fn lock_peeked(&self) -> MutexGuard<'_, Option<(Instant, Peek)>> {
-        self.peeked.lock().await
+        self.peeked.forget().await;
     }
 }
 

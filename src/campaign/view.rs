@@ -85,18 +85,11 @@ impl Campaigns {
     /// A peek that was asked for after this call began, or one that nothing has changed since, as far as this node
     /// knows, and that is young enough. Calls that wait together share one question.
     async fn recent_peek(&self, campaign: &Campaign) -> Result<Peek, CampaignError> {
-        let began = Instant::now();
-        let mut peeked = campaign.lock_peeked().await;
         let age_max = Duration::from_millis(self.limits.counters_age_ms_max);
-        if let Some((asked, peek)) = *peeked {
-            let unchanged = asked.elapsed() < age_max && campaign.known.is(peek.head.generation, peek.head.fact_no);
-            if asked >= began || unchanged {
-                return Ok(peek);
-            }
-        }
-        let asked = Instant::now();
-        let fresh = peek(&self.redis, campaign).await?.ok_or(CampaignError::Lost)?;
-        *peeked = Some((asked, fresh));
-        Ok(fresh)
+        let is_good = |asked: Instant, peek: &Peek| {
+            asked.elapsed() < age_max && campaign.known.is(peek.head.generation, peek.head.fact_no)
+        };
+        let ask = async || peek(&self.redis, campaign).await?.ok_or(CampaignError::Lost);
+        campaign.peeked.get(is_good, ask).await
     }
 }

@@ -5,6 +5,7 @@
 
 mod auth;
 mod bare;
+mod cache_ops;
 mod campaigns;
 mod claims;
 mod dead_letters;
@@ -45,6 +46,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
+use crate::cache::Cache;
 use crate::campaign::{Campaign, Campaigns};
 use crate::claim::{Claims, Coupons};
 use crate::config;
@@ -78,6 +80,8 @@ pub struct Rooms {
     pub auth: config::Auth,
     /// The keys of users' tokens.
     pub jwks: Arc<Jwks>,
+    /// What was looked up already.
+    pub cache: Cache,
     /// What is on offer.
     pub campaigns: Arc<Campaigns>,
     /// Who may have one.
@@ -192,6 +196,7 @@ pub fn router(rooms: Rooms) -> Edge {
         .merge(view::routes())
         .merge(search::routes())
         .merge(ops::routes())
+        .merge(cache_ops::routes())
         .merge(dead_letters::routes())
         .merge(page::routes())
         .merge(docs::routes())

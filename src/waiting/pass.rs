@@ -9,11 +9,11 @@
 use std::sync::Arc;
 
 use jsonwebtoken::{Algorithm, Header, Validation};
-use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::keys::PassKeys;
+use crate::cache::Bounded;
 use crate::clock::Millis;
 use crate::ids::{CampaignId, UserId};
 
@@ -85,7 +85,7 @@ pub struct Passes {
     keys: PassKeys,
     header: Header,
     validation: Validation,
-    verified: Cache<Box<str>, Arc<Vouched>>,
+    verified: Bounded<Box<str>, Arc<Vouched>>,
 }
 
 impl Passes {
@@ -100,7 +100,7 @@ impl Passes {
         validation.validate_exp = false;
         validation.set_issuer(&[ISSUER]);
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
-        Self { keys: keys.clone(), header, validation, verified: Cache::new(cached_max) }
+        Self { keys: keys.clone(), header, validation, verified: Bounded::new(cached_max) }
     }
 
     /// The pass as text.

@@ -142,9 +142,9 @@ fn what_did_not_verify_is_not_remembered() {
     let text = passes.sign(&sample());
     let forged = text.replacen('.', "..", 1);
     assert_eq!(check(&passes, &forged), Err(PassFlaw::NotValid));
-    assert!(!passes.verified.contains_key(forged.as_str()));
+    assert!(passes.verified.get(forged.as_str()).is_none());
     assert!(check(&passes, &text).is_ok());
-    assert!(passes.verified.contains_key(text.as_str()));
+    assert!(passes.verified.get(text.as_str()).is_some());
     assert_eq!(check(&passes, &forged), Err(PassFlaw::NotValid));
 }
 
@@ -155,8 +155,7 @@ fn no_more_passes_are_remembered_than_is_set() {
         let text = passes.sign(&Pass { number, ..sample() });
         assert!(check(&passes, &text).is_ok());
     }
-    passes.verified.run_pending_tasks();
-    assert!(passes.verified.entry_count() <= 3, "{}", passes.verified.entry_count());
+    assert!(passes.verified.count() <= 3, "{}", passes.verified.count());
 }
 
 #[test]

@@ -190,6 +190,8 @@ async fn users_and_operators_have_routes_of_their_own() {
         (Method::GET, format!("/v1/ops/audit/{campaign}")),
         (Method::GET, "/v1/ops/throttle".to_owned()),
         (Method::PATCH, "/v1/ops/throttle".to_owned()),
+        (Method::GET, "/v1/ops/cache".to_owned()),
+        (Method::PATCH, "/v1/ops/cache".to_owned()),
         (Method::GET, "/v1/ops/alarms".to_owned()),
         (Method::GET, "/v1/ops/dead-letters".to_owned()),
         (Method::POST, "/v1/ops/dead-letters/replay".to_owned()),

@@ -29,10 +29,8 @@ async fn two_thousand_readers_of_a_cold_costly_key_on_two_nodes_cause_one_load()
     begun.wait().await;
     source.until_loads(1).await;
     // The other node has found that somebody is at it, and waits.
-    eventually("both nodes have missed", async || {
-        nodes.iter().all(|node| node.cache.figures().redis.misses >= 2)
-    })
-    .await;
+    eventually("both nodes have missed", async || nodes.iter().all(|node| node.cache.figures().redis.misses >= 2))
+        .await;
     source.open();
     assert!(join_all(readers).await.into_iter().all(|version| version.unwrap() == 1));
     assert_eq!(source.loads(), 1);
@@ -150,10 +148,8 @@ async fn no_more_loads_than_may_are_under_way() {
         })
         .collect();
     source.until_loads(3).await;
-    eventually("the others were refused", async || {
-        readers.iter().filter(|reader| reader.is_finished()).count() == 7
-    })
-    .await;
+    eventually("the others were refused", async || readers.iter().filter(|reader| reader.is_finished()).count() == 7)
+        .await;
     source.open();
     let answered = join_all(readers).await.into_iter().filter(|answered| *answered.as_ref().unwrap()).count();
     assert_eq!((answered, source.loads()), (3, 3));

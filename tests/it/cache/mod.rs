@@ -4,6 +4,7 @@ mod bytes;
 mod flights;
 mod freshness;
 mod lab;
+mod operators;
 mod outage;
 mod property;
 mod races;

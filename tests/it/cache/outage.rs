@@ -89,7 +89,7 @@ async fn without_redis_memory_serves_on_and_the_source_is_asked_by_few_for_what_
     for key in 100..140 {
         assert_eq!(node.version(&ESSENTIAL, &key.to_string(), &essential).await, 1);
     }
-    assert!(essential.loading_most() <= BULKHEAD_MAX as i64);
+    assert!(essential.loading_most() <= i64::try_from(BULKHEAD_MAX).unwrap());
 
     redis.start_again(&[]).await;
     until_all_answer(&node, &other).await;

@@ -26,17 +26,34 @@ const DEAF: usize = 2;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Read { node: usize, key: usize },
+    Read {
+        node: usize,
+        key: usize,
+    },
     /// The source changes, and this node says so.
-    Change { node: usize, key: usize },
+    Change {
+        node: usize,
+        key: usize,
+    },
     /// The same, while two nodes read and load.
-    Race { readers: [usize; 2], node: usize, key: usize, slowness: usize },
+    Race {
+        readers: [usize; 2],
+        node: usize,
+        key: usize,
+        slowness: usize,
+    },
     /// It is loaded anew, whatever is kept.
-    Refresh { node: usize, key: usize },
+    Refresh {
+        node: usize,
+        key: usize,
+    },
     /// What is kept ends.
     Expire,
     /// The node hears what has been said.
-    Settle { node: usize, key: usize },
+    Settle {
+        node: usize,
+        key: usize,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
