@@ -18,6 +18,9 @@ static AUTHOR_POSTS: Kind<Newest> = Kind::new("author-posts").costly().essential
 static OLDER: Kind<Newest> =
     Kind::new("older").personal().fresh_for(Duration::from_secs(1)).stale_for(Duration::from_secs(0));
 
+/// For so long the followers are told with each post, in s: whatever an inbox was kept of before has expired by then.
+const READ_LATELY_S: f64 = 300.0;
+
 /// Inboxes whose entries are invalidated by one call.
 const INVALIDATED_AT_ONCE: usize = 500;
 
@@ -82,9 +85,39 @@ impl Inboxes {
         Ok(())
     }
 
-    /// What is kept of this author's posts is not so any more. It matters for authors who are read.
+    /// What is kept of this author's posts is not so any more. It matters for authors who are read; of one who has become so
+    /// lately, the followers' inboxes do not say it yet.
     pub async fn invalidate_author(&self, author: &str) -> Result<(), CacheError> {
+        let failed = |error: sqlx::Error| CacheError::Source(error.to_string());
+        let is_lately: Option<bool> = query_scalar(
+            "SELECT since > clock_timestamp() - make_interval(secs => $2) FROM read_authors WHERE author_id = $1",
+        )
+        .bind(author)
+        .bind(READ_LATELY_S)
+        .fetch_optional(&self.database)
+        .await
+        .map_err(failed)?;
+        if is_lately == Some(true) {
+            let mut after = String::new();
+            loop {
+                let some = self.followers(author, &after).await.map_err(failed)?;
+                self.invalidate(&some).await?;
+                let Some(last) = some.into_iter().next_back() else { break };
+                after = last;
+            }
+        }
         self.cache.invalidate(&AUTHOR_POSTS, &[author.to_owned()]).await
+    }
+
+    async fn followers(&self, author: &str, after: &str) -> Result<Vec<String>, sqlx::Error> {
+        query_scalar(
+            "SELECT user_id FROM subscriptions WHERE author_id = $1 AND user_id > $2 ORDER BY user_id LIMIT $3",
+        )
+        .bind(author)
+        .bind(after)
+        .bind(bound(INVALIDATED_AT_ONCE))
+        .fetch_all(&self.database)
+        .await
     }
 }
 

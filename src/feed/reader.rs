@@ -162,11 +162,11 @@ impl Reader {
                 .into_iter()
                 .flatten()
                 .collect();
-        let named = |post: &Arc<ReadyPost>| Item {
+        let item = |post: &Arc<ReadyPost>| Item {
             author_name: names.get(post.author_id.as_str()).cloned(),
             post: Arc::clone(post),
         };
-        FeedPage { items: draft.posts.iter().map(named).collect(), next, is_stale: draft.is_stale }
+        FeedPage { items: draft.posts.iter().map(item).collect(), next, is_stale: draft.is_stale }
     }
 
     async fn name(&self, author: &str) -> Option<String> {

@@ -86,7 +86,7 @@ pub struct ReadyPost {
 pub struct Form {
     /// The post as JSON.
     pub body: Bytes,
-    /// Its ETag, quotes included: another one wherever the body is another.
+    /// Its `ETag`, quotes included: another one wherever the body is another.
     pub etag: Bytes,
 }
 

@@ -31,7 +31,7 @@ pub enum Subscribed {
 pub struct Subscriptions {
     database: Database,
     inboxes: Inboxes,
-    subscriptions_max: u64,
+    authors_max: u64,
     read_authors_max: u64,
     newest_max: i64,
 }
@@ -43,7 +43,7 @@ impl Subscriptions {
         Self {
             database,
             inboxes,
-            subscriptions_max: config.subscriptions_max,
+            authors_max: config.subscriptions_max,
             read_authors_max: config.read_authors_max as u64,
             newest_max: i64::try_from(config.newest_max).unwrap_or(i64::MAX),
         }
@@ -91,8 +91,8 @@ impl Subscriptions {
             .bind(user.as_str())
             .fetch_one(&mut *transaction)
             .await?;
-        if all.unsigned_abs() > self.subscriptions_max {
-            return Ok(Subscribed::TooMany(self.subscriptions_max));
+        if all.unsigned_abs() > self.authors_max {
+            return Ok(Subscribed::TooMany(self.authors_max));
         }
         let is_read: bool = query_scalar("SELECT EXISTS (SELECT FROM read_authors WHERE author_id = $1)")
             .bind(author.as_str())

@@ -36,12 +36,11 @@ impl Door {
             return None;
         }
         let path = parts.uri.path().strip_prefix("/v1/")?;
-        let (door, id) = match path.strip_prefix("posts/") {
-            Some(id) => (Some(Self::Post).filter(|_| parts.method == Method::GET), id),
-            None => {
-                let (id, what) = path.strip_prefix("campaigns/")?.rsplit_once('/')?;
-                (Wish::of(&parts.method, what).map(Self::Campaign), id)
-            }
+        let (door, id) = if let Some(id) = path.strip_prefix("posts/") {
+            (Some(Self::Post).filter(|_| parts.method == Method::GET), id)
+        } else {
+            let (id, what) = path.strip_prefix("campaigns/")?.rsplit_once('/')?;
+            (Wish::of(&parts.method, what).map(Self::Campaign), id)
         };
         door.filter(|_| !id.is_empty() && !id.contains(['%', '/'])).map(|door| (door, id))
     }

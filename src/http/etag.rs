@@ -1,4 +1,4 @@
-//! Does the client have it already? ETags, and the answer 304 to who has.
+//! Does the client have it already? Tags of answers (`ETag`), and the answer 304 to who has.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};

@@ -95,12 +95,7 @@ impl Desk {
     /// The author's posts are read from now on, and delivered to nobody.
     pub(super) async fn read_instead(&self, author: &str) {
         query("INSERT INTO read_authors (author_id) VALUES ($1)").bind(author).execute(&self.database).await.unwrap();
-        let users: Vec<String> = query_scalar("SELECT user_id FROM subscriptions WHERE author_id = $1")
-            .bind(author)
-            .fetch_all(&self.database)
-            .await
-            .unwrap();
-        self.feed.inboxes.invalidate(&users).await.unwrap();
+        self.feed.inboxes.invalidate_author(author).await.unwrap();
     }
 
     pub(super) async fn count(&self, sql: &'static str) -> i64 {

@@ -1,6 +1,7 @@
 //! Posts over HTTP: who sees which when, what an edit and a deletion do, and the message that each change leaves.
 
 use futures::future::join_all;
+use onrush::config::AuthMode;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::query_as;
@@ -129,6 +130,26 @@ async fn its_author_and_operators_see_a_post_at_once_and_others_when_it_has_pass
     desk.reject(&id).await;
     desk.becomes(&id, 404).await;
     assert_eq!(node.as_user("alice", Method::GET, &path(&id)).await.text("reason"), "rude", "its author hears why");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_a_gateway_readers_without_a_name_are_anybody() {
+    let desk = Desk::with(|config| {
+        config.auth.mode = AuthMode::TrustedHeader;
+        config.auth.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    })
+    .await;
+    let node = &desk.node;
+    let named = |method, path: &str, user| node.request(method, path).header("x-user-id", user);
+    let body = json!({"title": "t", "body": "b"});
+    let made = node.send(named(Method::POST, "/v1/posts", "alice").json(&body)).await;
+    let path = path(made.text("post_id"));
+    assert_eq!(node.send(named(Method::GET, &path, "alice")).await.status, 200);
+    assert_eq!(node.send(named(Method::GET, &path, "bob")).await.status, 404);
+    assert_eq!(node.get(&path).await.status, 404);
+    assert_eq!(node.send(named(Method::GET, &path, "")).await.outcome(), "401 unauthenticated");
+    let stray = node.request(Method::GET, &path).bearer_auth("no operator's");
+    assert_eq!(node.send(stray).await.outcome(), "401 unauthenticated");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -49,6 +49,25 @@ async fn who_has_the_front_page_already_is_not_sent_it_again_until_it_changes() 
     assert_eq!((changed.status, changed.body["claims"]["items"].as_array().unwrap().len()), (200, 1));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_document_lists_the_routes_of_the_feed() {
+    let desk = Desk::new().await;
+    let document = desk.node.get("/openapi.json").await.body;
+    for (path, methods) in [
+        ("/v1/posts", &["post"][..]),
+        ("/v1/posts/{id}", &["get", "patch", "delete"]),
+        ("/v1/subscriptions/{author_id}", &["put", "delete"]),
+        ("/v1/feed", &["get"]),
+        ("/v1/view", &["get"]),
+    ] {
+        for method in methods {
+            assert_eq!(document["paths"][path][method]["tags"], json!(["feed"]), "{method} {path}");
+        }
+    }
+    let anybody = &document["paths"]["/v1/posts/{id}"]["get"]["security"];
+    assert!(anybody.as_array().unwrap().contains(&json!({})), "{anybody}");
+}
+
 fn failed(view: &Value) -> Vec<&str> {
     let failed = view["failed"].as_array().unwrap();
     assert!(failed.iter().all(|it| it["code"] == "unavailable" && !it["detail"].as_str().unwrap().is_empty()));
