@@ -22,6 +22,10 @@ use crate::kafka::{self, KafkaError, Outgoing, Producer};
 
 /// How often what waits is counted, and what is long done is removed.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How the database looks whether the relay's node is still there: after so many seconds of silence, so often, and so many
+/// times in vain.
+const KEEPALIVE: [(&str, &str); 3] =
+    [("tcp_keepalives_idle", "5"), ("tcp_keepalives_interval", "2"), ("tcp_keepalives_count", "3")];
 /// Done messages that one statement removes.
 const REMOVE_MAX: i64 = 5_000;
 
@@ -169,7 +173,7 @@ impl PostRelay {
     async fn relay(&mut self) -> Result<Relayed, PostRelayError> {
         let session = match &mut self.session {
             Some(session) => session,
-            none => none.insert(Session { connection: self.database.acquire().await?.detach(), has_lock: false }),
+            none => none.insert(Session { connection: connect(&self.database).await?, has_lock: false }),
         };
         if !session.has_lock {
             session.has_lock = sqlx::query_scalar(
@@ -217,6 +221,16 @@ impl PostRelay {
         .await?;
         Ok(())
     }
+}
+
+/// A session that the database takes for lost, with its lock, soon after its node was cut off: by the system's defaults
+/// that takes hours.
+async fn connect(database: &Database) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = database.acquire().await?.detach();
+    for (setting, value) in KEEPALIVE {
+        sqlx::query("SELECT set_config($1, $2, false)").bind(setting).bind(value).execute(&mut connection).await?;
+    }
+    Ok(connection)
 }
 
 /// Publishes these in their order, as far as it comes, and marks what became of them.

@@ -20,8 +20,9 @@ use crate::letters::{self, Headers, Refused};
 /// How often offsets are committed, and how far behind a lane is asked.
 const COMMIT_EVERY: Duration = Duration::from_millis(200);
 const LAG_EVERY: Duration = Duration::from_secs(2);
-/// How long partitions that are taken away, and a node that stops, wait for what is in work. What takes longer is begun
-/// again by another.
+/// How long partitions that are taken away, and a node that stops, wait for what is in work. What takes longer is given up,
+/// and begun again by another; and what cannot even be given up is not waited for.
+const REVOKE_GRACE: Duration = Duration::from_secs(3);
 const REVOKE_WAIT_MAX: Duration = Duration::from_secs(10);
 const DRAIN_MAX: Duration = Duration::from_secs(30);
 /// How often figures are shown while nothing happens.
@@ -212,6 +213,18 @@ async fn work(reads: Reads, means: Arc<Means>, job: Job) {
     }
 }
 
+/// Does what the lane does. `None`: it is given up, wherever it was, since its partition is another's.
+async fn attempt(lane: Lane, means: &Means, job: &Job) -> Option<Result<(), LaneError>> {
+    let taken_away = async {
+        job.revoked().await;
+        tokio::time::sleep(REVOKE_GRACE).await;
+    };
+    tokio::select! {
+        outcome = handle(lane, means, job) => Some(outcome),
+        () = taken_away => None,
+    }
+}
+
 async fn handle(lane: Lane, means: &Means, job: &Job) -> Result<(), LaneError> {
     let began = Instant::now();
     let outcome = means.handle(lane, job.record()).await;
@@ -231,7 +244,8 @@ fn again(lane: Lane, means: &Means, job: Job, error: &LaneError) {
 }
 
 async fn work_on_message(lane: Lane, means: &Means, job: Job) {
-    let Err(error) = handle(lane, means, &job).await else { return job.finish() };
+    let Some(outcome) = attempt(lane, means, &job).await else { return };
+    let Err(error) = outcome else { return job.finish() };
     if !error.is_of_the_message() || job.record().tries < means.settings.retries_max {
         return again(lane, means, job, &error);
     }
@@ -251,7 +265,8 @@ async fn work_on_letter(topic: &str, means: &Means, job: Job) {
     let lane = Lane::ALL.into_iter().find(|lane| headers.lane.as_deref() == Some(lane.name()));
     let tries_max = means.settings.dead_retries_max;
     if let Some(lane) = lane.filter(|_| tries_max > 0) {
-        let Err(error) = handle(lane, means, &job).await else { return job.finish() };
+        let Some(outcome) = attempt(lane, means, &job).await else { return };
+        let Err(error) = outcome else { return job.finish() };
         let tries = job.record().tries + 1;
         if !error.is_of_the_message() || tries < tries_max {
             return again(lane, means, job, &error);

@@ -96,6 +96,8 @@ pub(super) struct Shared {
     state: Mutex<State>,
     pub(super) arrived: Notify,
     pub(super) idle: Condvar,
+    /// Partitions are being taken away.
+    pub(super) revoking: Notify,
     pub(super) member: Membership,
 }
 
@@ -245,7 +247,13 @@ impl Consumer {
 
     /// Joins any group.
     pub(super) fn join_group(config: &config::Kafka, member: Membership) -> Result<Self, KafkaError> {
-        let shared = Arc::new(Shared { state: Mutex::default(), arrived: Notify::new(), idle: Condvar::new(), member });
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            arrived: Notify::new(),
+            idle: Condvar::new(),
+            revoking: Notify::new(),
+            member,
+        });
         let (topic, group) = (&shared.member.topic, &shared.member.group);
         let consumer: BaseConsumer<Context> = client(config)
             .set("group.id", group)

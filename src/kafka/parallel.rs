@@ -112,6 +112,19 @@ impl Job {
         self.record.as_ref().expect("it is taken out by what ends the job, and that consumes it")
     }
 
+    /// Waits until its partition is being taken away: whoever takes long had better stop, since another waits.
+    pub async fn revoked(&self) {
+        loop {
+            let mut revoking = std::pin::pin!(self.shared.revoking.notified());
+            // Heard from now on, also what happens while it is looked.
+            revoking.as_mut().enable();
+            if self.shared.state().leaving.contains(&self.record().partition) {
+                return;
+            }
+            revoking.await;
+        }
+    }
+
     /// It is dealt with for good.
     pub fn finish(mut self) {
         if let Some(record) = self.record.take() {

@@ -211,6 +211,7 @@ impl Shared {
     fn revoke(&self, consumer: &BaseConsumer<Context>, revoked: &BTreeSet<i32>) {
         let mut waiting = self.state();
         waiting.leaving.extend(revoked);
+        self.revoking.notify_waiters();
         let in_work = |state: &mut State| state.writing || state.in_flight.keys().any(|at| revoked.contains(at));
         let (mut state, waited) = self
             .idle

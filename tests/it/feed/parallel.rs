@@ -164,6 +164,8 @@ async fn a_partition_changes_hands_after_what_is_in_work_of_it_is_finished() {
     let in_work: BTreeSet<i32> = jobs.iter().map(|job| job.record().partition).collect();
     assert_eq!(in_work.len(), 2, "something of each partition is in work");
     assert!(tokio::time::timeout(Duration::from_secs(2), early).await.is_err(), "taken away while in work");
+    // Who has one of a partition that goes hears of it.
+    futures::future::select_all(jobs.iter().map(|job| Box::pin(job.revoked()))).await;
     let finished: BTreeSet<usize> = jobs.iter().map(|job| number(job.record())).collect();
     jobs.into_iter().for_each(Job::finish);
     eventually("the new one has its share", async || new.share().assignment().mine == 1).await;

@@ -109,6 +109,24 @@ async fn without_kafka_all_wait_in_their_order_and_say_why() {
     relay.close().await;
 }
 
+/// The most that one tick takes is not the most that there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_outbox_is_relayed_in_its_order() {
+    let stores = Stores::with(|config| {
+        config.feed.partitions = 1;
+        config.feed.relay_batch_max = 7;
+    })
+    .await;
+    for n in 0..30 {
+        write(&stores.database, "author", &n.to_string()).await;
+    }
+    let mut relay = relay(&stores);
+    moves(&mut relay, 30).await;
+    let titles: Vec<_> = published(&stores, 30).await.into_iter().map(|message| message.title).collect();
+    assert_eq!(titles, (0..30).map(|n| n.to_string()).collect::<Vec<_>>());
+    relay.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_relay_is_active_and_another_goes_on_when_its_session_is_lost() {
     let stores = Stores::new().await;
