@@ -12,11 +12,10 @@ use crate::alarm::Alarm;
 use crate::cache::Cache;
 use crate::campaign::{Campaigns, Follower, Publisher};
 use crate::claim::{Claims, Coupons};
-use crate::config::{self, Config};
+use crate::config::{self, Config, FeedLane};
 use crate::database::{self, Database};
 use crate::feed::inspect::Inspector;
 use crate::feed::{Feed, Inboxes, LaneWorker, Means, Pace, PostRelay, Posts, Reads};
-use crate::feed::search::Searcher;
 use crate::http;
 use crate::kafka;
 use crate::ledger::{Auditor, Halter, Reconciler, Relay, VitalsReader, Writer};
@@ -63,7 +62,7 @@ struct Workers {
     relay: JoinHandle<()>,
     writer: JoinHandle<()>,
     menders: Vec<JoinHandle<()>>,
-    post_relay: JoinHandle<()>,
+    post_relay: Option<JoinHandle<()>>,
     lanes: Vec<(CancellationToken, JoinHandle<()>)>,
 }
 
@@ -127,12 +126,10 @@ impl Node {
         let producer = Arc::new(kafka::Producer::new(&config.kafka).context("preparing the Kafka producer")?);
         let auditor = Arc::new(Auditor::new(Arc::clone(&redis), database.clone(), &config)?);
         let letters = LetterBox::new(database.clone(), Arc::clone(&producer), &config);
-        let cache = Cache::new(Arc::clone(&redis), &config.cache);
-        let stores = Stores { redis: &redis, database: &database, producer: &producer, cache: &cache };
-        let workers = role.works().then(|| work(stores, &auditor, &config, &stops)).transpose()?;
-
         let users = Users::new(&config.upstream, cache.clone())?;
-        let feed = Arc::new(Feed::new(&database, &cache, users, &config));
+        let feed = Arc::new(Feed::new(&database, &cache, users.clone(), &config));
+        let stores = Stores { redis: &redis, database: &database, producer: &producer, cache: &cache, users: &users };
+        let workers = role.works().then(|| work(stores, &auditor, &config, &stops)).transpose()?;
 
         let pass_keys = PassKeys::new(&config.waiting, &config.coupon)?;
         let waiting = Arc::new(WaitingRooms::new(Arc::clone(&redis), Arc::clone(&campaigns), config.waiting.clone()));
@@ -144,8 +141,6 @@ impl Node {
                 }
             }));
         }
-
-        let cache = Cache::new(Arc::clone(&redis), &config.cache);
 
         let listener = http::bind(&config.http).with_context(|| format!("listening on {}", config.http.listen))?;
         let address = listener.local_addr()?;
@@ -167,7 +162,6 @@ impl Node {
             feed,
             view_part_max: Duration::from_millis(config.feed.view_part_ms_max),
             coupons: coupons(&config)?,
-            searcher: Searcher::new(database.clone(), cache, &config.search),
             auditor,
             letters,
             alarm: config.alarm,
@@ -211,7 +205,9 @@ impl Node {
             self.stops.writer.cancel();
             ended("writer", workers.writer).await;
             self.stops.post_relay.cancel();
-            ended("post relay", workers.post_relay).await;
+            if let Some(post_relay) = workers.post_relay {
+                ended("post relay", post_relay).await;
+            }
             for (stop, lane) in workers.lanes {
                 stop.cancel();
                 ended("lane", lane).await;
@@ -233,6 +229,7 @@ struct Stores<'a> {
     database: &'a Database,
     producer: &'a Arc<kafka::Producer>,
     cache: &'a Cache,
+    users: &'a Users,
 }
 
 /// Starts what a worker does.
@@ -247,7 +244,8 @@ fn work(stores: Stores<'_>, auditor: &Arc<Auditor>, config: &Config, stops: &Sto
     let reconciler = Reconciler::new(Arc::clone(auditor), redis(), database(), producer(), config);
     let vitals = VitalsReader::new(database(), &relay, &writer, config);
     let alarm = Alarm::new(redis(), vitals, database(), config)?;
-    let post_relay = PostRelay::new(database(), producer(), config);
+    let relays_posts = config.feed.lanes.contains(&FeedLane::Relay);
+    let post_relay = relays_posts.then(|| PostRelay::new(database(), producer(), config));
     Ok(Workers {
         watchers: vec![
             tokio::spawn(reconciler.run(stops.watchers.clone())),
@@ -256,7 +254,7 @@ fn work(stores: Stores<'_>, auditor: &Arc<Auditor>, config: &Config, stops: &Sto
         relay: tokio::spawn(relay.run(stops.relay.clone())),
         writer: tokio::spawn(writer.run(stops.writer.clone())),
         menders: vec![tokio::spawn(copier.run(stops.menders.clone())), tokio::spawn(halter.run(stops.menders.clone()))],
-        post_relay: tokio::spawn(post_relay.run(stops.post_relay.clone())),
+        post_relay: post_relay.map(|relay| tokio::spawn(relay.run(stops.post_relay.clone()))),
         lanes: lanes(stores, config)?,
     })
 }
@@ -268,7 +266,7 @@ fn lanes(stores: Stores<'_>, config: &Config) -> anyhow::Result<Vec<(Cancellatio
     let means = Arc::new(Means {
         database: database.clone(),
         producer: Arc::clone(stores.producer),
-        users: Users::new(&config.upstream, stores.cache.clone())?,
+        users: stores.users.clone(),
         inspector: Inspector::new(&config.inspector)?,
         posts: Posts::new(database.clone(), stores.cache.clone()),
         inboxes: Inboxes::new(database.clone(), stores.cache.clone(), config.feed.newest_max),
@@ -280,7 +278,7 @@ fn lanes(stores: Stores<'_>, config: &Config) -> anyhow::Result<Vec<(Cancellatio
         let worker = LaneWorker::new(reads, Arc::clone(&means), config);
         (stop.clone(), tokio::spawn(worker.run(stop)))
     };
-    Ok(Reads::ALL.into_iter().map(start).collect())
+    Ok(Reads::ALL.into_iter().filter(|reads| reads.is_chosen(&config.feed)).map(start).collect())
 }
 
 async fn ended(name: &'static str, task: JoinHandle<()>) {

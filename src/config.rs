@@ -49,7 +49,7 @@ mod page;
 mod tests;
 
 pub use cache::Cache;
-pub use feed::{CategoryRule, Feed, Inspector, InspectorKind, Search, Upstream};
+pub use feed::{CategoryRule, Feed, FeedLane, Inspector, InspectorKind, Search, Upstream};
 pub use page::Page;
 
 section!(

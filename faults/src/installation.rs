@@ -167,9 +167,8 @@ impl Installation {
             ("KAFKA__BROKERS", kafka.to_string()),
             ("KAFKA__FACTS_TOPIC", self.topic()),
             ("KAFKA__LEDGER_GROUP", self.name.clone()),
-            ("FEED__ORIGINAL_TOPIC", format!("{}.original", self.name)),
-            ("FEED__INSPECTED_TOPIC", format!("{}.inspected", self.name)),
-            ("FEED__GROUP", format!("{}-feed", self.name)),
+            // Nothing here is about posts.
+            ("FEED__LANES", "[]".into()),
             ("AUTH__HS256_SECRET", SECRET.into()),
             ("AUTH__OPERATOR_TOKEN_SHA256", format!("[\"{operator}\"]")),
             ("COUPON__KEY_HEX", format!("\"{}\"", "07".repeat(32))),

@@ -27,7 +27,8 @@ section!(
 section!(
     /// Posts, from the author to the subscribers.
     Feed {
-        original_topic: String, inspected_topic: String, group: String, partitions: i32, relay_every_ms: u64,
+        original_topic: String, inspected_topic: String, group: String, partitions: i32, lanes: Vec<FeedLane>,
+        relay_every_ms: u64,
         relay_batch_max: u32, relay_retry_ms: u64, outbox_keep_ms: u64, in_flight_max: usize, buffer_max: usize,
         retry_ms: u64, retries_max: u32, dead_retries_max: u32, bulk_per_second_max: u64, inbox_batch_max: u32,
         newest_max: usize, write_subscribers_max: u64, read_authors_max: usize, subscriptions_max: u64,
@@ -49,6 +50,27 @@ pub enum InspectorKind {
     Rules,
     /// A language model.
     Chat,
+}
+
+/// A part of a post's way that a node may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeedLane {
+    /// From the database to Kafka.
+    Relay,
+    /// Into the cache.
+    Fill,
+    /// To the inspector.
+    Inspect,
+    /// To the subscribers.
+    Deliver,
+    /// Into the search index.
+    Index,
+}
+
+impl FeedLane {
+    /// The whole way.
+    pub const ALL: [Self; 5] = [Self::Relay, Self::Fill, Self::Inspect, Self::Deliver, Self::Index];
 }
 
 impl Upstream {

@@ -59,6 +59,8 @@ pub struct Feed {
     pub inboxes: Inboxes,
     /// Pages of feeds.
     pub reader: Reader,
+    /// Looks for posts.
+    pub search: search::Searcher,
 }
 
 impl Feed {
@@ -70,6 +72,7 @@ impl Feed {
         Self {
             subscriptions: Subscriptions::new(database.clone(), inboxes.clone(), &config.feed),
             reader: Reader::new(posts.clone(), inboxes.clone(), users, &config.feed, &config.upstream),
+            search: search::Searcher::new(database.clone(), cache.clone(), &config.search),
             posts,
             inboxes,
         }

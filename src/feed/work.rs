@@ -50,6 +50,18 @@ impl Reads {
         Self::DeadLettersOf(Lane::Deliver),
     ];
 
+    /// Whether a node with these settings does it. Dead letters of a topic are tried again by whoever works on one of its
+    /// lanes.
+    #[must_use]
+    pub fn is_chosen(self, settings: &config::Feed) -> bool {
+        let has = |lane: Lane| settings.lanes.contains(&lane.setting());
+        match self {
+            Self::Lane(lane) => has(lane),
+            Self::DeadLettersOf(Lane::Fill | Lane::Inspect) => has(Lane::Fill) || has(Lane::Inspect),
+            Self::DeadLettersOf(Lane::Deliver | Lane::Index) => has(Lane::Deliver) || has(Lane::Index),
+        }
+    }
+
     /// As metrics and threads name it.
     #[must_use]
     pub fn name(self) -> &'static str {

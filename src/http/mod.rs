@@ -52,7 +52,6 @@ use crate::claim::{Claims, Coupons};
 use crate::config;
 use crate::database::Database;
 use crate::feed::Feed;
-use crate::feed::search::Searcher;
 use crate::ids::CampaignId;
 use crate::ledger::Auditor;
 use crate::letters::LetterBox;
@@ -104,8 +103,6 @@ pub struct Rooms {
     pub view_part_max: Duration,
     /// Writes and reads coupon codes.
     pub coupons: Coupons,
-    /// Looks for posts.
-    pub searcher: Searcher,
     /// Compares the stores.
     pub auditor: Arc<Auditor>,
     /// What waits for operators.

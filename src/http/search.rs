@@ -83,7 +83,7 @@ async fn find(State(app): State<App>, input: Input) -> Result<Response, Problem>
     let (limit, after) = (input.limit()?, input.query::<Cursor>("after")?);
     let after = after.map(|cursor| cursor.0.parse::<search::Cursor>()).transpose();
     let after = after.map_err(|error| Problem::flaw("query/after", error.to_string()))?;
-    let page = app.searcher.answer(&asked.0, after, limit).await?;
+    let page = app.feed.search.answer(&asked.0, after, limit).await?;
     let next = page.next.map(|cursor| Cursor(cursor.to_string()).to_string());
     Ok(cacheable(&input, &HitPage { items: page.hits.iter().map(view).collect(), next }))
 }

@@ -54,6 +54,17 @@ impl Lane {
         }
     }
 
+    /// As the configuration names it.
+    #[must_use]
+    pub fn setting(self) -> config::FeedLane {
+        match self {
+            Self::Fill => config::FeedLane::Fill,
+            Self::Inspect => config::FeedLane::Inspect,
+            Self::Deliver => config::FeedLane::Deliver,
+            Self::Index => config::FeedLane::Index,
+        }
+    }
+
     /// The topic that it reads.
     #[must_use]
     pub fn topic(self, settings: &config::Feed) -> &str {

@@ -183,7 +183,8 @@ async fn every_inspected_post_is_in_every_due_inbox_once_and_no_other() {
         .iter()
         .filter(|(post, _)| Fate::of(**post).is_read_at_last())
         .flat_map(|(post, id)| {
-            let readers = (0..SUBSCRIBERS).filter(|user| follows(*user).any(|author| author == post % AUTHORS));
+            let author = *post % AUTHORS;
+            let readers = (0..SUBSCRIBERS).filter(move |user| follows(*user).any(|followed| followed == author));
             readers.map(|user| (format!("reader-{user}"), id.clone()))
         })
         .collect();

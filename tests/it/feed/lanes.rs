@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onrush::app::Role;
+use onrush::config::FeedLane;
 use onrush::feed::Outcome::{Passed, Withdrawn};
 use onrush::feed::{Happened, Inspected, Lane, LaneWorker, Means, Outcome, PostId, Reads};
 use onrush::kafka::ensure;
@@ -53,7 +54,7 @@ async fn delivering(stores: &Stores) -> (Arc<Means>, Vec<LaneWorker>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_post_is_in_each_due_inbox_once_and_goes_when_it_may_not_be_read() {
-    let installation = Installation::new().await;
+    let installation = Installation::with(|config| config.feed.lanes = FeedLane::ALL.to_vec()).await;
     let node = installation.node(Role::All).await;
     let stores = Stores::with(|config| *config = installation.config.clone()).await;
     for user in ["alice", "bob"] {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use onrush::app::Role;
+use onrush::config::FeedLane;
 use onrush::feed::Lane;
 use onrush::kafka::{Outgoing, Producer};
 use reqwest::Method;
@@ -36,7 +37,11 @@ async fn letters(node: &TestNode) -> Vec<Value> {
 async fn what_fails_five_times_more_and_three_times_as_a_dead_letter_waits_for_an_operator() {
     let chat = Chat::default();
     let url = chat.open().await;
-    let installation = Installation::with(|config| quick(config, url)).await;
+    let installation = Installation::with(|config| {
+        quick(config, url);
+        config.feed.lanes = FeedLane::ALL.to_vec();
+    })
+    .await;
     let stores = Stores::with(|config| *config = installation.config.clone()).await;
     let node = installation.node(Role::All).await;
     refuse(&stores, "bob").await;

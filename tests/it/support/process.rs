@@ -33,6 +33,7 @@ impl Process {
             ("FEED__ORIGINAL_TOPIC", config.feed.original_topic.clone()),
             ("FEED__INSPECTED_TOPIC", config.feed.inspected_topic.clone()),
             ("FEED__GROUP", config.feed.group.clone()),
+            ("FEED__LANES", "[]".into()),
             ("FEED__PARTITIONS", config.feed.partitions.to_string()),
         ];
         command.envs(settings.map(|(name, value)| (format!("ONRUSH__{name}"), value)));
