@@ -1,6 +1,7 @@
 //! The cache against a real Redis: what it promises to readers, to those who change things, and to the source.
 
 mod bytes;
+mod cluster;
 mod flights;
 mod freshness;
 mod lab;

@@ -16,6 +16,8 @@ async fn lab_on(redis: &PrivateRedis) -> Lab {
     Lab::with(|config| {
         config.redis.url = redis.url();
         config.redis.reconnect_ms = 20;
+        // What was given up is not sent later all the same.
+        config.redis.command_timeout_ms = 400;
         config.cache.redis_timeout_ms = 500;
         // What is in memory is not fresh any more at once.
         config.cache.local_ttl_ms = 50;
@@ -141,10 +143,11 @@ async fn what_is_invalidated_while_redis_hangs_is_gone_when_it_is_back() {
     }
 }
 
-/// Redis has gone away between the load and the fill of what replaces an entry.
+/// Redis dies between the load and the fill of what replaces an entry, and comes back with the older one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_refresh_could_not_replace_is_gone_when_redis_is_back() {
-    let redis = PrivateRedis::start(&[]).await;
+    let log = ["--appendonly", "yes", "--appendfsync", "always"];
+    let mut redis = PrivateRedis::start(&log).await;
     let lab = lab_on(&redis).await;
     let node = Arc::new(lab.node().await);
     let (source, other) = (Source::new(), Source::new());
@@ -155,10 +158,10 @@ async fn what_a_refresh_could_not_replace_is_gone_when_redis_is_back() {
     let (node_too, source_too) = (Arc::clone(&node), source.clone());
     let refresh = tokio::spawn(async move { node_too.cache.refresh(&PERSONAL, "own", source_too.load()).await });
     source.until_loads(2).await;
-    redis.freeze();
+    redis.kill();
     source.open();
     assert_eq!(refresh.await.unwrap().unwrap().value.unwrap().version, 2);
-    redis.thaw();
+    redis.start_again(&log).await;
     eventually("it is answered again", async || match node.get(&PERSONAL, "own", &source).await {
         Ok(found) => {
             assert_eq!(found.value.unwrap().version, 2);

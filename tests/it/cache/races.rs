@@ -66,6 +66,29 @@ async fn nor_does_it_where_nobody_asks_again() {
     }
 }
 
+/// Of what is cheap to load, a second node loads too, without the permit: its own memory is all that it may write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_into_the_memory_of_a_node_that_loads_beside_another() {
+    let lab = Lab::with(|config| config.cache.local_ttl_ms = 60_000).await;
+    let nodes = [Arc::new(lab.node().await), Arc::new(lab.node().await)];
+    let source = Source::new();
+    source.hold();
+    let mut askers = Vec::new();
+    for (node, loads) in [(&nodes[1], 1), (&nodes[0], 2)] {
+        let (node, source_too) = (Arc::clone(node), source.clone());
+        askers.push(tokio::spawn(async move { node.version(&POST, "a", &source_too).await }));
+        source.until_loads(loads).await;
+    }
+    source.change();
+    nodes[0].invalidate(&POST, "a").await.unwrap();
+    source.open();
+    for asker in askers {
+        assert_eq!(asker.await.unwrap(), 1, "it had asked before");
+    }
+    assert_eq!(nodes[0].version(&POST, "a", &source).await, 2);
+    eventually("the other node serves it too", async || nodes[1].version(&POST, "a", &source).await == 2).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refresh_replaces_what_is_kept_everywhere_and_what_is_being_loaded() {
     let lab = Lab::new().await;
