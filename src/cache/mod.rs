@@ -38,15 +38,7 @@ impl<T> Kind<T> {
     /// metrics.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            is_everyones: true,
-            is_costly: false,
-            is_essential: false,
-            ttl: None,
-            stale: None,
-            of: PhantomData,
-        }
+        Self { name, is_everyones: true, is_costly: false, is_essential: false, ttl: None, stale: None, of: PhantomData }
     }
 
     /// One person's: kept in Redis alone.
