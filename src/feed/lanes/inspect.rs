@@ -35,9 +35,10 @@ impl Means {
             let author_category = author.as_ref().and_then(|author| author.category.as_deref());
             let draft = Draft { title: &message.title, body: &message.body, author_category };
             let verdict = self.inspector.inspect(draft).await?;
-            self.apply(message, &verdict).await?;
-            // Another may have been faster, or the author.
-            let Some(now) = self.standing(message).await? else { return Ok(()) };
+            let applied = self.apply(message, &verdict).await?;
+            // Otherwise another was faster, or the author.
+            let now = if applied.is_some() { applied } else { self.standing(message).await? };
+            let Some(now) = now else { return Ok(()) };
             standing = now;
         }
         if standing.inspection == "passed" {
@@ -58,12 +59,13 @@ impl Means {
         .await
     }
 
-    /// Writes the verdict down, unless the post is another by now.
-    async fn apply(&self, message: &Original, verdict: &Verdict) -> Result<(), sqlx::Error> {
+    /// Writes the verdict down. `None`: it has one, or the post is another by now.
+    async fn apply(&self, message: &Original, verdict: &Verdict) -> Result<Option<Standing>, sqlx::Error> {
         let inspection = if verdict.rejected.is_none() { "passed" } else { "rejected" };
-        let done = sqlx::query(
+        let applied = sqlx::query_as(
             "UPDATE posts SET category = $3, tags = $4, inspection = $5, reason = $6
-             WHERE post_id = $1 AND revision = $2 AND deleted_at IS NULL AND inspection = 'pending'",
+             WHERE post_id = $1 AND revision = $2 AND deleted_at IS NULL AND inspection = 'pending'
+             RETURNING inspection, category, tags",
         )
         .bind(message.post_id.0)
         .bind(message.revision)
@@ -71,10 +73,11 @@ impl Means {
         .bind(&verdict.tags)
         .bind(inspection)
         .bind(&verdict.rejected)
-        .execute(&self.database)
+        .fetch_optional(&self.database)
         .await?;
-        metrics::counter!("onrush_feed_verdicts_total", "verdict" => inspection).increment(done.rows_affected());
-        Ok(())
+        metrics::counter!("onrush_feed_verdicts_total", "verdict" => inspection)
+            .increment(u64::from(applied.is_some()));
+        Ok(applied)
     }
 
     /// Publishes it, and waits until Kafka has it.
