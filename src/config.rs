@@ -282,10 +282,9 @@ impl Config {
         wrong.verdict()
     }
 
-    fn check(&self) -> Result<(), ConfigError> {
-        let mut is = Limits::default();
-        let (http, claim, campaign, redis) = (&self.http, &self.claim, &self.campaign, &self.redis);
-        let (kafka, relay, ledger, postgres) = (&self.kafka, &self.relay, &self.ledger, &self.postgres);
+    /// The server, and who may call it.
+    fn check_edge(&self, is: &mut Limits) {
+        let http = &self.http;
         is.within("http.connections_max", http.connections_max, 1..=1_000_000);
         is.within("http.backlog_max", http.backlog_max, 1..=65_535);
         is.within("http.body_bytes_max", http.body_bytes_max, 1_024..=16 << 20);
@@ -303,6 +302,13 @@ impl Config {
             "auth.jwks_file and auth.jwks_url must not both be given",
         );
         is.within("coupon.key_id", self.coupon.key_id, 0..=15);
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let mut is = Limits::default();
+        self.check_edge(&mut is);
+        let (claim, campaign, redis) = (&self.claim, &self.campaign, &self.redis);
+        let (kafka, relay, ledger, postgres) = (&self.kafka, &self.relay, &self.ledger, &self.postgres);
         is.within("claim.batch_max", claim.batch_max, 1..=1_000);
         is.within("claim.second_call_min", claim.second_call_min, 1..=1_000_000);
         is.within("claim.in_flight_max", claim.in_flight_max, 1..=1_000_000);

@@ -57,7 +57,7 @@ impl Kept {
 
 /// How entries are packed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Packing {
+pub struct Packing {
     compress_bytes_min: usize,
     level: i32,
     value_bytes_max: usize,
@@ -65,7 +65,7 @@ pub(super) struct Packing {
 
 /// What a payload says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unpacked<'a> {
+pub enum Unpacked<'a> {
     /// There is no such thing.
     Absent,
     /// This, as JSON.
@@ -79,7 +79,9 @@ thread_local! {
 }
 
 impl Packing {
-    pub(super) fn new(settings: &config::Cache) -> Self {
+    /// As it is set.
+    #[must_use]
+    pub fn new(settings: &config::Cache) -> Self {
         Self {
             compress_bytes_min: settings.compress_bytes_min,
             level: settings.compress_level,
@@ -88,7 +90,8 @@ impl Packing {
     }
 
     /// The payload of this JSON, or of "there is no such thing". `None`: it is too large to be kept.
-    pub(super) fn pack(&self, json: Option<&[u8]>) -> Option<Vec<u8>> {
+    #[must_use]
+    pub fn pack(&self, json: Option<&[u8]>) -> Option<Vec<u8>> {
         let Some(json) = json else { return Some(vec![ABSENT]) };
         if json.len() > self.value_bytes_max {
             return None;
@@ -104,7 +107,8 @@ impl Packing {
     }
 
     /// What a payload says; `None` if this program does not understand it.
-    pub(super) fn unpack<'a>(&self, payload: &'a [u8]) -> Option<Unpacked<'a>> {
+    #[must_use]
+    pub fn unpack<'a>(&self, payload: &'a [u8]) -> Option<Unpacked<'a>> {
         match payload.split_first()? {
             (&ABSENT, _) => Some(Unpacked::Absent),
             (&JSON, json) => Some(Unpacked::Json(Cow::Borrowed(json))),

@@ -35,6 +35,7 @@ use crate::clock;
 use crate::config;
 use crate::redis::{Redis, RedisError};
 pub use bounded::Bounded;
+pub use envelope::{Packing, Unpacked};
 pub use figures::{Figures, HotKey, TierFigures};
 pub use kind::{Entry, Kind};
 use load::{Answer, Errand, Load, Loaded, Question};

@@ -126,7 +126,8 @@ impl PostRelay {
         while !shutdown.is_cancelled() {
             let retry = Duration::from_millis(self.settings.relay_retry_ms);
             let pause = match self.tick().await {
-                Ok(Relayed::Moved(_)) => continue,
+                // A flood goes no faster than the lanes behind may work it off: what waits in the database costs nobody.
+                Ok(Relayed::Moved(count)) => self.pace_after(count),
                 Ok(Relayed::Idle) => Duration::from_millis(self.settings.relay_every_ms),
                 Ok(Relayed::AnotherRelay) => retry,
                 Err(error) => {
@@ -141,6 +142,11 @@ impl PostRelay {
             }
         }
         self.close().await;
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53, by their limits")]
+    fn pace_after(&self, count: usize) -> Duration {
+        Duration::from_secs_f64(count as f64 / self.settings.bulk_per_second_max as f64)
     }
 
     /// Publishes what waits, up to `relay_batch_max` messages.

@@ -31,6 +31,8 @@ pub(crate) fn config() -> Config {
     // Retries are awaited in many tests.
     config.dead_letters.retry_ms = 20;
     config.feed.connections_max = 3;
+    // The machine is busy with all the other tests.
+    config.cache.redis_timeout_ms = 5_000;
     config.feed.retry_ms = 50;
     config.feed.relay_every_ms = 20;
     config
