@@ -8,6 +8,7 @@
 //! - All lexemes are quoted: nothing that is typed is an operator.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 
 use super::document::quote;
 use super::letters::Script;
@@ -120,7 +121,7 @@ fn written(phrase: &[(Term, u32)]) -> String {
     let mut before = None;
     for (term, place) in phrase {
         if let Some(before) = before {
-            text.push_str(&format!("<{}>", place - before));
+            let _infallible = write!(text, "<{}>", place - before);
         }
         quote(&mut text, &term.lexeme);
         text.push_str(if term.is_prefix { ":*" } else { "" });

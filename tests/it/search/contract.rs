@@ -113,17 +113,17 @@ async fn searches_beyond_the_limit_are_told_to_come_back() {
     // Whoever holds the table holds up the search that is under way.
     let mut holder = library.database.begin().await.unwrap();
     sqlx::query("LOCK TABLE post_search").execute(&mut *holder).await.unwrap();
-    let mut searches = FuturesUnordered::new();
+    let mut under_way = FuturesUnordered::new();
     for _ in 0..3 {
         let searcher = library.searcher.clone();
-        searches.push(tokio::spawn(async move { searcher.search("쿠폰", None, 20).await }));
+        under_way.push(tokio::spawn(async move { searcher.search("쿠폰", None, 20).await }));
     }
     for _ in 0..2 {
-        let refused = searches.next().await.unwrap().unwrap().unwrap_err();
+        let refused = under_way.next().await.unwrap().unwrap().unwrap_err();
         assert!(matches!(refused, SearchError::TooManyInFlight), "{refused}");
     }
     holder.rollback().await.unwrap();
-    let found = searches.next().await.unwrap().unwrap().unwrap();
+    let found = under_way.next().await.unwrap().unwrap().unwrap();
     assert_eq!(found.hits[0].post.post_id, post);
     assert_eq!(library.find("쿠폰").await, [post], "there is room again");
 }
