@@ -38,7 +38,7 @@ section!(
 section!(
     /// Looking for posts.
     Search {
-        candidates_max: u32, words_max: usize, snippet_characters: usize, in_flight_max: usize, wait_ms_max: u64,
+        candidates_max: u32, looked_at_max: u32, words_max: usize, snippet_characters: usize, in_flight_max: usize, wait_ms_max: u64,
     }
 );
 
@@ -140,6 +140,7 @@ impl Feed {
 impl Search {
     pub(super) fn check(&self, is: &mut Limits) {
         is.within("search.candidates_max", self.candidates_max, 100..=100_000);
+        is.within("search.looked_at_max", self.looked_at_max, self.candidates_max..=1_000_000);
         is.within("search.words_max", self.words_max, 1..=100);
         is.within("search.snippet_characters", self.snippet_characters, 20..=1_000);
         is.within("search.in_flight_max", self.in_flight_max, 1..=100);

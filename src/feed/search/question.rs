@@ -8,6 +8,7 @@
 //! - All lexemes are quoted: nothing that is typed is an operator.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 
 use super::document::quote;
 use super::letters::Script;
@@ -76,7 +77,27 @@ impl Question {
 
     /// The `tsquery` that says which posts match.
     pub(super) fn matches(&self) -> String {
-        let word = |phrases: &Vec<Phrase>| format!("({})", phrases.iter().map(written).collect::<Vec<_>>().join("|"));
+        self.written(written)
+    }
+
+    /// The `tsquery` that says which posts have the tokens, wherever they stand: an index answers that by itself.
+    pub(super) fn holds(&self) -> String {
+        self.written(|phrase| {
+            let terms: Vec<String> = phrase.iter().map(|term| written(std::slice::from_ref(term))).collect();
+            format!("({})", terms.join("&"))
+        })
+    }
+
+    /// Who has the tokens matches.
+    pub(super) fn is_without_phrases(&self) -> bool {
+        self.phrases().all(|phrase| phrase.len() == 1)
+    }
+
+    fn written(&self, phrase: impl Fn(&[(Term, u32)]) -> String) -> String {
+        let word = |phrases: &Vec<Phrase>| {
+            let phrases: Vec<String> = phrases.iter().map(|met| phrase(met)).collect();
+            format!("({})", phrases.join("|"))
+        };
         self.words.iter().map(word).collect::<Vec<_>>().join("&")
     }
 
@@ -95,12 +116,12 @@ impl Question {
 }
 
 /// `'할인'<2>'쿠폰'`.
-fn written(phrase: &Phrase) -> String {
+fn written(phrase: &[(Term, u32)]) -> String {
     let mut text = String::new();
     let mut before = None;
     for (term, place) in phrase {
         if let Some(before) = before {
-            text.push_str(&format!("<{}>", place - before));
+            let _infallible = write!(text, "<{}>", place - before);
         }
         quote(&mut text, &term.lexeme);
         text.push_str(if term.is_prefix { ":*" } else { "" });

@@ -18,7 +18,7 @@ async fn each_question_finds_what_it_has_to_and_nothing_that_it_must_not() {
     let is_known = |name: &&str| POSTS.iter().any(|(known, ..)| known == name);
     let mut wrong = Vec::new();
     for (question, expected, forbidden) in QUESTIONS {
-        assert!(expected.iter().chain(*forbidden).all(|name| is_known(&name)), "{question} speaks of no post");
+        assert!(expected.iter().chain(*forbidden).all(is_known), "{question} speaks of no post");
         let page = library.page(question, None, 100).await;
         let found: Vec<&str> = page.hits.iter().map(|hit| names[&hit.post.post_id]).collect();
         let missing: Vec<_> = expected.iter().filter(|name| !found.contains(name)).collect();
