@@ -82,7 +82,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("failsafe", &["src/upstream/breaker.rs"]),
     ("clap", &["src/main.rs"]),
     ("rust_stemmers", &["src/feed/search/tokens.rs"]),
-    ("unicode_normalization", &["src/feed/search/letters.rs"]),
+    ("unicode_normalization", &["src/feed/inspect/text.rs", "src/feed/search/letters.rs"]),
     ("metrics_exporter_prometheus", &["src/telemetry.rs", "src/http/mod.rs"]),
 ];
 
