@@ -312,7 +312,9 @@ mod tests {
             slow.push(breaker.admit().expect("it is closed"));
             calls(&breaker, &[true; 4]);
         }
-        slow.into_iter().for_each(|slow| slow.ended(false));
+        for call in slow {
+            call.ended(false);
+        }
         assert_eq!(state(&breaker), CLOSED, "a fifth failed");
         calls(&breaker, &[false; 3]);
         assert_eq!(state(&breaker), CLOSED);
@@ -345,7 +347,9 @@ mod tests {
         let more = [(); 3].map(|()| breaker.admit().expect("a probe"));
         assert!(breaker.admit().is_none(), "a fifth probe");
         first.ended(false);
-        more.into_iter().for_each(|probe| probe.ended(true));
+        for call in more {
+            call.ended(true);
+        }
         assert_eq!(state(&breaker), CLOSED, "one of four failed");
         calls(&breaker, &[false; 8]);
         assert_eq!(state(&breaker), CLOSED, "what was before the opening is forgotten");
@@ -383,7 +387,9 @@ mod tests {
         let late = [(); 8].map(|()| breaker.admit().expect("it is closed"));
         tenth.ended(false);
         let probe = first_probe(&breaker);
-        late.into_iter().for_each(|late| late.ended(true));
+        for call in late {
+            call.ended(true);
+        }
         assert_eq!(state(&breaker), HALF_OPEN);
         drop(probe);
     }

@@ -70,8 +70,8 @@ impl Users {
         let Some(known) = &self.known else {
             return Ok(None);
         };
-        let (asker, asked) = (Arc::clone(&known.asker), user.clone());
-        let load = move || async move { asker.ask(&asked).await };
+        let (asker, user_id) = (Arc::clone(&known.asker), user.clone());
+        let load = move || async move { asker.ask(&user_id).await };
         let found = known.cache.get(&known.kind, user.as_str(), load).await;
         // The cache repeats what the asker said, or says why it did not let it ask.
         let found = found.map_err(|error| UpstreamError::NoAnswer(error.to_string()))?;

@@ -189,7 +189,7 @@ async fn the_breaker_opens_in_an_outage_and_closes_when_it_is_over() {
     })
     .await;
     assert_eq!(answers(&users, 20, 1).await, 20);
-    upstream.change(Change { down: Some(true), ..Change::default() });
+    assert!(upstream.change(Change { down: Some(true), ..Change::default() }));
     // Ten of the last twenty, and then nobody is called any more.
     assert_eq!(answers(&users, 10, 1).await, 0);
     let (calls, opened) = (upstream.counts().calls, tokio::time::Instant::now());
@@ -207,7 +207,7 @@ async fn the_breaker_opens_in_an_outage_and_closes_when_it_is_over() {
         upstream.counts().calls >= calls + 3
     })
     .await;
-    upstream.change(Change { down: Some(false), ..Change::default() });
+    assert!(upstream.change(Change { down: Some(false), ..Change::default() }));
     eventually("it is closed", async || answers(&users, 10, 1).await == 10).await;
     assert_eq!(answers(&users, 50, 10).await, 50);
 }
@@ -245,7 +245,7 @@ async fn what_was_known_last_is_answered_while_the_api_fails_and_while_the_break
     let id = names::unique("alice");
     let alice = find(&users, &id).await.unwrap();
     assert!(alice.is_some());
-    upstream.change(Change { down: Some(true), ..Change::default() });
+    assert!(upstream.change(Change { down: Some(true), ..Change::default() }));
     let known = async || assert_eq!(find(&users, &id).await.unwrap(), alice);
     eventually("it was asked again, and failed", async || {
         known().await;

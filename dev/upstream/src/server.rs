@@ -87,6 +87,7 @@ impl Upstream {
     }
 
     /// Behaves differently from now on. `false`: a percentage above 100, and nothing changed.
+    #[must_use = "nothing may have changed"]
     pub fn change(&self, change: Change) -> bool {
         let mut inner = lock(&self.state);
         let changed = change.apply(inner.manners);

@@ -255,7 +255,7 @@ async fn send(
     body: Option<&Value>,
 ) -> anyhow::Result<Answer> {
     let builder = caller.builder(method, path)?.bearer_auth(&user.token);
-    let builder = body.into_iter().fold(builder, |builder, body| builder.json(body));
+    let builder = body.into_iter().fold(builder, reqwest::RequestBuilder::json);
     caller.ask(path, name, builder).await
 }
 

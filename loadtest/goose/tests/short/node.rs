@@ -83,6 +83,9 @@ fn onrush(subcommand: &str, folder: &Path, name: &str, port: u16) -> Program {
         ("CLAIM__QUEUE_WAIT_MS_MAX", "20000"),
         ("REDIS__COMMAND_TIMEOUT_MS", "20000"),
         ("POSTGRES__ACQUIRE_TIMEOUT_MS", "20000"),
+        ("CACHE__REDIS_TIMEOUT_MS", "10000"),
+        ("SEARCH__WAIT_MS_MAX", "10000"),
+        ("FEED__VIEW_PART_MS_MAX", "10000"),
     ];
     let patient = patient.map(|(name, value)| (name, value.to_owned()));
     let settings = settings.into_iter().chain(patient).map(|(name, value)| (format!("ONRUSH__{name}"), value));
