@@ -70,7 +70,15 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rdkafka", &["src/kafka"]),
     (
         "sqlx",
-        &["src/database.rs", "src/campaign/", "src/feed/", "src/ledger/", "src/letters/", "src/rebuild/", "src/throttle/"],
+        &[
+            "src/database.rs",
+            "src/campaign/",
+            "src/feed/",
+            "src/ledger/",
+            "src/letters/",
+            "src/rebuild/",
+            "src/throttle/",
+        ],
     ),
     ("hmac", &["src/claim/coupon.rs", "src/waiting/"]),
     ("ed25519_dalek", &["src/waiting/"]),

@@ -14,9 +14,8 @@ use super::App;
 use super::campaigns::{Cursor, cacheable};
 use super::input::Input;
 use super::problem::{Code, Problem, ProblemView};
-use crate::clock::Millis;
+use crate::feed::PostView;
 use crate::feed::search::{self, Hit, SearchError};
-use crate::feed::{Inspection, PostId};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(find))
@@ -35,16 +34,8 @@ struct HitPage<'a> {
 /// A post that was found.
 #[derive(Serialize, ToSchema)]
 struct HitView<'a> {
-    #[schema(value_type = String, example = "3744613662720000001")]
-    post_id: PostId,
-    author_id: &'a str,
-    title: &'a str,
-    body: &'a str,
-    category: Option<&'a str>,
-    tags: &'a [String],
-    inspection: Inspection,
-    #[schema(value_type = String, format = DateTime)]
-    published_at: Millis,
+    #[serde(flatten)]
+    post: PostView<'a>,
     highlights: HighlightsView<'a>,
 }
 
@@ -89,18 +80,8 @@ async fn find(State(app): State<App>, input: Input) -> Result<Response, Problem>
 }
 
 fn view(hit: &Hit) -> HitView<'_> {
-    let post = &hit.post;
-    HitView {
-        post_id: post.post_id,
-        author_id: &post.author_id,
-        title: &post.title,
-        body: &post.body,
-        category: post.category.as_deref(),
-        tags: &post.tags,
-        inspection: post.inspection,
-        published_at: post.published_at,
-        highlights: HighlightsView { title: &hit.highlights.title, body: &hit.highlights.body },
-    }
+    let highlights = HighlightsView { title: &hit.highlights.title, body: &hit.highlights.body };
+    HitView { post: PostView::public(&hit.post), highlights }
 }
 
 /// What somebody looks for.

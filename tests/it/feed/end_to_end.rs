@@ -67,7 +67,11 @@ impl Fate {
 }
 
 fn body(is_bad: bool) -> String {
-    if is_bad { format!("쿠폰 {FORBIDDEN} 이벤트") } else { "선착순 할인쿠폰을 드립니다 #쿠폰".into() }
+    if is_bad {
+        format!("쿠폰 {FORBIDDEN} 이벤트")
+    } else {
+        "선착순 할인쿠폰을 드립니다 #쿠폰".into()
+    }
 }
 
 async fn publish(client: &Client, post: usize) -> String {
@@ -92,7 +96,46 @@ async fn meet_fate(client: &Client, post: usize, id: &str) {
 async fn counted(client: &Client, metric: &str) -> u64 {
     let metrics = client.get("/metrics").await;
     let lines = metrics.body.as_str().unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>();
-    lines.iter().filter(|line| line.starts_with(metric)).filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    lines
+        .iter()
+        .filter(|line| line.starts_with(metric))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+        .sum()
+}
+
+async fn worker(installation: &Installation, upstream_url: &str) -> Process {
+    let timeout = TIMEOUT_MS.to_string();
+    let forbidden = format!("[\"{FORBIDDEN}\"]");
+    let settings = [
+        ("FEED__LANES", r#"["relay","fill","inspect","deliver","index"]"#),
+        ("UPSTREAM__USER_INFO_URL", upstream_url),
+        ("UPSTREAM__TIMEOUT_MS", &timeout),
+        // What is known is soon old: the upstream is asked again and again.
+        ("UPSTREAM__USER_TTL_MS", "200"),
+        ("UPSTREAM__BREAKER_WINDOW", "10"),
+        ("UPSTREAM__BREAKER_OPEN_MS", "500"),
+        ("INSPECTOR__FORBIDDEN", &forbidden),
+        ("FEED__RETRY_MS", "200"),
+        ("FEED__RETRIES_MAX", "100"),
+        ("FEED__BULK_PER_SECOND_MAX", "100000"),
+        ("KAFKA__SESSION_TIMEOUT_MS", "6000"),
+    ];
+    Process::start_with(installation, "work", |command| {
+        command.envs(settings.map(|(name, value)| (format!("ONRUSH__{name}"), value.to_owned())));
+    })
+    .await
+}
+
+/// Who shall have what.
+fn due(ids: &BTreeMap<usize, String>) -> BTreeSet<(String, String)> {
+    let readable = ids.iter().filter(|(post, _)| Fate::of(**post).is_read_at_last());
+    readable
+        .flat_map(|(post, id)| {
+            let author = *post % AUTHORS;
+            let readers = (0..SUBSCRIBERS).filter(move |user| follows(*user).any(|followed| followed == author));
+            readers.map(|user| (format!("reader-{user}"), id.clone()))
+        })
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,27 +145,7 @@ async fn every_inspected_post_is_in_every_due_inbox_once_and_no_other() {
     let installation = Installation::with(|_| {}).await;
     let node = installation.node(Role::Serve).await;
     let url = upstream.url();
-    let worker = || {
-        Process::start_with(&installation, "work", |command| {
-            command.envs(
-                [
-                    ("FEED__LANES", r#"["relay","fill","inspect","deliver","index"]"#),
-                    ("UPSTREAM__USER_INFO_URL", &url),
-                    ("UPSTREAM__TIMEOUT_MS", &TIMEOUT_MS.to_string()),
-                    // What is known is soon old: the upstream is asked again and again.
-                    ("UPSTREAM__USER_TTL_MS", "200"),
-                    ("UPSTREAM__BREAKER_WINDOW", "10"),
-                    ("UPSTREAM__BREAKER_OPEN_MS", "500"),
-                    ("INSPECTOR__FORBIDDEN", &format!("[\"{FORBIDDEN}\"]")),
-                    ("FEED__RETRY_MS", "200"),
-                    ("FEED__RETRIES_MAX", "100"),
-                    ("FEED__BULK_PER_SECOND_MAX", "100000"),
-                    ("KAFKA__SESSION_TIMEOUT_MS", "6000"),
-                ]
-                .map(|(name, value)| (format!("ONRUSH__{name}"), value.to_owned())),
-            );
-        })
-    };
+    let worker = || worker(&installation, &url);
     let mut workers = vec![worker().await, worker().await];
 
     let wishes = (0..SUBSCRIBERS).flat_map(|user| follows(user).map(move |author| (user, author)));
@@ -179,15 +202,7 @@ async fn every_inspected_post_is_in_every_due_inbox_once_and_no_other() {
     .await;
 
     let database = database::open(&installation.config.postgres).unwrap();
-    let due: BTreeSet<(String, String)> = ids
-        .iter()
-        .filter(|(post, _)| Fate::of(**post).is_read_at_last())
-        .flat_map(|(post, id)| {
-            let author = *post % AUTHORS;
-            let readers = (0..SUBSCRIBERS).filter(move |user| follows(*user).any(|followed| followed == author));
-            readers.map(|user| (format!("reader-{user}"), id.clone()))
-        })
-        .collect();
+    let due = due(&ids);
     let found = async || -> Vec<(String, String)> {
         let rows: Vec<(String, i64)> =
             query_as("SELECT user_id, post_id FROM inbox").fetch_all(&database).await.unwrap();

@@ -68,7 +68,9 @@ fn measure(settings: &config::Cache, times: u32) -> anyhow::Result<Run> {
                  more from {from} on; cache.compress_bytes_min is {}.",
                 settings.compress_level, settings.compress_bytes_min
             ),
-            head: ["posts", "bytes before", "bytes after", "saved", "us to pack", "us to unpack"].map(String::from).to_vec(),
+            head: ["posts", "bytes before", "bytes after", "saved", "us to pack", "us to unpack"]
+                .map(String::from)
+                .to_vec(),
             rows,
         }],
         ..Run::default()

@@ -96,7 +96,10 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Run> {
         targets: vec![PROMISES[0].judged(figure, spread_of(&ratio, "pairs"), ratio.median <= TIMES_MAX)],
         latencies: vec![
             Latencies { name: "claim answered to row visible, quiet".into(), buckets: quiet.buckets() },
-            Latencies { name: "claim answered to row visible, beside a flood of posts".into(), buckets: flooded.buckets() },
+            Latencies {
+                name: "claim answered to row visible, beside a flood of posts".into(),
+                buckets: flooded.buckets(),
+            },
         ],
         tables: vec![Table {
             title: "Claims beside a flood of posts".into(),
@@ -123,8 +126,7 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Run> {
 async fn claims(bench: &Bench, rig: &Rig, node: &Node, campaign: &str) -> anyhow::Result<Histogram> {
     node.campaign(campaign, 10_000_000).await?;
     let load = load(bench, node.address, campaign, window(&bench.plan));
-    let Followed { arrivals, claims, times, missing, .. } =
-        follow(&rig.database, campaign, load, PER_SECOND).await?;
+    let Followed { arrivals, claims, times, missing, .. } = follow(&rig.database, campaign, load, PER_SECOND).await?;
     ensure!(missing == 0, "{missing} claims without a row");
     ensure!(claims.len() as u64 * 100 >= arrivals.due * 98, "only {} of {} were granted", claims.len(), arrivals.due);
     Ok(times)

@@ -65,7 +65,8 @@ struct Found {
 /// Measures.
 pub async fn run(bench: &Bench) -> anyhow::Result<Run> {
     let rig = Rig::start(&bench.stores, "feed_reads").await?;
-    let (local, forgetful) = (rig.node("serve", &[BARE, FRESH], None).await?, rig.node("serve", &FORGETFUL, None).await?);
+    let (local, forgetful) =
+        (rig.node("serve", &[BARE, FRESH], None).await?, rig.node("serve", &FORGETFUL, None).await?);
     let in_redis = posts_in_redis(&bench.plan);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let for_misses = (PER_SECOND * open_for(&bench.plan).as_secs_f64()) as usize * 2;

@@ -70,7 +70,8 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Run> {
         rows.push([name.to_owned(), times.total().to_string()].into_iter().chain(ms).collect());
         all.merge(&times);
     }
-    let bytes: i64 = sqlx::query_scalar("SELECT pg_total_relation_size('post_search')").fetch_one(&rig.database).await?;
+    let bytes: i64 =
+        sqlx::query_scalar("SELECT pg_total_relation_size('post_search')").fetch_one(&rig.database).await?;
     drop(node);
     rig.end().await?;
     #[expect(clippy::cast_precision_loss)]
