@@ -29,7 +29,7 @@ section!(
     Feed {
         original_topic: String, inspected_topic: String, group: String, partitions: i32, lanes: Vec<FeedLane>,
         relay_every_ms: u64,
-        relay_batch_max: u32, relay_retry_ms: u64, outbox_keep_ms: u64, in_flight_max: usize, buffer_max: usize,
+        relay_batch_max: u32, relay_per_second_max: u32, relay_retry_ms: u64, outbox_keep_ms: u64, in_flight_max: usize, buffer_max: usize,
         retry_ms: u64, retries_max: u32, dead_retries_max: u32, bulk_per_second_max: u64, inbox_batch_max: u32,
         newest_max: usize, write_subscribers_max: u64, read_authors_max: usize, subscriptions_max: u64,
         connections_max: u32, view_part_ms_max: u64,
@@ -119,6 +119,7 @@ impl Feed {
         is.within("feed.partitions", self.partitions, 1..=1_000);
         is.within("feed.relay_every_ms", self.relay_every_ms, 10..=10_000);
         is.within("feed.relay_batch_max", self.relay_batch_max, 1..=10_000);
+        is.within("feed.relay_per_second_max", self.relay_per_second_max, 1..=1_000_000);
         is.within("feed.relay_retry_ms", self.relay_retry_ms, 10..=60_000);
         is.within("feed.outbox_keep_ms", self.outbox_keep_ms, 60_000..=31_536_000_000);
         is.within("feed.in_flight_max", self.in_flight_max, 1..=10_000);

@@ -144,9 +144,9 @@ impl PostRelay {
         self.close().await;
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^53, by their limits")]
     fn pace_after(&self, count: usize) -> Duration {
-        Duration::from_secs_f64(count as f64 / self.settings.bulk_per_second_max as f64)
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        Duration::from_secs(1) * count / self.settings.relay_per_second_max
     }
 
     /// Publishes what waits, up to `relay_batch_max` messages.

@@ -118,6 +118,7 @@ async fn worker(installation: &Installation, upstream_url: &str) -> Process {
         ("FEED__RETRY_MS", "200"),
         ("FEED__RETRIES_MAX", "100"),
         ("FEED__BULK_PER_SECOND_MAX", "100000"),
+        ("FEED__RELAY_PER_SECOND_MAX", "100000"),
         ("KAFKA__SESSION_TIMEOUT_MS", "6000"),
     ];
     Process::start_with(installation, "work", |command| {
