@@ -183,6 +183,19 @@ impl Catalog {
         listed.into_iter().take(count_max).map(|(_, campaign)| Arc::clone(campaign)).collect()
     }
 
+    /// The listed campaigns that were made last, the newest first, at most so many.
+    #[must_use]
+    pub fn newest_listed(&self, count_max: usize) -> Vec<Arc<Campaign>> {
+        let held = self.held.read().expect("nobody panics while holding it");
+        let listed = held.by_id.values().map(|campaign| (campaign, campaign.definition()));
+        let mut listed: Vec<_> = listed
+            .filter(|(_, definition)| definition.terms.listed)
+            .map(|(campaign, definition)| (definition.created_at, definition.serial, campaign))
+            .collect();
+        listed.sort_unstable_by_key(|(created_at, serial, _)| std::cmp::Reverse((*created_at, *serial)));
+        listed.into_iter().take(count_max).map(|(_, _, campaign)| Arc::clone(campaign)).collect()
+    }
+
     /// The campaigns that have a waiting room.
     #[must_use]
     pub fn with_waiting_room(&self) -> Vec<Arc<Campaign>> {

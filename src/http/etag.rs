@@ -15,8 +15,6 @@ pub(super) const ONRUSH_STALE: HeaderName = HeaderName::from_static("onrush-stal
 pub(super) enum Keep {
     /// By everybody, for a second.
     Public,
-    /// By who asked, if they ask each time whether it still holds.
-    Private,
     /// By nobody.
     Nothing,
 }
@@ -25,7 +23,6 @@ impl Keep {
     fn header(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Public => "public, max-age=1",
-            Self::Private => "private, no-cache",
             Self::Nothing => "no-store",
         })
     }

@@ -30,6 +30,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// Campaigns and posts on the front page: as many as a first page of their routes has.
 const ITEMS: usize = 20;
+/// Campaigns of which the caller's claims are looked for: the newest that are listed. Each is a question to Redis.
+const CLAIMED_CAMPAIGNS: usize = 50;
 /// Claims on the front page; all of them are at their campaigns' routes.
 const CLAIMS_MAX: usize = 100;
 
@@ -40,7 +42,7 @@ struct FrontPage<'a> {
     campaigns: Option<CampaignPage>,
     /// As `GET /v1/feed` has it; null: see `failed`.
     feed: Option<FeedPageView<'a>>,
-    /// What the caller holds of these campaigns; null: see `failed`.
+    /// What the caller holds of the newest campaigns; null: see `failed`.
     claims: Option<ClaimList>,
     /// Parts that could not be answered.
     failed: Vec<FailedPart>,
@@ -90,11 +92,10 @@ async fn view(State(app): State<App>, User(user): User, input: Input) -> Result<
     let campaigns = part(Part::Campaigns, campaigns, &mut failed);
     let feed = part(Part::Feed, feed, &mut failed);
     let claims = part(Part::Claims, claims, &mut failed);
-    let keep = if failed.is_empty() { Keep::Private } else { Keep::Nothing };
     let is_stale = feed.as_ref().is_some_and(|page| page.is_stale);
     let page = FrontPage { campaigns, feed: feed.as_ref().map(FeedPageView::of), claims, failed };
     let body = serde_json::to_vec(&page).expect("texts, numbers and times are JSON");
-    let mut response = tagged(input.headers(), body.clone().into(), &tag_of(&body), keep);
+    let mut response = tagged(input.headers(), body.clone().into(), &tag_of(&body), Keep::Nothing);
     mark_stale(&mut response, is_stale);
     Ok(response)
 }
@@ -118,9 +119,9 @@ async fn feed(app: &App, user: &UserId) -> Result<FeedPage, Problem> {
     Ok(app.feed.reader.page(user, Wanted { below: None, limit: ITEMS }).await?)
 }
 
-/// What the user holds of the campaigns on the front page, by campaign and number.
+/// What the user holds of the newest campaigns, by campaign, the newest first, and number.
 async fn claims(app: &App, user: &UserId) -> Result<ClaimList, Problem> {
-    let campaigns = app.campaigns.catalog().listed_after(None, ITEMS);
+    let campaigns = app.campaigns.catalog().newest_listed(CLAIMED_CAMPAIGNS);
     let held = try_join_all(campaigns.iter().map(|campaign| app.held(campaign, user))).await?;
     Ok(ClaimList { items: held.into_iter().flatten().take(CLAIMS_MAX).collect() })
 }
