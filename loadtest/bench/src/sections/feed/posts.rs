@@ -93,8 +93,7 @@ pub fn text(post: usize, words: usize) -> String {
         }
     }
     // A word that hardly anybody else uses.
-    text.push_str(&format!(" 제품{}호", post % 20_000));
-    text
+    text + &format!(" 제품{}호", post % 20_000)
 }
 
 /// Puts so many passed posts into the table, and answers their ids, ascending.

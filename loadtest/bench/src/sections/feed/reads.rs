@@ -154,7 +154,7 @@ fn report(hot: &Found, redis: &Found, times: &[(&str, Histogram)]) -> Run {
 async fn fill(node: &Node, paths: &[String]) -> anyhow::Result<()> {
     let mut load = load(node, Requests::paths_once(node.address, paths));
     // Long enough for all: the requests end first.
-    (load.warm_up, load.measured, load.connections) = (Duration::ZERO, Duration::from_secs(60), 32);
+    (load.warm_up, load.measured, load.connections) = (Duration::ZERO, Duration::from_mins(1), 32);
     load.closed().await?.insist(Kind::Ok)
 }
 

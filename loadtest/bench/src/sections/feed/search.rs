@@ -113,7 +113,7 @@ async fn ask(node: &Node, questions: &[&str], count: usize) -> anyhow::Result<Hi
     let mut times = Histogram::default();
     for turn in 0..count {
         let question = questions[turn % questions.len()];
-        let encoded: String = question.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded = question.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02X}"));
         let limit = 10 + turn / questions.len() % 91;
         let request = format!("GET /v1/search?q={encoded}&limit={limit} HTTP/1.1\r\nhost: {}\r\n\r\n", node.address);
         let begun = Instant::now();
