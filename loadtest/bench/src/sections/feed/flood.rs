@@ -29,7 +29,7 @@ const PAIRS: usize = 5;
 /// Subscribers of each of the hundred authors.
 const SUBSCRIBERS: i64 = 3;
 const BODY_WORDS: usize = 40;
-const WORKED_OFF_MAX: Duration = Duration::from_secs(240);
+const WORKED_OFF_MAX: Duration = Duration::from_mins(4);
 const CAMPAIGN: &str = "flood";
 
 /// Posts of each flood: 100,000 in all five.
