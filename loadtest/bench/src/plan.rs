@@ -48,7 +48,7 @@ impl Plan {
         scenario: Duration::from_secs(5),
     };
 
-    /// To see in two minutes whether all of it works. What it finds is no finding.
+    /// To see in some two minutes whether all of it works. What it finds is no finding.
     pub const QUICK: Self = Self {
         is_quick: true,
         users: 100_000,

@@ -180,7 +180,7 @@ mod tests {
     fn all_of_it_fits_into_its_time() {
         let length = |plan: &Plan| Section::ALL.iter().map(|section| section.length(plan)).sum::<Duration>();
         assert!(length(&Plan::FULL) <= Duration::from_mins(32), "{:?}", length(&Plan::FULL));
-        assert!(length(&Plan::QUICK) <= Duration::from_mins(2), "{:?}", length(&Plan::QUICK));
+        assert!(length(&Plan::QUICK) <= Duration::from_secs(130), "{:?}", length(&Plan::QUICK));
     }
 
     #[test]

@@ -40,7 +40,7 @@ fn questions_each(plan: &Plan) -> usize {
 /// About how long it takes.
 #[must_use]
 pub fn length(plan: &Plan) -> Duration {
-    if plan.is_quick { Duration::from_secs(8) } else { Duration::from_secs(110) }
+    if plan.is_quick { Duration::from_secs(4) } else { Duration::from_secs(110) }
 }
 
 /// Measures.
