@@ -152,9 +152,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         let Ok((client, _)) = listener.accept().await else { continue };
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
-            let mut weather = shared.weather.subscribe();
-            let born = *weather.borrow();
-            if born.refuses {
+            let mut sky = Sky::at_birth(&shared);
+            if sky.now().refuses {
                 return;
             }
             let upstream = *shared.upstream.lock().unwrap_or_else(PoisonError::into_inner);
@@ -167,29 +166,28 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             let (from_server, to_server) = server.into_split();
             // Whoever ends first ends both: dropping the halves closes the sockets.
             tokio::select! {
-                () = requests(&shared, from_client, to_server, &called) => {}
-                () = replies(&shared, from_server, to_client, &called) => {}
-                _ = weather.wait_for(|now| now.cuts != born.cuts) => {}
+                () = requests(&shared, sky.clone(), from_client, to_server, &called) => {}
+                () = replies(&shared, sky.clone(), from_server, to_client, &called) => {}
+                _ = sky.until(|_| false) => {}
             }
         });
     }
 }
 
 /// From the node to the store: chunk by chunk, or, where requests have to be told apart, one at a time.
-async fn requests(shared: &Shared, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, called: &AtomicBool) {
-    let mut weather = shared.weather.subscribe();
+async fn requests(shared: &Shared, mut sky: Sky, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, called: &AtomicBool) {
     let mut bytes = Vec::new();
     loop {
         let read = match shared.protocol {
             Protocol::Kafka => read_request(&mut from, &mut bytes).await,
             Protocol::Any => read_chunk(&mut from, &mut bytes).await,
         };
-        if read.is_err() || travel(&mut weather).await.is_err() {
+        if read.is_err() || sky.travel().await.is_err() {
             return;
         }
-        if shared.protocol == Protocol::Kafka && bytes[4..6] == OFFSET_COMMIT && weather.borrow().holds_offset_commits {
+        if shared.protocol == Protocol::Kafka && bytes[4..6] == OFFSET_COMMIT && sky.now().holds_offset_commits {
             shared.held.fetch_add(1, Ordering::SeqCst);
-            if weather.wait_for(|now| !now.holds_offset_commits).await.is_err() {
+            if sky.until(|now| !now.holds_offset_commits).await.is_err() {
                 return;
             }
         }
@@ -203,8 +201,7 @@ async fn requests(shared: &Shared, mut from: OwnedReadHalf, mut to: OwnedWriteHa
 }
 
 /// From the store to the node.
-async fn replies(shared: &Shared, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, called: &AtomicBool) {
-    let mut weather = shared.weather.subscribe();
+async fn replies(shared: &Shared, mut sky: Sky, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, called: &AtomicBool) {
     let mut bytes = Vec::new();
     loop {
         if read_chunk(&mut from, &mut bytes).await.is_err() {
@@ -217,19 +214,48 @@ async fn replies(shared: &Shared, mut from: OwnedReadHalf, mut to: OwnedWriteHal
             shared.lost.fetch_add(1, Ordering::SeqCst);
             return;
         }
-        if travel(&mut weather).await.is_err() || to.write_all(&bytes).await.is_err() {
+        if sky.travel().await.is_err() || to.write_all(&bytes).await.is_err() {
             return;
         }
     }
 }
 
-/// What the weather does to whoever travels.
-async fn travel(weather: &mut watch::Receiver<Weather>) -> Result<(), watch::error::RecvError> {
-    let delay = weather.wait_for(|now| !now.stalls).await?.delay;
-    if !delay.is_zero() {
-        tokio::time::sleep(delay).await;
+/// The weather over one connection, which ends with the first cut after its birth.
+#[derive(Clone)]
+struct Sky {
+    weather: watch::Receiver<Weather>,
+    cuts_at_birth: u64,
+}
+
+/// The connection is cut.
+struct Cut;
+
+impl Sky {
+    fn at_birth(shared: &Shared) -> Self {
+        let weather = shared.weather.subscribe();
+        let cuts_at_birth = weather.borrow().cuts;
+        Self { weather, cuts_at_birth }
     }
-    Ok(())
+
+    fn now(&self) -> Weather {
+        *self.weather.borrow()
+    }
+
+    /// Waits for such weather. A cut counts also when the weather is such by now: what was held before it is lost.
+    async fn until(&mut self, is_such: impl Fn(&Weather) -> bool) -> Result<Weather, Cut> {
+        let born = self.cuts_at_birth;
+        let now = self.weather.wait_for(|now| now.cuts != born || is_such(now)).await.map_err(|_| Cut)?;
+        if now.cuts == born { Ok(*now) } else { Err(Cut) }
+    }
+
+    /// What the weather does to whoever travels.
+    async fn travel(&mut self) -> Result<(), Cut> {
+        let delay = self.until(|now| !now.stalls).await?.delay;
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        Ok(())
+    }
 }
 
 async fn read_chunk(from: &mut OwnedReadHalf, bytes: &mut Vec<u8>) -> io::Result<()> {

@@ -4,5 +4,6 @@
 
 mod alone;
 mod lost;
+mod proxy;
 mod short;
 mod support;
