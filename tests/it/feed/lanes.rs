@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onrush::app::Role;
-use onrush::config::FeedLane;
+use onrush::config::{FeedLane, InspectorKind};
 use onrush::feed::Outcome::{Passed, Withdrawn};
-use onrush::feed::{Happened, Inspected, Lane, LaneWorker, Means, Outcome, PostId, Reads};
+use onrush::feed::{Happened, Inspected, Lane, LaneWorker, Means, Original, Outcome, PostId, Reads};
 use onrush::kafka::ensure;
 use sqlx::Row;
+use upstream_dev::{Manners, Upstream};
 
 use super::author::{
     Loops, SUBSCRIBE, caught_up, delete, edit, handle, inspected, means, original, readers, subscribe, write,
@@ -109,6 +110,38 @@ async fn a_verdict_is_for_its_revision_and_is_told_again_but_not_found_again() {
     handle(&means, Lane::Inspect, &original(post, 3, Happened::Deleted)).await.unwrap();
     let expected = [(Passed, 1), (Passed, 1), (Withdrawn, 2), (Passed, 2), (Withdrawn, 2), (Withdrawn, 3)];
     assert_eq!(told(&stores, expected.len()).await, expected);
+}
+
+/// A model costs money for each question.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revision_that_has_its_verdict_is_not_inspected_again() {
+    let model = Upstream::start("127.0.0.1:0".parse().unwrap(), Manners::default(), "").await.unwrap();
+    let stores = Stores::with(|config| {
+        config.inspector.kind = InspectorKind::Chat;
+        config.inspector.chat_url = format!("{}/v1/chat/completions", model.url());
+        config.inspector.chat_model = "a-model".into();
+    })
+    .await;
+    let means = means(&stores);
+    ensure(&stores.config.kafka, &stores.config.feed.inspected_topic, 1).await.unwrap();
+    let (good, bad) = (
+        write(&stores.database, "author", "title").await,
+        // The model of the tests rejects this.
+        write(&stores.database, "author", "casino").await,
+    );
+    let casino = Original { title: "casino".into(), ..original(bad, 1, Happened::Created) };
+    for _ in 0..3 {
+        handle(&means, Lane::Inspect, &original(good, 1, Happened::Created)).await.unwrap();
+        handle(&means, Lane::Inspect, &casino).await.unwrap();
+    }
+    assert_eq!((inspection(&stores, good).await, inspection(&stores, bad).await), ("passed".into(), "rejected".into()));
+    assert_eq!(model.counts().calls, 2);
+    edit(&stores.database, good, "another").await;
+    for _ in 0..3 {
+        handle(&means, Lane::Inspect, &original(good, 2, Happened::Edited)).await.unwrap();
+    }
+    assert_eq!(inspection(&stores, good).await, "passed");
+    assert_eq!(model.counts().calls, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
