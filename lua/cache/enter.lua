@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- enter: ask for the right to load an entry. The lock is the permit to write it.
 --
 -- KEYS[1] values  hash    kind:key -> fresh until, made at (13 digits each, ms), payload    onrush:{cache-n}:values
@@ -11,6 +12,7 @@
 --        {'load', now, value | nil}                        the lock is the caller's; what is kept, fresh or not
 --        {'busy', now, value | nil, ms until the lease ends}
 -- Safe to repeat: yes; the holder's lease starts anew.
+-- Out of memory: runs all the same. A lock is small, and there are as many as there are loads.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local mode, field, owner = ARGV[1], ARGV[2], ARGV[3]

@@ -9,6 +9,7 @@
 --
 -- Reply: {'lost'}                   the lock is not the caller's any more: nothing was written
 --        {'full', evicted, swept}   it is larger than the part may be: what was kept of it is gone
+--        {'no_memory', evicted, swept}   Redis has none left, for this or anything else: likewise
 --        {'ok', evicted, swept}     entries that went to make room, and those whose time was over
 -- Safe to repeat: yes; the second time it is 'lost'.
 local field, owner, bytes_max = ARGV[1], ARGV[2], tonumber(ARGV[6])
@@ -33,6 +34,11 @@ local function take_away(gone)
   end
 end
 
+-- Redis judges a script's first write alone by the memory that is left, so one that changes nothing comes first.
+local probe = redis.pcall('HSET', KEYS[2], field, lock)
+local has_memory = type(probe) == 'number'
+if not has_memory and string.sub(probe.err, 1, 3) ~= 'OOM' then return probe end
+
 take_away(field)
 local due = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, SWEEP)
 for _, gone in ipairs(due) do take_away(gone) end
@@ -46,6 +52,8 @@ local more = #value + 2 * #field + ENTRY_BYTES
 local code, evicted = 'ok', 0
 if more > bytes_max then
   code = 'full'
+elseif not has_memory then
+  code = 'no_memory'
 else
   while bytes + more > bytes_max do
     local first = redis.call('ZRANGE', KEYS[3], 0, SWEEP - 1)

@@ -68,6 +68,8 @@ pub(super) struct Tallies {
     pub(super) fills_refused: Tally,
     /// Entries that were too large to be kept.
     pub(super) too_large: Tally,
+    /// Entries that Redis had no memory for, whoever has used it up.
+    pub(super) no_memory: Tally,
     /// Moments up to which messages may have been missed.
     pub(super) gaps: Tally,
     /// Times that a part of Redis began to count as away.
@@ -91,6 +93,7 @@ impl Tallies {
             load_failures: Tally::new(metrics::counter!("onrush_cache_load_failures_total", "tier" => "source")),
             fills_refused: Tally::new(metrics::counter!("onrush_cache_fills_refused_total")),
             too_large: Tally::new(metrics::counter!("onrush_cache_too_large_total")),
+            no_memory: Tally::new(metrics::counter!("onrush_cache_no_memory_total")),
             gaps: Tally::new(metrics::counter!("onrush_cache_gaps_total")),
             away: Tally::new(metrics::counter!("onrush_cache_away_total")),
             forgotten: Tally::new(metrics::counter!("onrush_cache_invalidations_forgotten_total")),
@@ -108,6 +111,7 @@ impl Tallies {
             &self.load_failures,
             &self.fills_refused,
             &self.too_large,
+            &self.no_memory,
             &self.gaps,
             &self.away,
             &self.forgotten,

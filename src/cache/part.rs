@@ -207,6 +207,10 @@ impl Part {
                 self.tallies.too_large.one();
                 Ok(true)
             }
+            Some("no_memory") => {
+                self.tallies.no_memory.one();
+                Ok(true)
+            }
             _ => {
                 self.tallies.fills_refused.one();
                 Ok(false)

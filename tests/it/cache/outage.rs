@@ -171,3 +171,39 @@ async fn what_a_refresh_could_not_replace_is_gone_when_redis_is_back() {
     })
     .await;
 }
+
+/// Claims may use up all that Redis has. That is not an outage: what is kept there is read, all else is loaded.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_redis_out_of_memory_reads_and_invalidations_go_on() {
+    let redis = PrivateRedis::start(&[]).await;
+    let lab = lab_on(&redis).await;
+    let nodes = [lab.node().await, lab.node().await];
+    let (source, other) = (Source::new(), Source::new());
+    for node in &nodes {
+        until_all_answer(node, &other).await;
+        assert_eq!(node.version(&PERSONAL, "kept", &source).await, 1);
+    }
+    redis.cli(&["config", "set", "maxmemory", "1"]);
+    assert!(redis.cli(&["set", "any", "thing"]).starts_with("OOM"));
+
+    let loads = source.loads();
+    assert_eq!(nodes[1].get(&PERSONAL, "kept", &source).await.unwrap().tier, Tier::Redis);
+    assert_eq!(source.loads(), loads);
+    source.change();
+    nodes[0].invalidate(&PERSONAL, "kept").await.unwrap();
+    for kind in [PERSONAL, POST, COSTLY, ESSENTIAL] {
+        for node in &nodes {
+            assert_eq!(node.version(&kind, "kept", &source).await, 2);
+        }
+        let twice = nodes[0].cache.refresh(&kind, "kept", source.load()).await.unwrap();
+        assert_eq!(twice.value.unwrap().version, 2);
+    }
+    for node in &nodes {
+        assert_eq!(node.cache.figures().parts_away, 0);
+        assert!(!node.in_redis(lab.config.cache.shards).await.into_iter().any(|(field, _)| field.ends_with("kept")));
+    }
+
+    redis.cli(&["config", "set", "maxmemory", "0"]);
+    assert_eq!(nodes[0].version(&PERSONAL, "kept", &source).await, 2);
+    assert_eq!(nodes[1].get(&PERSONAL, "kept", &source).await.unwrap().tier, Tier::Redis);
+}
