@@ -1,4 +1,3 @@
-#!lua flags=allow-oom
 -- invalidate: these are not so any more. Value and lock go together, so that no load that began before may write.
 --
 -- KEYS[1] values  hash    kind:key -> fresh until, made at (13 digits each, ms), payload    onrush:{cache-n}:values
@@ -9,7 +8,6 @@
 --
 -- Reply: how many were kept.
 -- Safe to repeat: yes.
--- Out of memory: runs all the same. It only takes away.
 
 -- As in fill.lua.
 local ENTRY_BYTES = 160

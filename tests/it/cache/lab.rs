@@ -105,10 +105,19 @@ impl Node {
 
     /// What Redis has of all parts: fields and values.
     pub(crate) async fn in_redis(&self, shards: u32) -> Vec<(String, String)> {
+        self.of_parts(shards, |[values, ..]| values).await
+    }
+
+    /// Who has the right to load what: fields, and until when with whom.
+    pub(crate) async fn locks(&self, shards: u32) -> Vec<(String, String)> {
+        self.of_parts(shards, |[_, locks, ..]| locks).await
+    }
+
+    async fn of_parts(&self, shards: u32, which: impl Fn([String; 4]) -> String) -> Vec<(String, String)> {
         let mut all = Vec::new();
         for part in 0..shards {
-            let [values, ..] = self.redis.keys().cache_part(part);
-            all.extend(self.redis.all_fields(&values).await.unwrap());
+            let key = which(self.redis.keys().cache_part(part));
+            all.extend(self.redis.all_fields(&key).await.unwrap());
         }
         all
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use onrush::cache::{CacheError, Tier};
 
 use super::lab::{COSTLY, ESSENTIAL, Lab, Node, PERSONAL, POST, Source};
@@ -198,9 +198,21 @@ async fn with_redis_out_of_memory_reads_and_invalidations_go_on() {
         let twice = nodes[0].cache.refresh(&kind, "kept", source.load()).await.unwrap();
         assert_eq!(twice.value.unwrap().version, 2);
     }
+    // Who loads for long keeps the right to.
+    let (slow, shards) = (Source::new(), lab.config.cache.shards);
+    slow.hold();
+    let (loaded, ()) = join(nodes[0].get(&COSTLY, "slow", &slow), async {
+        slow.until_loads(1).await;
+        let locks = nodes[1].locks(shards).await;
+        assert_eq!(locks.len(), 1, "{locks:?}");
+        eventually("the lease is renewed", async || nodes[1].locks(shards).await != locks).await;
+        slow.open();
+    })
+    .await;
+    assert_eq!(loaded.unwrap().value.unwrap().version, 1);
     for node in &nodes {
         assert_eq!(node.cache.figures().parts_away, 0);
-        assert!(!node.in_redis(lab.config.cache.shards).await.into_iter().any(|(field, _)| field.ends_with("kept")));
+        assert!(!node.in_redis(shards).await.into_iter().any(|(field, _)| field.ends_with("kept")));
     }
 
     redis.cli(&["config", "set", "maxmemory", "0"]);
