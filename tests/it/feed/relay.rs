@@ -1,11 +1,12 @@
 //! From the database to Kafka, in order.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use onrush::feed::{Original, PostOutbox, PostRelay, Relayed};
 use onrush::kafka::Producer;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::author::{edit, write};
 use crate::support::stores::{Stores, eventually};
@@ -61,6 +62,26 @@ async fn what_committed_first_waits_for_older_transactions_and_each_post_keeps_i
     assert_eq!(messages, [("first".into(), 1), ("second".into(), 1), ("second, changed".into(), 2)]);
     assert_eq!(states(&stores).await, ["done", "done", "done"]);
     relay.close().await;
+}
+
+/// Pauses may be longer than they should, and never shorter: this fails where the maximum is passed, and only there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_is_relayed_no_faster_than_it_may_be() {
+    let stores = Stores::with(|config| {
+        config.feed.relay_batch_max = 10;
+        config.feed.relay_per_second_max = 20;
+    })
+    .await;
+    for post in 0..30 {
+        write(&stores.database, "author", &post.to_string()).await;
+    }
+    let (began, shutdown) = (Instant::now(), CancellationToken::new());
+    let running = tokio::spawn(relay(&stores).run(shutdown.clone()));
+    eventually("all are relayed", async || states(&stores).await.iter().all(|state| state == "done")).await;
+    // At least twenty of them went before the last ten at most.
+    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+    shutdown.cancel();
+    running.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
