@@ -28,9 +28,8 @@ section!(
     /// Posts, from the author to the subscribers.
     Feed {
         original_topic: String, inspected_topic: String, group: String, partitions: i32, lanes: Vec<FeedLane>,
-        relay_every_ms: u64,
-        relay_batch_max: u32, relay_per_second_max: u32, relay_retry_ms: u64, outbox_keep_ms: u64, in_flight_max: usize, buffer_max: usize,
-        retry_ms: u64, retries_max: u32, dead_retries_max: u32, bulk_per_second_max: u64, inbox_batch_max: u32,
+        relay_every_ms: u64, relay_batch_max: u32, relay_per_second_max: u32, relay_retry_ms: u64,
+        outbox_keep_ms: u64, in_flight_max: usize, buffer_max: usize, retry_ms: u64, retries_max: u32, dead_retries_max: u32, bulk_per_second_max: u64, inbox_batch_max: u32,
         newest_max: usize, write_subscribers_max: u64, read_authors_max: usize, subscriptions_max: u64,
         connections_max: u32, view_part_ms_max: u64,
     }
