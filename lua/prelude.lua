@@ -34,8 +34,9 @@
 local US, RS = '\31', '\30'
 local LOST, UNARMED, OUTBOX_FULL = 'lost', 'unarmed', 'outbox_full'
 
--- Reads the campaign. Answers nil if it is lost: marked so, missing, of an older generation than the node knows, or
--- behind the highest fact that the node has seen of it. Whoever notices marks it for everyone.
+-- Reads the campaign. Answers nil if it is lost: marked so, or missing although the node has seen it, of an older generation
+-- than the node knows, or behind the highest fact that the node has seen of it. Whoever notices marks it for everyone.
+-- One that is missing and that the node has never seen is not lost: it is being made. Then LOST says 'missing'.
 local function enter(key, at, known_generation, known_fact_no)
   local f = redis.call('HMGET', key, 'generation', 'fact_no', 'lost', 'armed', 'stock', 'left', 'next', 'given_back',
     'limit', 'user_max', 'opens_at', 'closes_at', 'paused', 'closed', 'epoch', 'outbox_facts', 'outbox_max', 'last_now',
@@ -44,6 +45,10 @@ local function enter(key, at, known_generation, known_fact_no)
   known_generation, known_fact_no = tonumber(known_generation), tonumber(known_fact_no)
   local behind = generation == 0 or generation < known_generation
     or (generation == known_generation and fact_no < known_fact_no)
+  if generation == 0 and known_generation == 0 and not f[3] then
+    LOST = 'missing'
+    return nil
+  end
   if f[3] or behind then
     if not f[3] then redis.call('HSET', key, 'lost', 1) end
     return nil

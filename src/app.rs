@@ -16,6 +16,7 @@ use crate::config::{self, Config, FeedLane};
 use crate::database::{self, Database};
 use crate::feed::inspect::Inspector;
 use crate::feed::{Feed, Inboxes, LaneWorker, Means, Pace, PostRelay, Posts, Reads};
+use crate::fence::Fence;
 use crate::http;
 use crate::kafka;
 use crate::ledger::{Auditor, Halter, Reconciler, Relay, VitalsReader, Writer};
@@ -88,12 +89,15 @@ impl Node {
         if config.bench.deaf {
             redis = redis.deafened();
         }
-        let redis = Arc::new(redis);
+        let redis = Arc::new(redis.fenced());
         redis.check_fitness().await?;
         let database = database::open(&config.postgres).context("reading postgres.url")?;
         let campaigns = Arc::new(Campaigns::new(Arc::clone(&redis), database.clone(), config.campaign.clone()));
         let stops = Stops::default();
 
+        let fence = Fence::new(Arc::clone(&redis), database.clone(), Arc::clone(&campaigns), &config);
+        // Where this does not succeed the node starts all the same, and refuses claims until it does.
+        fence.look().await;
         let follower = Follower::start(Arc::clone(&campaigns)).await;
         let publisher = Publisher::new(Arc::clone(&campaigns));
         let (stop, stop_too) = (stops.followers.clone(), stops.followers.clone());
@@ -104,6 +108,7 @@ impl Node {
                 }
             }),
             tokio::spawn(publisher.run(stop_too)),
+            tokio::spawn(fence.run(stops.followers.clone())),
         ];
 
         followers.push(tokio::spawn(telemetry::keep_up(metrics.clone(), stops.followers.clone())));

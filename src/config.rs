@@ -116,7 +116,8 @@ section!(
     /// The store that decides.
     Redis {
         url: String, key_prefix: String, pool_max: usize, command_timeout_ms: u64, reconnect_ms: u32,
-        waiting_commands_max: usize, replicas_min: u32, wait_ms_max: u32, lanes_max: usize,
+        waiting_commands_max: usize, replicas_min: u32, wait_ms_max: u32, lanes_max: usize, fence_settle_ms: u64,
+        fence_retry_ms: u64,
     }
 );
 section!(
@@ -341,6 +342,16 @@ impl Config {
             "redis.wait_ms_max must be below redis.command_timeout_ms",
         );
         is.within("redis.lanes_max", redis.lanes_max, 1..=1_000);
+        is.within("redis.fence_settle_ms", redis.fence_settle_ms, 10..=60_000);
+        is.within("redis.fence_retry_ms", redis.fence_retry_ms, 10..=60_000);
+        is.unless(
+            redis.fence_settle_ms >= 2 * redis.fence_retry_ms,
+            "redis.fence_retry_ms must be at most half of redis.fence_settle_ms: what a node learns late counts, too",
+        );
+        is.unless(
+            redis.fence_settle_ms >= 2 * u64::from(redis.reconnect_ms),
+            "redis.fence_settle_ms must be at least twice redis.reconnect_ms: all nodes have connected again by then",
+        );
         is.unless(
             !redis.key_prefix.contains(['{', '}']) && redis.key_prefix.len() <= 64,
             "redis.key_prefix must have at most 64 bytes and no braces: those mark a campaign's slot",

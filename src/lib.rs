@@ -20,6 +20,7 @@ pub mod throttle;
 pub mod campaign;
 pub mod claim;
 mod coalescer;
+pub mod fence;
 pub mod ledger;
 pub mod rebuild;
 pub mod waiting;

@@ -49,9 +49,10 @@ impl Stores {
     /// A campaign that is open and has more units than anyone claims.
     pub(crate) async fn campaign(&self) -> Arc<Campaign> {
         let campaigns = Campaigns::new(Arc::clone(&self.redis), self.database.clone(), self.config.campaign.clone());
+        let campaigns = Arc::new(campaigns);
         let id = format!("c{:016x}", rand::random::<u64>()).parse().expect("letters and digits");
         let draft = Draft { listed: false, ..Draft::new(id, "A bench", 100_000_000) };
-        let (_, campaign) = campaigns.create(&draft).await.expect("the stores are there");
+        let (_, campaign) = campaigns.create(draft).await.expect("the stores are there");
         campaign.expect("it is new")
     }
 

@@ -3,7 +3,7 @@
 -- KEYS[1] campaign  hash    see prelude.lua                         onrush:{id}:campaign
 -- ARGV    '' or a time in ms (tests only); the generation and the highest fact_no that this node knows
 --
--- Reply: {'lost'} | {'ok', now, generation, epoch, fact_no, left, outbox_facts, next, given_back, lost_numbers}
+-- Reply: {'lost'} | {'missing'} | {'ok', now, generation, epoch, fact_no, left, outbox_facts, next, given_back, lost_numbers}
 -- Safe to repeat: yes, it changes nothing (but marks a campaign that it finds lost).
 local c = enter(KEYS[1], ARGV[1], ARGV[2], ARGV[3])
 if not c then return { LOST } end

@@ -32,7 +32,9 @@ if not put_before and tonumber(ARGV[2]) == 0 and redis.call('EXISTS', campaign) 
   return head('created', c)
 end
 
-local c = enter(campaign, ARGV[1], ARGV[2], ARGV[3])
+-- What was put before was here, whether this node has seen it or not.
+local known_generation = math.max(tonumber(ARGV[2]), put_before and 1 or 0)
+local c = enter(campaign, ARGV[1], known_generation, ARGV[3])
 if not c then return { LOST } end
 local armed = (c.armed or put_before) and 1 or 0
 if version <= c.version then

@@ -10,16 +10,15 @@ use super::counters::Peek;
 use super::definition::Definition;
 #[cfg(test)]
 use super::definition::Draft;
-use super::known::{Known, pack};
 use super::latch::Latch;
 use crate::cache::Recent;
 use crate::ids::CampaignId;
-use crate::redis::{Channel, Head, Redis, RedisError};
+use crate::redis::{Channel, Head, Mark, Marks, Redis, RedisError, pack};
 
 /// One campaign, as this node knows it.
 pub struct Campaign {
     definition: ArcSwap<Definition>,
-    pub(crate) known: Known,
+    pub(crate) known: Arc<Mark>,
     latch: Latch,
     /// The time of the latest decision that this node knows of, in ms since 1970.
     decided_at: AtomicI64,
@@ -31,10 +30,10 @@ pub struct Campaign {
 }
 
 impl Campaign {
-    fn new(definition: Definition, freshness: Arc<Freshness>) -> Self {
+    fn new(definition: Definition, freshness: Arc<Freshness>, known: Arc<Mark>) -> Self {
         Self {
             definition: ArcSwap::from_pointee(definition),
-            known: Known::default(),
+            known,
             latch: Latch::default(),
             decided_at: AtomicI64::new(0),
             freshness,
@@ -47,7 +46,7 @@ impl Campaign {
     #[cfg(test)]
     pub(crate) fn alone(id: &str) -> Arc<Self> {
         let terms = Draft::new(id.parse().unwrap(), "Alone", 1);
-        Arc::new(Self::new(Definition::first(terms), Arc::default()))
+        Arc::new(Self::new(Definition::first(terms), Arc::default(), Arc::default()))
     }
 
     /// The newest definition that this node has heard of. Read by every claim, several times: no lock, and no count.
@@ -145,10 +144,10 @@ fn epoch(generation: u32, epoch: u64) -> u64 {
 struct Freshness(AtomicU64);
 
 /// Every campaign that this node knows.
-#[derive(Default)]
 pub struct Catalog {
     held: RwLock<Held>,
     freshness: Arc<Freshness>,
+    marks: Arc<Marks>,
 }
 
 #[derive(Default)]
@@ -158,6 +157,10 @@ struct Held {
 }
 
 impl Catalog {
+    pub(super) fn new(marks: Arc<Marks>) -> Self {
+        Self { held: RwLock::default(), freshness: Arc::default(), marks }
+    }
+
     /// The campaign, if this node has it in memory.
     #[must_use]
     pub fn get(&self, id: &CampaignId) -> Option<Arc<Campaign>> {
@@ -226,8 +229,10 @@ impl Catalog {
         // Another task may have been here between the look and the lock.
         let campaign = held
             .by_id
-            .entry(id)
-            .or_insert_with(|| Arc::new(Campaign::new(definition.clone(), Arc::clone(&self.freshness))))
+            .entry(id.clone())
+            .or_insert_with(|| {
+                Arc::new(Campaign::new(definition.clone(), Arc::clone(&self.freshness), self.marks.of(&id)))
+            })
             .clone();
         campaign.follow(definition);
         held.by_serial.insert(serial, Arc::clone(&campaign));
@@ -252,8 +257,15 @@ impl Catalog {
         let fields = ["definition", "generation", "fact_no", "epoch"].map(String::from).to_vec();
         let found = redis.fields(id, &key, fields).await?;
         let [Some(text), Some(generation), Some(fact_no), Some(epoch_text)] = &found[..] else { return Ok(None) };
-        let definition: Definition = serde_json::from_str(text)
-            .map_err(|error| RedisError::Unexpected(format!("the definition of {id}: {error}")))?;
+        let definition: Definition = match serde_json::from_str(text) {
+            Ok(definition) => definition,
+            // Another version of the program may have written it. It is this campaign's matter alone.
+            Err(error) => {
+                metrics::counter!("onrush_campaign_unreadable_total").increment(1);
+                tracing::error!(campaign = %id, %error, "a definition in Redis cannot be read: this node does not follow it");
+                return Ok(self.get(id));
+            }
+        };
         let campaign = self.learn(definition);
         if let (Ok(generation), Ok(fact_no), Ok(found)) = (generation.parse(), fact_no.parse(), epoch_text.parse()) {
             campaign.known.raise(generation, fact_no);

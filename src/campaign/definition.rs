@@ -198,6 +198,8 @@ pub enum State {
     SoldOut,
     /// Past `closes_at`, or closed by an operator.
     Closed,
+    /// Redis has lost it: an operator has to rebuild it. Only a list says so.
+    Unavailable,
 }
 
 #[cfg(test)]

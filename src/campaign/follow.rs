@@ -16,49 +16,31 @@ use crate::redis::{Channel, RedisError};
 pub struct Follower {
     campaigns: Arc<Campaigns>,
     read_up_to: u64,
+    /// Of Redis, when it was read up to there.
+    lives: u64,
 }
 
 impl Follower {
     /// Fills the memory from the database and from Redis; either may be away.
     pub async fn start(campaigns: Arc<Campaigns>) -> Self {
-        match table::all(&campaigns.database, false).await {
-            Ok(rows) => {
-                for row in rows.into_iter().filter(|row| row.ever_put) {
-                    campaigns.catalog.learn(row.definition);
-                }
-            }
-            Err(error) => tracing::warn!(%error, "no campaigns from the database: those in Redis have to do"),
+        if let Err(error) = campaigns.recorded().await {
+            tracing::warn!(%error, "no campaigns from the database: those in Redis have to do");
         }
-        let mut follower = Self { campaigns, read_up_to: 0 };
-        follower.learn_what_the_database_knows().await;
+        let mut follower = Self { campaigns, read_up_to: 0, lives: 0 };
         if let Err(error) = follower.tick().await {
             tracing::warn!(%error, "no campaigns from Redis yet");
         }
         follower
     }
 
-    /// A Redis that comes back may have lost its memory, or have an older one. What the database knows of each campaign
-    /// goes with every call from now on, so that the first one notices.
-    async fn learn_what_the_database_knows(&self) {
-        match table::highest_facts(&self.campaigns.database).await {
-            Ok(highest) => {
-                for (id, generation, fact_no) in highest {
-                    if let Some(campaign) = self.campaigns.catalog.get(&id) {
-                        campaign.known.raise(generation, fact_no);
-                    }
-                }
-            }
-            Err(error) => tracing::warn!(%error, "the database cannot say what Redis should know; nodes remember"),
-        }
-    }
-
     /// Reads what has changed since the last tick. Answers how many campaigns that were.
     pub async fn tick(&mut self) -> Result<usize, RedisError> {
         let began_us = clock::uptime_us();
         let redis = &self.campaigns.redis;
-        if redis.last_change().await? < self.read_up_to {
-            // Redis was emptied or went back in time: what is there now is read anew.
-            self.read_up_to = 0;
+        // A Redis that was emptied or went back in time is read anew. Its sequence may have passed the old one since.
+        let lives = redis.lives();
+        if lives != self.lives || redis.last_change().await? < self.read_up_to {
+            (self.lives, self.read_up_to) = (lives, 0);
         }
         let changed = redis.changed_since(self.read_up_to).await?;
         for (id, sequence) in &changed {
@@ -81,10 +63,7 @@ impl Follower {
             let outcome = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 _ = look.tick() => self.tick().await.map(drop),
-                () = reconnects.next() => {
-                    self.learn_what_the_database_knows().await;
-                    self.tick().await.map(drop)
-                }
+                () = reconnects.next() => self.tick().await.map(drop),
                 // Where some were missed, their campaigns are offered a lease later.
                 message = reopened.next() => {
                     if let Some(text) = message {

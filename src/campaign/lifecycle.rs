@@ -1,4 +1,7 @@
 //! Making, changing, pausing and closing a campaign: the row first, then Redis, then everybody else.
+//!
+//! What was begun is finished by us, not by its caller: each change runs in a task of its own, since whoever asked for it may
+//! hang up. A row counts as published only when all nodes were told; until then every node's publisher finds it.
 
 use std::sync::Arc;
 
@@ -91,16 +94,25 @@ pub enum Switch {
 
 impl Campaigns {
     /// Makes a campaign. The same content again is the same campaign, whatever was changed since.
-    pub async fn create(&self, draft: &Draft) -> Result<(Created, Option<Arc<Campaign>>), CampaignError> {
-        let campaigns = table::count(&self.database).await?;
+    pub async fn create(self: &Arc<Self>, draft: Draft) -> Result<(Created, Option<Arc<Campaign>>), CampaignError> {
+        let campaigns = Arc::clone(self);
+        to_its_end(async move { campaigns.make(&draft).await }).await
+    }
+
+    async fn make(&self, draft: &Draft) -> Result<(Created, Option<Arc<Campaign>>), CampaignError> {
         let existing = table::find(&self.database, &draft.id).await?;
-        if existing.is_none() && campaigns >= self.limits.campaigns_max as u64 {
-            return Err(CampaignError::TooMany(self.limits.campaigns_max));
+        if existing.is_none() {
+            if table::count(&self.database).await? >= self.limits.campaigns_max as u64 {
+                return Err(CampaignError::TooMany(self.limits.campaigns_max));
+            }
+            if let Some(stored) = table::insert(&self.database, draft, draw_seed(draft, None).as_deref()).await? {
+                return Ok((Created::New, Some(self.publish(&stored).await?.done()?)));
+            }
         }
-        if let Some(stored) = table::insert(&self.database, draft, draw_seed(draft, None).as_deref()).await? {
-            return Ok((Created::New, Some(self.publish(&stored).await?.done()?)));
-        }
-        let Some(stored) = table::find(&self.database, &draft.id).await? else { return Err(CampaignError::Contended) };
+        let stored = match existing {
+            Some(stored) => stored,
+            None => table::find(&self.database, &draft.id).await?.ok_or(CampaignError::Contended)?,
+        };
         if stored.first_content != *draft {
             return Ok((Created::Other, None));
         }
@@ -110,30 +122,28 @@ impl Campaigns {
 
     /// Changes members of a campaign; `None`: there is none.
     pub async fn change(
-        &self,
-        id: &CampaignId,
-        change: &Change,
+        self: &Arc<Self>,
+        id: CampaignId,
+        change: Change,
     ) -> Result<Option<Result<Arc<Campaign>, Refused>>, CampaignError> {
-        let now = self.redis.time().await?;
-        self.replace(id, |definition| apply(definition, change, now)).await
+        let campaigns = Arc::clone(self);
+        to_its_end(async move {
+            let now = campaigns.redis.time().await?;
+            campaigns.replace(&id, |definition| apply(definition, &change, now)).await
+        })
+        .await
     }
 
     /// Pauses, resumes or closes a campaign; `None`: there is none.
     pub async fn switch(
-        &self,
-        id: &CampaignId,
+        self: &Arc<Self>,
+        id: CampaignId,
         switch: Switch,
     ) -> Result<Option<Result<Arc<Campaign>, Refused>>, CampaignError> {
-        let now = self.redis.time().await?;
-        self.replace(id, |definition| {
-            let over = definition.closed || definition.terms.closes_at.is_some_and(|closes_at| now >= closes_at);
-            match switch {
-                Switch::Close => definition.closed = true,
-                Switch::Pause | Switch::Resume if over => return Err(Refused::Closed),
-                Switch::Pause => definition.paused = true,
-                Switch::Resume => definition.paused = false,
-            }
-            Ok(())
+        let campaigns = Arc::clone(self);
+        to_its_end(async move {
+            let now = campaigns.redis.time().await?;
+            campaigns.replace(&id, |definition| flip(definition, switch, now)).await
         })
         .await
     }
@@ -189,9 +199,10 @@ impl Campaigns {
                 }
             }
         }
-        table::mark_published(&self.database, definition.id(), definition.version).await?;
+        // In this order (told_before_marked, see docs/protocol.md): what is marked is never looked for again.
         announce(&self.redis, definition.id()).await?;
         campaign.forget_counters().await;
+        table::mark_published(&self.database, definition.id(), definition.version).await?;
         Ok(Published::Done(campaign))
     }
 
@@ -212,6 +223,31 @@ impl Campaigns {
         }
         Err(CampaignError::Contended)
     }
+}
+
+/// Runs it in a task of its own, and hears how it ended. Whoever hangs up meanwhile hears nothing, and it goes on.
+async fn to_its_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, CampaignError>> + Send + 'static,
+) -> Result<T, CampaignError> {
+    match tokio::spawn(change).await {
+        Ok(outcome) => outcome,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is going down: what is half done is found by the publishers of other nodes.
+            Err(_cancelled) => Err(CampaignError::Contended),
+        },
+    }
+}
+
+fn flip(definition: &mut Definition, switch: Switch, now: Millis) -> Result<(), Refused> {
+    let over = definition.closed || definition.terms.closes_at.is_some_and(|closes_at| now >= closes_at);
+    match switch {
+        Switch::Close => definition.closed = true,
+        Switch::Pause | Switch::Resume if over => return Err(Refused::Closed),
+        Switch::Pause => definition.paused = true,
+        Switch::Resume => definition.paused = false,
+    }
+    Ok(())
 }
 
 /// The seed of a draw is made once, with the room, so that its hash is public from then on.

@@ -9,10 +9,10 @@ mod catalog;
 mod counters;
 mod definition;
 mod follow;
-mod known;
 mod latch;
 mod lifecycle;
 mod put;
+mod recorded;
 mod table;
 mod view;
 
@@ -29,6 +29,7 @@ pub use definition::{Definition, Draft, Durability, Order, State, Waiting};
 pub use follow::{Follower, Publisher};
 pub use lifecycle::{Change, Created, Refused, Switch, WaitingChange};
 pub(crate) use put::{announce, definition_args};
+pub use recorded::Recorded;
 pub use view::View;
 
 /// Why something could not be done with a campaign.
@@ -43,6 +44,9 @@ pub enum CampaignError {
     /// The campaign was in Redis and is not any more, or only an older state of it. An operator has to rebuild it.
     #[error("the campaign was lost in Redis and has to be rebuilt")]
     Lost,
+    /// It is being made just now: Redis does not have it yet.
+    #[error("the campaign is being made")]
+    BeingMade,
     /// Its facts wait for Kafka, and there is no room for more.
     #[error("too many facts of the campaign wait for Kafka")]
     OutboxFull,
@@ -71,7 +75,8 @@ impl Campaigns {
     /// Knows nothing yet: see [`Follower`].
     #[must_use]
     pub fn new(redis: Arc<Redis>, database: Database, limits: config::Campaign) -> Self {
-        Self { redis, database, catalog: Catalog::default(), limits }
+        let catalog = Catalog::new(Arc::clone(redis.marks()));
+        Self { redis, database, catalog, limits }
     }
 
     /// The campaign, from memory or, for one that this node has not heard of yet, from Redis. `None`: there is none.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use super::CampaignError;
 use super::catalog::Campaign;
 use super::counters::Peek;
 use super::definition::{Definition, Waiting};
 use crate::clock::Millis;
 use crate::config;
 use crate::ids::CampaignId;
-use crate::redis::{Channel, Redis, RedisError, Reply, Script, Value};
+use crate::redis::{Channel, Inspection, Redis, RedisError, Reply, Script, Value};
 use crate::script;
 
 static PUT: Script<2> = script!(prelude + "campaign/put");
@@ -44,11 +45,33 @@ pub(super) async fn put(
     put_before: bool,
 ) -> Result<Put, RedisError> {
     let keys = redis.keys().of(definition.id());
+    let keys = [keys.campaign(), keys.outbox()];
+    let reply = redis.call(&PUT, definition.id(), keys, put_args(limits, campaign, definition, put_before)).await?;
+    learn(redis, campaign, Reply::parse(reply)?)
+}
+
+/// The same, on a server that is being verified: what was published of a campaign must be there before it decides.
+pub(super) async fn put_again(
+    inspection: &Inspection<'_>,
+    redis: &Arc<Redis>,
+    limits: &config::Campaign,
+    campaign: &Campaign,
+    definition: &Definition,
+) -> Result<Put, RedisError> {
+    let keys = redis.keys().of(definition.id());
+    let args = put_args(limits, campaign, definition, true);
+    let reply = inspection.call(&PUT, [keys.campaign(), keys.outbox()], args).await?;
+    learn(redis, campaign, Reply::parse(reply)?)
+}
+
+fn put_args(limits: &config::Campaign, campaign: &Campaign, definition: &Definition, put_before: bool) -> Vec<Value> {
     let mut args = campaign.known.args();
     args.push(i64::from(put_before).into());
     args.extend(definition_args(definition, limits));
-    let value = redis.call(&PUT, definition.id(), [keys.campaign(), keys.outbox()], args).await?;
-    let reply = Reply::parse(value)?;
+    args
+}
+
+fn learn(redis: &Arc<Redis>, campaign: &Campaign, reply: Reply) -> Result<Put, RedisError> {
     if let Some(head) = reply.head {
         campaign.saw(redis, head, reply.code != "unchanged");
     }
@@ -56,6 +79,7 @@ pub(super) async fn put(
         campaign.saw_lost();
     }
     match reply.code.as_str() {
+        "missing" => Err(RedisError::Unexpected("a campaign that was just put is missing".into())),
         "created" => Ok(Put::Created),
         "ok" => Ok(Put::Applied),
         "unchanged" => Ok(Put::Unchanged),
@@ -90,20 +114,23 @@ pub(crate) fn definition_args(definition: &Definition, limits: &config::Campaign
     ]
 }
 
-/// Asks how the campaign stands; `None` if it is lost.
-pub(super) async fn peek(redis: &Arc<Redis>, campaign: &Campaign) -> Result<Option<Peek>, RedisError> {
+/// Asks how the campaign stands.
+pub(super) async fn peek(redis: &Arc<Redis>, campaign: &Campaign) -> Result<Peek, CampaignError> {
     let id = campaign.id();
     let keys = [redis.keys().of(&id).campaign()];
     let reply = Reply::parse(redis.call(&PEEK, &id, keys, campaign.known.args()).await?)?;
     if reply.code == "lost" {
         campaign.saw_lost();
-        return Ok(None);
+        return Err(CampaignError::Lost);
+    }
+    if reply.code == "missing" {
+        return Err(CampaignError::BeingMade);
     }
     let head = reply.head()?;
     campaign.saw(redis, head, false);
     let numbers: Vec<u64> = reply.rest.iter().map_while(Value::as_u64).collect();
-    let [next, given_back, lost_numbers] = numbers[..] else { return Err(reply.unknown_code()) };
-    Ok(Some(Peek { head, next, given_back, lost_numbers }))
+    let [next, given_back, lost_numbers] = numbers[..] else { return Err(reply.unknown_code().into()) };
+    Ok(Peek { head, next, given_back, lost_numbers })
 }
 
 /// Tells every node that the campaign has changed.

@@ -43,15 +43,15 @@ pub struct View {
     pub seats: Option<()>,
     /// What a claim would meet.
     pub state: State,
-    /// Units that nobody holds.
+    /// Units that nobody holds; null while it is unavailable.
     #[schema(example = 58)]
-    pub left: u64,
-    /// Live claims.
+    pub left: Option<u64>,
+    /// Live claims; null while it is unavailable.
     #[schema(example = 42)]
-    pub claimed: u64,
-    /// Claims that were given back.
+    pub claimed: Option<u64>,
+    /// Claims that were given back; null while it is unavailable.
     #[schema(example = 0)]
-    pub given_back: u64,
+    pub given_back: Option<u64>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Millis,
@@ -61,9 +61,24 @@ impl Campaigns {
     /// The campaign as everybody may see it.
     pub async fn view(&self, campaign: &Campaign) -> Result<View, CampaignError> {
         let peek = self.recent_peek(campaign).await?;
+        Ok(Self::show(campaign, Some(peek)))
+    }
+
+    /// The campaign among others: one that Redis has lost does not hide them, and one that is being made is not shown yet.
+    pub async fn list_view(&self, campaign: &Campaign) -> Result<Option<View>, CampaignError> {
+        match self.view(campaign).await {
+            Ok(view) => Ok(Some(view)),
+            Err(CampaignError::Lost) => Ok(Some(Self::show(campaign, None))),
+            Err(CampaignError::BeingMade) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// `None`: Redis does not know how it stands.
+    fn show(campaign: &Campaign, peek: Option<Peek>) -> View {
         let definition = campaign.definition();
         let terms = &definition.terms;
-        Ok(View {
+        View {
             id: terms.id.to_string(),
             name: terms.name.clone(),
             stock: terms.stock,
@@ -74,12 +89,12 @@ impl Campaigns {
             listed: terms.listed,
             waiting: terms.waiting.clone(),
             seats: None,
-            state: definition.state(peek.head.now, peek.head.left),
-            left: peek.head.left,
-            claimed: peek.next.saturating_sub(peek.given_back + peek.lost_numbers),
-            given_back: peek.given_back,
+            state: peek.map_or(State::Unavailable, |peek| definition.state(peek.head.now, peek.head.left)),
+            left: peek.map(|peek| peek.head.left),
+            claimed: peek.map(|peek| peek.next.saturating_sub(peek.given_back + peek.lost_numbers)),
+            given_back: peek.map(|peek| peek.given_back),
             created_at: definition.created_at,
-        })
+        }
     }
 
     /// A peek that was asked for after this call began, or one that nothing has changed since, as far as this node
@@ -87,9 +102,11 @@ impl Campaigns {
     async fn recent_peek(&self, campaign: &Campaign) -> Result<Peek, CampaignError> {
         let age_max = Duration::from_millis(self.limits.counters_age_ms_max);
         let is_good = |asked: Instant, peek: &Peek| {
-            asked.elapsed() < age_max && campaign.known.is(peek.head.generation, peek.head.fact_no)
+            asked.elapsed() < age_max
+                && !campaign.is_lost()
+                && campaign.known.is(peek.head.generation, peek.head.fact_no)
         };
-        let ask = async || peek(&self.redis, campaign).await?.ok_or(CampaignError::Lost);
+        let ask = async || peek(&self.redis, campaign).await;
         campaign.peeked.get(is_good, ask).await
     }
 }

@@ -85,7 +85,7 @@ pub(super) async fn issue(
             campaign.saw_lost();
             return Ok(vec![Answer::Lost; requests.len()]);
         }
-        "unarmed" => return Ok(vec![Answer::NotArmed; requests.len()]),
+        "unarmed" | "missing" => return Ok(vec![Answer::NotArmed; requests.len()]),
         _ => return Err(reply.unknown_code()),
     }
     let head = reply.head()?;

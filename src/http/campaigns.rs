@@ -116,7 +116,7 @@ pub(super) struct Paging {
 async fn create(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let draft = draft(&input).await?;
-    let (created, campaign) = app.campaigns.create(&draft).await?;
+    let (created, campaign) = app.campaigns.create(draft.clone()).await?;
     match (created, campaign) {
         (Created::New, Some(campaign)) => {
             let location = app.url(format_args!("/v1/campaigns/{}", draft.id));
@@ -147,8 +147,8 @@ pub(super) async fn page(app: &App, after: Option<&CampaignId>, limit: usize) ->
     let mut campaigns = app.campaigns.catalog().listed_after(after, limit + 1);
     let next = (campaigns.len() > limit).then(|| Cursor(campaigns[limit - 1].id().to_string()).to_string());
     campaigns.truncate(limit);
-    let items = try_join_all(campaigns.iter().map(|campaign| app.campaigns.view(campaign))).await?;
-    Ok(CampaignPage { items, next })
+    let views = try_join_all(campaigns.iter().map(|campaign| app.campaigns.list_view(campaign))).await?;
+    Ok(CampaignPage { items: views.into_iter().flatten().collect(), next })
 }
 
 /// A campaign, with counters at most a second old.
@@ -169,7 +169,7 @@ async fn change(State(app): State<App>, _: Operator, input: Input) -> Result<Res
     input.allow_query(&[])?;
     let id = input.path("id")?;
     let change = read_change(&input).await?;
-    changed(&app, app.campaigns.change(&id, &change).await?).await
+    changed(&app, app.campaigns.change(id, change).await?).await
 }
 
 /// Stop claims for a while.
@@ -200,7 +200,7 @@ async fn switch(app: &App, input: &Input, switch: Switch) -> Result<Response, Pr
     input.allow_query(&[])?;
     let id = input.path("id")?;
     input.no_body().await?;
-    changed(app, app.campaigns.switch(&id, switch).await?).await
+    changed(app, app.campaigns.switch(id, switch).await?).await
 }
 
 async fn changed(app: &App, outcome: Option<Result<Arc<Campaign>, Refused>>) -> Result<Response, Problem> {

@@ -47,6 +47,10 @@ async fn ready(State(app): State<App>, input: Input) -> Result<Response, Problem
     if !redis {
         missing.push("redis");
     }
+    let verified = app.redis.closed_for().is_none();
+    if redis && !verified {
+        missing.push("redis: restarted or replaced, being verified");
+    }
     if !database::answers(&app.database).await {
         missing.push("postgres");
     }
@@ -55,7 +59,7 @@ async fn ready(State(app): State<App>, input: Input) -> Result<Response, Problem
         missing.push("this node is stopping");
     }
     let lost = app.campaigns.catalog().lost(LOST_MAX).iter().map(ToString::to_string).collect();
-    let ready = redis && !draining;
+    let ready = redis && verified && !draining;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok((status, [(header::CACHE_CONTROL, "no-store")], Json(Readiness { ready, missing, lost })).into_response())
 }

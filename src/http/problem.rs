@@ -280,8 +280,9 @@ impl From<CampaignError> for Problem {
     fn from(error: CampaignError) -> Self {
         match error {
             // What the stores say goes into the log, not to clients.
-            CampaignError::Redis(ref cause) => Self::away("Redis", cause),
+            CampaignError::Redis(cause) => cause.into(),
             CampaignError::Database(ref cause) => Self::away("the database", cause),
+            CampaignError::BeingMade => Self::not_found("campaign"),
             CampaignError::Lost | CampaignError::OutboxFull | CampaignError::Contended | CampaignError::TooMany(_) => {
                 Self::new(Code::Unavailable, error.to_string())
             }
@@ -311,7 +312,12 @@ impl From<LettersError> for Problem {
 
 impl From<RedisError> for Problem {
     fn from(error: RedisError) -> Self {
-        Self::away("Redis", &error)
+        match error {
+            RedisError::Fenced => Self::new(Code::Unavailable, error.to_string()),
+            RedisError::Unavailable(_) | RedisError::Unexpected(_) | RedisError::Unfit(_) => {
+                Self::away("Redis", &error)
+            }
+        }
     }
 }
 

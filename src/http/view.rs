@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
-use futures::future::try_join_all;
+use futures::future::join_all;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -44,7 +44,7 @@ struct FrontPage<'a> {
     feed: Option<FeedPageView<'a>>,
     /// What the caller holds of the newest campaigns; null: see `failed`.
     claims: Option<ClaimList>,
-    /// Parts that could not be answered.
+    /// Parts that could not be answered, or not whole.
     failed: Vec<FailedPart>,
 }
 
@@ -91,7 +91,14 @@ async fn view(State(app): State<App>, User(user): User, input: Input) -> Result<
     let mut failed = Vec::new();
     let campaigns = part(Part::Campaigns, campaigns, &mut failed);
     let feed = part(Part::Feed, feed, &mut failed);
-    let claims = part(Part::Claims, claims, &mut failed);
+    let claims = part(Part::Claims, claims, &mut failed).map(|(claims, unavailable)| {
+        // The others are shown, and that these are not is said.
+        if !unavailable.is_empty() {
+            let detail = format!("without those of {}, which have to be rebuilt", unavailable.join(", "));
+            failed.push(FailedPart { part: Part::Claims, code: Code::Unavailable, detail });
+        }
+        claims
+    });
     let is_stale = feed.as_ref().is_some_and(|page| page.is_stale);
     let page = FrontPage { campaigns, feed: feed.as_ref().map(FeedPageView::of), claims, failed };
     let body = serde_json::to_vec(&page).expect("texts, numbers and times are JSON");
@@ -119,9 +126,19 @@ async fn feed(app: &App, user: &UserId) -> Result<FeedPage, Problem> {
     Ok(app.feed.reader.page(user, Wanted { below: None, limit: ITEMS }).await?)
 }
 
-/// What the user holds of the newest campaigns, by campaign, the newest first, and number.
-async fn claims(app: &App, user: &UserId) -> Result<ClaimList, Problem> {
+/// What the user holds of the newest campaigns, by campaign, the newest first, and number; and the campaigns of which that
+/// cannot be told, since Redis has lost them.
+async fn claims(app: &App, user: &UserId) -> Result<(ClaimList, Vec<String>), Problem> {
     let campaigns = app.campaigns.catalog().newest_listed(CLAIMED_CAMPAIGNS);
-    let held = try_join_all(campaigns.iter().map(|campaign| app.held(campaign, user))).await?;
-    Ok(ClaimList { items: held.into_iter().flatten().take(CLAIMS_MAX).collect() })
+    let held = join_all(campaigns.iter().map(|campaign| app.held(campaign, user))).await;
+    let (mut items, mut unavailable) = (Vec::new(), Vec::new());
+    for (campaign, held) in campaigns.iter().zip(held) {
+        match held {
+            Ok(held) => items.extend(held),
+            Err(_) if campaign.is_lost() => unavailable.push(campaign.id().to_string()),
+            Err(problem) => return Err(problem),
+        }
+    }
+    items.truncate(CLAIMS_MAX);
+    Ok((ClaimList { items }, unavailable))
 }

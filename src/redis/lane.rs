@@ -13,14 +13,14 @@ use std::time::{Duration, Instant};
 use fred::clients::Client;
 use fred::prelude::{
     ClientLike, ClusterInterface, Config, ConnectionConfig, Error, ErrorKind, HashesInterface, KeysInterface,
-    LuaInterface, PerformanceConfig, ServerConfig,
+    LuaInterface, PerformanceConfig,
 };
 use fred::types::config::Server;
 use fred::types::{ClusterHash, ConnectHandle, CustomCommand, InfoKind, MultipleKeys};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Arguments, Redis, RedisError, Script, Value};
+use super::{Arguments, Redis, RedisError, Script, Value, is_unknown_script};
 use crate::config;
 use crate::ids::CampaignId;
 
@@ -71,7 +71,7 @@ pub struct Lane<'a> {
 }
 
 /// One connection to one server. Dropped, it is closed.
-struct Connection {
+pub(super) struct Connection {
     client: Client,
     task: ConnectHandle,
     server: Option<Server>,
@@ -89,7 +89,7 @@ impl Drop for Connection {
 
 /// The connections that lanes have, by server: in a cluster each campaign has its primary.
 pub(super) struct Lanes {
-    config: Config,
+    pub(super) config: Config,
     connection: ConnectionConfig,
     performance: PerformanceConfig,
     replicas_min: i64,
@@ -138,10 +138,10 @@ impl Lanes {
             // Where one does not answer the others would cost a timeout each.
             self.idle().remove(&server);
         }
-        let mut config = self.config.clone();
-        if let Some(server) = &server {
-            config.server = ServerConfig::Centralized { server: server.clone() };
-        }
+        self.fresh(server).await
+    }
+
+    pub(super) async fn connect(&self, config: Config, server: Option<Server>) -> Result<Connection, RedisError> {
         let client = Client::new(config, Some(self.performance.clone()), Some(self.connection.clone()), None);
         let task = client.init().await?;
         Ok(Connection { client, task, server, looked: None, rests_since: Instant::now(), sound: true })
@@ -191,8 +191,15 @@ impl Lane<'_> {
         keys: [String; KEYS],
         args: impl Arguments,
     ) -> Result<Value, RedisError> {
+        let slot = keys.first().map(|key| fred::util::redis_keyslot(key.as_bytes()));
         if let Some((connection, _)) = &mut self.own {
-            match connection.call(script, &keys, &args.values()).await {
+            let named = self.redis.name_of(script, slot)?;
+            let mut outcome = connection.call(&named.sha, &keys, &args.values()).await;
+            if outcome.as_ref().is_err_and(is_unknown_script) {
+                self.redis.load_named(script, slot, &named).await?;
+                outcome = connection.call(&named.sha, &keys, &args.values()).await;
+            }
+            match outcome {
                 // The campaign is another server's now. Nothing has happened here, and the usual connection knows where.
                 Err(error) if is_refusal(&error) => self.own = None,
                 outcome => return Ok(outcome?),
@@ -243,6 +250,11 @@ impl Drop for Lane<'_> {
 }
 
 impl Connection {
+    /// The client, for who has the connection alone.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// The client, for one command; until [`Connection::end`] this connection is not fit for anybody else.
     fn begin(&mut self) -> Result<&Client, Error> {
         self.sound = false;
@@ -261,22 +273,13 @@ impl Connection {
 
     async fn call<const KEYS: usize>(
         &mut self,
-        script: &Script<KEYS>,
+        sha: &str,
         keys: &[String; KEYS],
         args: &[Value],
     ) -> Result<Value, Error> {
         let client = self.begin()?.clone();
         let keys: MultipleKeys = keys.to_vec().into();
-        let args = Value::Array(args.to_vec());
-        let outcome = match client.evalsha(script.sha(), keys.clone(), args.clone()).await {
-            Err(error) if error.details().starts_with("NOSCRIPT") => {
-                match client.script_load::<Value, _>(script.source()).await {
-                    Ok(_) => client.evalsha(script.sha(), keys, args).await,
-                    Err(error) => Err(error),
-                }
-            }
-            outcome => outcome,
-        };
+        let outcome = client.evalsha(sha, keys, Value::Array(args.to_vec())).await;
         self.end(outcome)
     }
 
@@ -308,7 +311,7 @@ impl Connection {
 
 /// An answer by which the server says that it has done nothing and that another one should be asked.
 fn is_refusal(error: &Error) -> bool {
-    ["MOVED ", "ASK ", "CLUSTERDOWN", "READONLY"].iter().any(|word| error.details().starts_with(word))
+    ["MOVED ", "ASK ", "CLUSTERDOWN", "READONLY", "NOSCRIPT"].iter().any(|word| error.details().starts_with(word))
 }
 
 /// Whether an answer to a write means that its log is on the disk. `false` where Redis does not let us ask.

@@ -4,9 +4,11 @@
 //! - All commands of one campaign travel on one connection, in the order in which they were given.
 //! - A script is called with exactly the keys that its header lists, or the program does not compile.
 
+mod fence;
 mod keys;
 mod lane;
 mod lease;
+mod marks;
 mod messages;
 mod outbox;
 mod reply;
@@ -14,6 +16,7 @@ mod script;
 mod time;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fred::clients::{Client, Pool, SubscriberClient};
@@ -28,10 +31,12 @@ use thiserror::Error;
 use crate::clock::Millis;
 use crate::config;
 use crate::ids::CampaignId;
+pub use fence::{DecidingServer, Incarnation, Inspection};
 pub use keys::{CampaignKeys, Keys};
 use lane::Lanes;
 pub use lane::{Durability, Lane};
 pub use lease::Lease;
+pub use marks::{Mark, Marks, pack};
 pub use messages::{Channel, Messages, Reconnects};
 pub use outbox::{Entry, read_outbox};
 pub use reply::{Head, Reply};
@@ -51,6 +56,10 @@ pub enum RedisError {
     /// An answer that the scripts never give: a bug, or another program's keys.
     #[error("Redis answered what was not expected: {0}")]
     Unexpected(String),
+    /// It did not happen: the server was restarted or replaced, and is not let decide before it is known that it has all that
+    /// was promised.
+    #[error("Redis was restarted or replaced and is being verified: nothing was done")]
+    Fenced,
     /// A server that would lose promises: boot fails.
     #[error("this Redis is not fit for use: {0}")]
     Unfit(String),
@@ -64,6 +73,9 @@ pub struct Redis {
     keys: Keys,
     is_deaf: bool,
     time_keeper: TimeKeeper,
+    /// `None`: every server decides, as far as tools and tests are concerned.
+    fence: Option<fence::Fence>,
+    marks: Arc<Marks>,
 }
 
 impl Redis {
@@ -108,6 +120,8 @@ impl Redis {
             keys: Keys::new(&config.key_prefix),
             is_deaf: false,
             time_keeper: TimeKeeper::default(),
+            fence: None,
+            marks: Arc::default(),
         })
     }
 
@@ -139,6 +153,12 @@ impl Redis {
         &self.keys
     }
 
+    /// What this node has seen of each campaign.
+    #[must_use]
+    pub fn marks(&self) -> &Arc<Marks> {
+        &self.marks
+    }
+
     /// Whether Redis answers now.
     pub async fn ping(&self) -> Result<(), RedisError> {
         Ok(self.pool.next().ping(None).await?)
@@ -159,7 +179,7 @@ impl Redis {
         keys: [String; KEYS],
         args: impl Arguments,
     ) -> Result<Value, RedisError> {
-        Self::call_on(self.client_of(campaign), script, keys, args).await
+        self.call_on(self.client_of(campaign), script, keys, args).await
     }
 
     /// Runs a script whose keys belong to no campaign.
@@ -169,29 +189,34 @@ impl Redis {
         keys: [String; KEYS],
         args: impl Arguments,
     ) -> Result<Value, RedisError> {
-        Self::call_on(self.pool.next(), script, keys, args).await
+        self.call_on(self.pool.next(), script, keys, args).await
     }
 
     async fn call_on<const KEYS: usize>(
+        &self,
         client: &Client,
         script: &Script<KEYS>,
         keys: [String; KEYS],
         args: impl Arguments,
     ) -> Result<Value, RedisError> {
         let slot = keys.first().map(|key| fred::util::redis_keyslot(key.as_bytes()));
-        if !script.is_repeatable() {
-            return call_once(client, script, &keys, args.values(), slot).await;
-        }
-        for _ in 0..LOADS_MAX {
-            match client.evalsha(script.sha(), key_list(&keys), args.values()).await {
-                Err(error) if error.details().starts_with("NOSCRIPT") => {
-                    tracing::info!(script = script.name(), "Redis does not know this script: loading it");
-                    load(client, script.source(), slot).await?;
+        let mut loads = 0;
+        loop {
+            let named = self.name_of(script, slot)?;
+            let outcome = if script.is_repeatable() {
+                client.evalsha(&*named.sha, key_list(&keys), args.values()).await
+            } else {
+                call_once(client, &named.sha, &keys, args.values(), slot).await
+            };
+            match outcome {
+                // It has not run.
+                Err(error) if is_unknown_script(&error) && loads < LOADS_MAX => {
+                    loads += 1;
+                    self.load_named(script, slot, &named).await?;
                 }
                 outcome => return Ok(outcome?),
             }
         }
-        Ok(client.evalsha(script.sha(), key_list(&keys), args.values()).await?)
     }
 
     /// Several fields of a hash, in one step.
@@ -342,24 +367,22 @@ const LOADS_MAX: usize = 3;
 /// second: a coupon that this very call has redeemed.)
 async fn call_once<const KEYS: usize>(
     client: &Client,
-    script: &Script<KEYS>,
+    sha: &str,
     keys: &[String; KEYS],
     args: Vec<Value>,
     slot: Option<u16>,
-) -> Result<Value, RedisError> {
+) -> Result<Value, fred::error::Error> {
     let client_once = client.with_options(&Options { max_attempts: Some(1), ..Options::default() });
     let command = CustomCommand::new_static("EVALSHA", slot.map_or(ClusterHash::Random, ClusterHash::Custom), false);
-    let mut words: Vec<Value> = vec![script.sha().into(), KEYS.to_string().into()];
+    let mut words: Vec<Value> = vec![sha.into(), KEYS.to_string().into()];
     words.extend(keys.iter().map(|key| Value::from(key.as_str())));
     words.extend(args);
-    for _ in 0..LOADS_MAX {
-        match client_once.custom(command.clone(), words.clone()).await {
-            // It has not run.
-            Err(error) if error.details().starts_with("NOSCRIPT") => load(client, script.source(), slot).await?,
-            outcome => return Ok(outcome?),
-        }
-    }
-    Ok(client_once.custom(command, words).await?)
+    client_once.custom(command, words).await
+}
+
+/// Whether the server does not know the script by this name, and so did nothing.
+fn is_unknown_script(error: &fred::error::Error) -> bool {
+    error.details().starts_with("NOSCRIPT")
 }
 
 /// Loads a script where its keys are.

@@ -28,7 +28,13 @@ pub async fn read_outbox(
     let start = after.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
     let raw: Vec<(String, HashMap<String, String>)> =
         redis.client_of(campaign).xrange_values(key, start, "+", Some(entries_max)).await?;
-    raw.into_iter().map(|(id, fields)| parse(campaign, id, &fields)).collect()
+    let entries: Vec<Entry> =
+        raw.into_iter().map(|(id, fields)| parse(campaign, id, &fields)).collect::<Result<_, _>>()?;
+    // Whoever has facts in hand knows of them: a Redis that goes back behind them is noticed by this node.
+    if let Some(fact) = entries.last().and_then(|entry| entry.facts.last()) {
+        redis.marks().of(campaign).raise(fact.generation, fact.fact_no);
+    }
+    Ok(entries)
 }
 
 fn parse(campaign: &CampaignId, id: String, fields: &HashMap<String, String>) -> Result<Entry, RedisError> {

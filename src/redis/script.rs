@@ -1,6 +1,6 @@
 //! A Lua script with the number of its keys in its type, counted from its header when the program is compiled.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::Value;
 
@@ -31,7 +31,8 @@ pub struct Script<const KEYS: usize> {
     name: &'static str,
     source: &'static str,
     is_repeatable: bool,
-    sha: OnceLock<String>,
+    decides: bool,
+    sha: OnceLock<Arc<str>>,
 }
 
 impl<const KEYS: usize> Script<KEYS> {
@@ -40,7 +41,9 @@ impl<const KEYS: usize> Script<KEYS> {
     pub const fn new(name: &'static str, source: &'static str) -> Self {
         assert!(count(source, "\n-- KEYS[") == KEYS, "the header lists another number of KEYS");
         let is_repeatable = count(source, "\n-- Safe to repeat: yes") == 1;
-        Self { name, source, is_repeatable, sha: OnceLock::new() }
+        // What all scripts of a campaign begin with.
+        let decides = count(source, "\nlocal function enter(") == 1;
+        Self { name, source, is_repeatable, decides, sha: OnceLock::new() }
     }
 
     /// `room/verb`.
@@ -60,8 +63,14 @@ impl<const KEYS: usize> Script<KEYS> {
         self.is_repeatable
     }
 
-    pub(super) fn sha(&self) -> &str {
-        self.sha.get_or_init(|| fred::util::sha1_hash(self.source))
+    /// Whether it says what is true of a campaign, or changes it: then it runs only where the server was verified.
+    pub(super) fn decides(&self) -> bool {
+        self.decides
+    }
+
+    /// The hash of its text alone, which no fence knows of.
+    pub(super) fn sha(&self) -> Arc<str> {
+        Arc::clone(self.sha.get_or_init(|| fred::util::sha1_hash(self.source).into()))
     }
 }
 

@@ -93,7 +93,7 @@ impl WaitingRooms {
             State::SoldOut => {
                 return Standing::SoldOut { placed, poll_after_s: jittered(self.limits.poll_sold_out_s) };
             }
-            State::Scheduled | State::Open | State::Paused => {}
+            State::Scheduled | State::Open | State::Paused | State::Unavailable => {}
         }
         let wait_ms = survey.schedule.wait_ms(ahead).map(|from_then| {
             let gone_by_ms = (crate::clock::uptime_us().saturating_sub(survey.asked_at_us)) / 1_000;

@@ -159,6 +159,6 @@ impl Survey {
 fn is_open(state: State) -> bool {
     match state {
         State::Open | State::SoldOut => true,
-        State::Scheduled | State::Paused | State::Closed => false,
+        State::Scheduled | State::Paused | State::Closed | State::Unavailable => false,
     }
 }

@@ -17,9 +17,9 @@ async fn numbers_go_in_the_order_of_arrival() {
     let config = Installation::with(|config| config.claim.batch_max = 64).await.config;
     let redis = Arc::new(Redis::connect(&config.redis).await.unwrap());
     let tables = database::open(&config.postgres).unwrap();
-    let campaigns = Campaigns::new(Arc::clone(&redis), tables, config.campaign.clone());
+    let campaigns = Arc::new(Campaigns::new(Arc::clone(&redis), tables, config.campaign.clone()));
     let draft = Draft::new(names::unique("order").parse().unwrap(), "In order", 1_000);
-    let (_, campaign) = campaigns.create(&draft).await.unwrap();
+    let (_, campaign) = campaigns.create(draft).await.unwrap();
     let campaign = campaign.unwrap();
     let claims = Claims::new(redis, &config.claim);
 

@@ -49,6 +49,7 @@ pub async fn compare(stores: &Stores, load: Load, mut done: impl FnMut(&Outcome)
     }
     keep(measure(GetThenDecr::new(stores.client.clone(), &stores.key("counter"), load.stock).await?, load).await?);
     let campaigns = Campaigns::new(Arc::clone(&stores.redis), stores.database.clone(), stores.config.campaign.clone());
+    let campaigns = Arc::new(campaigns);
     let campaign = create(&campaigns, "one-call", load.stock).await?;
     keep(measure(OneCall::new(Arc::clone(&stores.redis), stores.client.clone(), campaign.id()), load).await?);
     keep(measure_onrush(stores, &campaigns, load).await?);
@@ -57,7 +58,7 @@ pub async fn compare(stores: &Stores, load: Load, mut done: impl FnMut(&Outcome)
 
 /// Onrush with all that makes rows of its claims. A claim of another campaign first, so that the rush finds relay and
 /// writer at work and does not measure how long they take to begin.
-async fn measure_onrush(stores: &Stores, campaigns: &Campaigns, load: Load) -> anyhow::Result<Outcome> {
+async fn measure_onrush(stores: &Stores, campaigns: &Arc<Campaigns>, load: Load) -> anyhow::Result<Outcome> {
     let config = &stores.config;
     let producer = Arc::new(Producer::new(&config.kafka)?);
     let stop = CancellationToken::new();
@@ -82,9 +83,9 @@ async fn measure_onrush(stores: &Stores, campaigns: &Campaigns, load: Load) -> a
     measured
 }
 
-async fn create(campaigns: &Campaigns, id: &str, stock: u64) -> anyhow::Result<Arc<Campaign>> {
+async fn create(campaigns: &Arc<Campaigns>, id: &str, stock: u64) -> anyhow::Result<Arc<Campaign>> {
     let draft = Draft { listed: false, ..Draft::new(id.parse()?, id, stock) };
-    let (_, campaign) = campaigns.create(&draft).await?;
+    let (_, campaign) = campaigns.create(draft).await?;
     campaign.context("the campaign is new")
 }
 

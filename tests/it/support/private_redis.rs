@@ -107,6 +107,22 @@ impl PrivateRedis {
         self.child.wait().unwrap();
     }
 
+    /// A copy of its log as it is now.
+    pub(crate) fn put_log_aside(&self) -> PathBuf {
+        let aside = self.folder.join(names::unique("aside"));
+        copy_folder(&self.folder.join("appendonlydir"), &aside);
+        aside
+    }
+
+    /// Killed, and started again with a log that was put aside earlier: it has gone back in time.
+    pub(crate) async fn set_back(&mut self, aside: &Path, options: &[&str]) {
+        self.kill();
+        let log = self.folder.join("appendonlydir");
+        std::fs::remove_dir_all(&log).unwrap();
+        copy_folder(aside, &log);
+        self.start_again(options).await;
+    }
+
     /// The same port and data once more.
     pub(crate) async fn start_again(&mut self, options: &[&str]) {
         self.child = Self::spawn(self.port, &self.folder, options);
@@ -122,6 +138,14 @@ impl Drop for PrivateRedis {
         if !std::thread::panicking() {
             let _kept = std::fs::remove_dir_all(&self.folder);
         }
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
     }
 }
 

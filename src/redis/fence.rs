@@ -1,0 +1,358 @@
+//! May this server decide? A server that was started again, or promoted, may have less than what was promised.
+//!
+//! - A life of a server ("incarnation") is its `run_id` and its `master_replid`: a restart changes the first, a promotion the
+//!   second.
+//! - The text of every script that decides ends with the name of an incarnation, and so its hash belongs to that one. A
+//!   server that lives another life answers NOSCRIPT, also to what was sent before a reconnect and travels again.
+//! - A script is loaded for an incarnation only after that was verified: see `crate::fence`, which knows whom to ask. The
+//!   script that says so to other nodes (the marker) is loaded last.
+//! - Names and scripts are asked for and loaded over one connection that never connects again: it ends with its server.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
+
+use fred::prelude::{ClientLike, ClusterInterface, LuaInterface, ServerConfig};
+use fred::types::config::Server;
+use fred::types::{ClusterHash, CustomCommand, MultipleKeys};
+use tokio::sync::Notify;
+
+use super::lane::{Connection, Lanes};
+use super::{Arguments, Keys, Redis, RedisError, Script, Value};
+use crate::ids::CampaignId;
+
+/// One life of one server, as far as the keys of one installation are concerned.
+#[derive(Debug)]
+pub struct Incarnation {
+    name: String,
+    shas: RwLock<HashMap<&'static str, Arc<str>>>,
+}
+
+impl Incarnation {
+    fn new(name: String) -> Arc<Self> {
+        Arc::new(Self { name, shas: RwLock::default() })
+    }
+
+    /// The script's text for this incarnation.
+    fn text(&self, source: &str) -> String {
+        format!("{source}\n-- decides in: {}\n", self.name)
+    }
+
+    /// The script that is here where this incarnation was verified.
+    fn marker(&self) -> String {
+        format!("-- verified: {}\nreturn 1\n", self.name)
+    }
+
+    /// What the script is called by here.
+    fn sha<const KEYS: usize>(&self, script: &Script<KEYS>) -> Arc<str> {
+        let known = self.shas.read().unwrap_or_else(PoisonError::into_inner).get(script.name()).cloned();
+        known.unwrap_or_else(|| {
+            let sha: Arc<str> = fred::util::sha1_hash(&self.text(script.source())).into();
+            self.shas.write().unwrap_or_else(PoisonError::into_inner).insert(script.name(), Arc::clone(&sha));
+            sha
+        })
+    }
+}
+
+/// Which servers this node lets decide.
+#[derive(Default)]
+pub(super) struct Fence {
+    /// By slot; a Redis that is no cluster has one entry, of slot 0.
+    verified: RwLock<HashMap<u16, Arc<Incarnation>>>,
+    is_cluster: bool,
+    /// Somebody met a server that is not verified.
+    met: Notify,
+    /// How many incarnations this node has let decide.
+    lives: AtomicU64,
+    /// Since when a server is refused; `None`: none is, as far as anyone has met one.
+    closed: Mutex<Option<Instant>>,
+    loading: tokio::sync::Mutex<()>,
+}
+
+/// What a script is called by on the server that has its keys.
+pub(super) struct Named {
+    pub(super) sha: Arc<str>,
+    incarnation: Option<Arc<Incarnation>>,
+}
+
+impl Fence {
+    pub(super) fn new(is_cluster: bool) -> Self {
+        // Closed until somebody has looked.
+        Self { is_cluster, closed: Mutex::new(Some(Instant::now())), ..Self::default() }
+    }
+
+    fn place(&self, slot: Option<u16>) -> u16 {
+        if self.is_cluster { slot.unwrap_or(0) } else { 0 }
+    }
+
+    fn of(&self, slot: Option<u16>) -> Option<Arc<Incarnation>> {
+        self.verified.read().unwrap_or_else(PoisonError::into_inner).get(&self.place(slot)).cloned()
+    }
+
+    fn since(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets nobody through to these slots' server any more, and wakes whoever verifies.
+    fn close(&self, slot: Option<u16>, known: Option<&Arc<Incarnation>>) {
+        let place = self.place(slot);
+        let mut verified = self.verified.write().unwrap_or_else(PoisonError::into_inner);
+        // Somebody may have verified the next one meanwhile.
+        if verified.get(&place).map(Arc::as_ptr) == known.map(Arc::as_ptr)
+            && let Some(gone) = verified.remove(&place)
+        {
+            verified.retain(|_, incarnation| !Arc::ptr_eq(incarnation, &gone));
+        }
+        drop(verified);
+        self.since().get_or_insert_with(Instant::now);
+        self.met.notify_one();
+    }
+
+    fn open(&self, places: impl Iterator<Item = u16>, incarnation: &Arc<Incarnation>) {
+        let mut verified = self.verified.write().unwrap_or_else(PoisonError::into_inner);
+        verified.extend(places.map(|place| (place, Arc::clone(incarnation))));
+        drop(verified);
+        self.lives.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+impl Redis {
+    /// One whose scripts decide only where the server was verified: see [`crate::fence`].
+    #[must_use]
+    pub fn fenced(mut self) -> Self {
+        let is_cluster = self.pool.next().cached_cluster_state().is_some();
+        self.fence = Some(Fence::new(is_cluster));
+        self
+    }
+
+    /// Returns when somebody has met a server that is not verified. Safe to drop while it waits.
+    pub async fn unverified_server(&self) {
+        match &self.fence {
+            Some(fence) => fence.met.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// How many incarnations this node has let decide so far: one more means that what it remembers of Redis may not be so.
+    #[must_use]
+    pub fn lives(&self) -> u64 {
+        self.fence.as_ref().map_or(0, |fence| fence.lives.load(Ordering::Acquire))
+    }
+
+    /// For how long a server has been refused that nobody could verify; `None`: none is.
+    #[must_use]
+    pub fn closed_for(&self) -> Option<std::time::Duration> {
+        self.fence.as_ref().and_then(|fence| fence.since().map(|since| since.elapsed()))
+    }
+
+    /// Every server that was met is verified.
+    pub fn all_are_verified(&self) {
+        if let Some(fence) = &self.fence {
+            *fence.since() = None;
+        }
+    }
+
+    /// The servers that decide: each primary of a cluster, or the one that there is. Asks the cluster again who they are.
+    pub async fn deciding_servers(&self) -> Result<Vec<DecidingServer>, RedisError> {
+        let client = self.pool.next();
+        if self.fence.as_ref().is_none_or(|fence| !fence.is_cluster) {
+            return Ok(vec![DecidingServer { address: None, slots: vec![0..=u16::MAX] }]);
+        }
+        client.sync_cluster().await?;
+        let routing = client.cached_cluster_state().unwrap_or_else(fred::types::cluster::ClusterRouting::new);
+        let mut servers: Vec<DecidingServer> = Vec::new();
+        for range in routing.slots() {
+            let slots = range.start..=range.end;
+            match servers.iter_mut().find(|server| server.address.as_ref() == Some(&range.primary)) {
+                Some(server) => server.slots.push(slots),
+                None => servers.push(DecidingServer { address: Some(range.primary.clone()), slots: vec![slots] }),
+            }
+        }
+        Ok(servers)
+    }
+
+    /// Connects to this server, and asks who it is.
+    pub async fn inspect(&self, server: DecidingServer) -> Result<Inspection<'_>, RedisError> {
+        let connection = self.lanes.fresh(server.address.clone()).await?;
+        let name = incarnation_name(&connection, &self.keys).await?;
+        let known = self.fence.as_ref().and_then(|fence| {
+            let first = server.slots.first().map(|slots| *slots.start());
+            fence.of(first).filter(|incarnation| incarnation.name == name)
+        });
+        Ok(Inspection { redis: self, server, connection, incarnation: known.unwrap_or_else(|| Incarnation::new(name)) })
+    }
+
+    /// What a script is called by. Fails where it decides and its server is not verified.
+    pub(super) fn name_of<const KEYS: usize>(
+        &self,
+        script: &Script<KEYS>,
+        slot: Option<u16>,
+    ) -> Result<Named, RedisError> {
+        let Some(fence) = self.fence.as_ref().filter(|_| script.decides()) else {
+            return Ok(Named { sha: script.sha(), incarnation: None });
+        };
+        let Some(incarnation) = fence.of(slot) else {
+            fence.close(slot, None);
+            return Err(RedisError::Fenced);
+        };
+        Ok(Named { sha: incarnation.sha(script), incarnation: Some(incarnation) })
+    }
+
+    /// Loads a script that its server does not know by this name. A server that was verified and lives on has forgotten its
+    /// scripts only; one that lives another life is not let decide.
+    pub(super) async fn load_named<const KEYS: usize>(
+        &self,
+        script: &Script<KEYS>,
+        slot: Option<u16>,
+        named: &Named,
+    ) -> Result<(), RedisError> {
+        tracing::info!(script = script.name(), "Redis does not know this script: loading it");
+        let (Some(fence), Some(incarnation)) = (&self.fence, &named.incarnation) else {
+            return super::load(self.pool.next(), script.source(), slot).await;
+        };
+        let _one_at_a_time = fence.loading.lock().await;
+        let address = slot.filter(|_| fence.is_cluster).and_then(|slot| {
+            let routing = self.pool.next().cached_cluster_state()?;
+            routing.get_server(slot).cloned()
+        });
+        let loaded = async {
+            let connection = self.lanes.fresh(address).await?;
+            if incarnation_name(&connection, &self.keys).await? != incarnation.name {
+                return Ok(false);
+            }
+            load_on(&connection, incarnation.marker()).await?;
+            load_on(&connection, incarnation.text(script.source())).await?;
+            Ok::<_, RedisError>(true)
+        };
+        let is_the_same = loaded.await.unwrap_or_else(|error| {
+            tracing::debug!(%error, script = script.name(), "loading a script; its server is looked at again");
+            false
+        });
+        if is_the_same {
+            return Ok(());
+        }
+        fence.close(slot, Some(incarnation));
+        Err(RedisError::Fenced)
+    }
+}
+
+/// A server that decides for some slots.
+#[derive(Debug, Clone)]
+pub struct DecidingServer {
+    /// `None`: the one that there is.
+    address: Option<Server>,
+    slots: Vec<std::ops::RangeInclusive<u16>>,
+}
+
+/// One server that is being looked at, over a connection that ends with it.
+pub struct Inspection<'a> {
+    redis: &'a Redis,
+    server: DecidingServer,
+    connection: Connection,
+    incarnation: Arc<Incarnation>,
+}
+
+impl Inspection<'_> {
+    /// The name of the life that the server lives now, for logs.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.incarnation.name
+    }
+
+    /// Whether this node lets it decide.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let Some(fence) = &self.redis.fence else { return true };
+        let is_this = |place| fence.of(Some(place)).is_some_and(|known| Arc::ptr_eq(&known, &self.incarnation));
+        self.places().all(is_this)
+    }
+
+    /// Whether any node has verified it.
+    pub async fn is_verified(&self) -> Result<bool, RedisError> {
+        let sha = fred::util::sha1_hash(&self.incarnation.marker());
+        let found: Vec<bool> = self.connection.client().script_exists(sha).await?;
+        Ok(found.first().copied().unwrap_or(false))
+    }
+
+    /// Whether this server has the campaign's keys.
+    #[must_use]
+    pub fn has(&self, campaign: &CampaignId) -> bool {
+        let slot = fred::util::redis_keyslot(self.redis.keys.of(campaign).campaign().as_bytes());
+        self.redis.fence.as_ref().is_none_or(|fence| !fence.is_cluster)
+            || self.server.slots.iter().any(|slots| slots.contains(&slot))
+    }
+
+    /// Runs a script here, whatever was verified: it is part of verifying.
+    pub async fn call<const KEYS: usize>(
+        &self,
+        script: &Script<KEYS>,
+        keys: [String; KEYS],
+        args: impl Arguments,
+    ) -> Result<Value, RedisError> {
+        let client = self.connection.client();
+        let keys: MultipleKeys = keys.to_vec().into();
+        let run = async || client.evalsha(script.sha().to_string(), keys.clone(), args.values()).await;
+        match run().await {
+            Err(error) if super::is_unknown_script(&error) => {
+                load_on(&self.connection, script.source().to_owned()).await?;
+                Ok(run().await?)
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Lets it decide, on this node and on all others. Fails if it has become another meanwhile.
+    pub async fn lift(&self) -> Result<(), RedisError> {
+        if incarnation_name(&self.connection, &self.redis.keys).await? != self.incarnation.name {
+            return Err(RedisError::Fenced);
+        }
+        load_on(&self.connection, self.incarnation.marker()).await?;
+        self.adopt();
+        Ok(())
+    }
+
+    /// Lets it decide on this node, after another one has verified it.
+    pub fn adopt(&self) {
+        if let Some(fence) = &self.redis.fence {
+            fence.open(self.places(), &self.incarnation);
+        }
+    }
+
+    fn places(&self) -> impl Iterator<Item = u16> {
+        let is_cluster = self.redis.fence.as_ref().is_some_and(|fence| fence.is_cluster);
+        let slots = if is_cluster { self.server.slots.clone() } else { vec![0..=0] };
+        slots.into_iter().flatten()
+    }
+}
+
+/// The name of the life that the server of this connection lives. Fails on a server that does not decide.
+async fn incarnation_name(connection: &Connection, keys: &Keys) -> Result<String, RedisError> {
+    let command = CustomCommand::new_static("INFO", ClusterHash::Random, false);
+    let info: String = connection.client().custom(command, vec!["server", "replication"]).await?;
+    let field = |name: &str| {
+        let found = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        found.map(str::trim).ok_or_else(|| RedisError::Unexpected(format!("INFO without {name}")))
+    };
+    if field("role")? != "master" {
+        return Err(RedisError::Unexpected(format!("a server that decides has the role {}", field("role")?)));
+    }
+    let prefix = fred::util::sha1_hash(&keys.channel(super::Channel::Changes));
+    Ok(format!("{} {} {prefix}", field("run_id")?, field("master_replid")?))
+}
+
+async fn load_on(connection: &Connection, text: String) -> Result<(), RedisError> {
+    let _sha: Value = connection.client().script_load(text).await?;
+    Ok(())
+}
+
+impl Lanes {
+    /// A new connection to this server.
+    pub(super) async fn fresh(&self, server: Option<Server>) -> Result<Connection, RedisError> {
+        let mut config = self.config.clone();
+        if let Some(server) = &server {
+            config.server = ServerConfig::Centralized { server: server.clone() };
+        }
+        self.connect(config, server).await
+    }
+}
