@@ -10,8 +10,6 @@ use crate::redis::Inspection;
 #[derive(Debug, Clone)]
 pub struct Recorded {
     definition: Definition,
-    /// Redis had this version, and all nodes were told of it.
-    is_published: bool,
 }
 
 impl Recorded {
@@ -36,8 +34,7 @@ impl Campaigns {
             let campaign = self.catalog.learn(row.definition.clone());
             // It was made there, and that was a fact.
             campaign.known.raise(1, 1);
-            let is_published = row.published_version >= row.definition.version;
-            recorded.push(Recorded { definition: row.definition, is_published });
+            recorded.push(Recorded { definition: row.definition });
         }
         for (id, generation, fact_no) in table::highest_facts(&self.database).await? {
             self.redis.marks().of(&id).raise(generation, fact_no);
@@ -58,12 +55,11 @@ impl Campaigns {
         Ok(())
     }
 
-    /// Tells all nodes of a campaign that the directory in Redis lacks. One that is not published yet is its publisher's matter.
+    /// Tells all nodes of a campaign that the directory in Redis lacks, whether its row is published or not: who is publishing it
+    /// just now may have told the server's last life.
     pub async fn announce_again(&self, recorded: &Recorded) -> Result<(), CampaignError> {
-        if recorded.is_published {
-            announce(&self.redis, recorded.id()).await?;
-            tracing::warn!(campaign = %recorded.id(), "Redis had no announcement of it: announced again");
-        }
+        announce(&self.redis, recorded.id()).await?;
+        tracing::warn!(campaign = %recorded.id(), "Redis had no announcement of it: announced again");
         Ok(())
     }
 }

@@ -203,7 +203,8 @@ impl Fence {
     ) -> Result<(), FenceError> {
         let mark = self.redis.marks().of(recorded.id());
         let held = self.hold(inspection, recorded.id(), (mark.get(), Rebuilds::GoOn)).await?;
-        if !held.is_lost && held.version < recorded.version() {
+        // Also one that came back as of before it was armed: its version may be the row's.
+        if !held.is_lost && (held.version < recorded.version() || !held.is_armed) {
             self.campaigns.bring_up_to_date(inspection, recorded).await?;
         }
         if !told.contains(recorded.id()) {
@@ -224,7 +225,7 @@ impl Fence {
         let value = inspection.call(&RECALL, [self.redis.keys().of(campaign).campaign()], args).await?;
         let Reply { code, rest, .. } = Reply::parse(value)?;
         let numbers: Vec<u64> = rest.iter().map_while(Value::as_u64).collect();
-        let [generation_here, fact_no_here, version] = numbers[..] else {
+        let [generation_here, fact_no_here, version, armed] = numbers[..] else {
             return Err(RedisError::Unexpected(format!("{numbers:?} as the answer to recall")).into());
         };
         let is_lost = code == "lost";
@@ -238,7 +239,7 @@ impl Fence {
                 "lost in Redis: it has less than is known; refused until `onrush rebuild` has brought it back"
             );
         }
-        Ok(Held { is_lost, version })
+        Ok(Held { is_lost, version, is_armed: armed == 1 })
     }
 }
 
@@ -255,4 +256,5 @@ enum Rebuilds {
 struct Held {
     is_lost: bool,
     version: u64,
+    is_armed: bool,
 }
