@@ -36,7 +36,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("alarm", &["clock", "config", "database", "feed", "ledger", "redis"]),
-    ("rebuild", &["campaign", "config", "database", "ids", "kafka", "redis", "script"]),
+    ("rebuild", &["campaign", "config", "database", "facts", "ids", "kafka", "redis", "script"]),
     ("claim", &["campaign", "clock", "coalescer", "config", "ids", "redis", "script"]),
     ("waiting", &["cache", "campaign", "clock", "coalescer", "config", "ids", "redis", "script"]),
     ("feed", &["cache", "clock", "config", "database", "ids", "kafka", "letters", "redis", "throttle", "upstream"]),

@@ -13,6 +13,7 @@ mod known;
 mod latch;
 mod lifecycle;
 mod put;
+mod stopped;
 mod table;
 mod view;
 
@@ -29,6 +30,7 @@ pub use definition::{Definition, Draft, Durability, Order, State, Waiting};
 pub use follow::{Follower, Publisher};
 pub use lifecycle::{Change, Created, Refused, Switch, WaitingChange};
 pub(crate) use put::{announce, definition_args};
+pub(crate) use stopped::{remember_stopped, was_stopped};
 pub use view::View;
 
 /// Why something could not be done with a campaign.
