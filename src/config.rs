@@ -42,12 +42,14 @@ macro_rules! section {
     };
 }
 
+mod audit;
 mod cache;
 mod feed;
 mod page;
 #[cfg(test)]
 mod tests;
 
+pub use audit::{Audit, Rebuild};
 pub use cache::Cache;
 pub use feed::{CategoryRule, Feed, FeedLane, Inspector, InspectorKind, Search, Upstream};
 pub use page::Page;
@@ -56,7 +58,7 @@ section!(
     /// All settings, by section.
     Config {
         http: Http, auth: Auth, coupon: Coupon, claim: Claim, campaign: Campaign, redis: Redis, postgres: Postgres,
-        waiting: Waiting, cache: Cache, upstream: Upstream, inspector: Inspector, feed: Feed, search: Search, page: Page, kafka: Kafka, relay: Relay, ledger: Ledger, dead_letters: DeadLetters, audit: Audit, alarm: Alarm,
+        waiting: Waiting, cache: Cache, upstream: Upstream, inspector: Inspector, feed: Feed, search: Search, page: Page, kafka: Kafka, relay: Relay, ledger: Ledger, dead_letters: DeadLetters, audit: Audit, rebuild: Rebuild, alarm: Alarm,
         telemetry: Telemetry, bench: Bench,
     }
 );
@@ -151,10 +153,6 @@ section!(
 section!(
     /// Records that cannot become rows.
     DeadLetters { retries_max: u32, retry_ms: u64, copy_max: usize }
-);
-section!(
-    /// The comparison of all stores.
-    Audit { recount_max: u64, every_ms: u64, campaigns_per_round_max: u32, campaigns_at_once_max: usize }
 );
 section!(
     /// Who is told when something is wrong.
@@ -384,7 +382,7 @@ impl Config {
         is.within("ledger.rows_per_second_max", ledger.rows_per_second_max, ROWS_PER_SECOND);
         is.within("ledger.throttle_reread_ms", ledger.throttle_reread_ms, 50..=800);
         is.within("ledger.retry_ms", ledger.retry_ms, 50..=60_000);
-        let (dead_letters, audit, alarm) = (&self.dead_letters, &self.audit, &self.alarm);
+        let (dead_letters, alarm) = (&self.dead_letters, &self.alarm);
         is.unless(
             kafka.dead_letters_topic() != kafka.facts_topic,
             "kafka.dead_letters_topic must not be the facts' topic",
@@ -392,10 +390,8 @@ impl Config {
         is.within("dead_letters.retries_max", dead_letters.retries_max, 0..=10);
         is.within("dead_letters.retry_ms", dead_letters.retry_ms, 10..=60_000);
         is.within("dead_letters.copy_max", dead_letters.copy_max, 1..=10_000);
-        is.within("audit.recount_max", audit.recount_max, 1_000..=100_000_000);
-        is.within("audit.every_ms", audit.every_ms, 100..=3_600_000);
-        is.within("audit.campaigns_per_round_max", audit.campaigns_per_round_max, 1..=1_000_000);
-        is.within("audit.campaigns_at_once_max", audit.campaigns_at_once_max, 1..=100);
+        self.audit.check(&mut is);
+        self.rebuild.check(&mut is);
         is.within("alarm.every_ms", alarm.every_ms, 50..=60_000);
         is.within("alarm.window_ms", alarm.window_ms, 50..=86_400_000);
         is.within("alarm.timeout_ms", alarm.timeout_ms, 100..=60_000);

@@ -51,11 +51,19 @@ enum Command {
         #[arg(long, value_parser = humantime::parse_duration, default_value = "0s")]
         wait: Duration,
     },
-    /// Bring a campaign back that was lost in Redis, from the database and Kafka, into its next generation. Needs a
-    /// running worker.
+    /// Bring back what was lost in Redis, from the database and Kafka, into the next generation. Needs a running worker. What
+    /// it is at goes to standard error. Whatever fails may be run again. Exit status: 0 nothing is lost any more, 1 something
+    /// still is, 2 it could not be told.
     Rebuild {
-        /// Which.
-        campaign: CampaignId,
+        /// Only this campaign.
+        #[arg(required_unless_present = "all")]
+        campaign: Option<CampaignId>,
+        /// All that are lost.
+        #[arg(long, conflicts_with = "campaign")]
+        all: bool,
+        /// Go on although dead letters of a campaign cannot be read. If they hold claims, their units are sold again.
+        #[arg(long)]
+        without_unreadable: bool,
         /// How long facts on their way are waited for.
         #[arg(long, value_parser = humantime::parse_duration, default_value = "60s")]
         wait: Duration,
@@ -122,7 +130,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::All => serve(config, Role::All).await,
         Command::Migrate => migrate(&config).await,
         Command::Audit { campaign, wait } => audit(&config, campaign, wait).await,
-        Command::Rebuild { campaign, wait } => rebuild(&config, &campaign, wait).await,
+        Command::Rebuild { campaign, wait, without_unreadable, .. } => {
+            rebuild(&config, campaign.as_ref(), (wait, without_unreadable)).await
+        }
         Command::Draw { command: DrawCommand::List { campaign } } => list_draw(&config, &campaign).await,
         Command::Draw { command: DrawCommand::Verify { file, list, number, order } } => {
             verify_draw(&file, list.as_deref(), &number, order)
@@ -176,19 +186,44 @@ async fn audit(config: &Config, campaign: Option<CampaignId>, wait: Duration) ->
     })
 }
 
-async fn rebuild(config: &Config, campaign: &CampaignId, wait: Duration) -> anyhow::Result<ExitCode> {
+async fn rebuild(
+    config: &Config,
+    campaign: Option<&CampaignId>,
+    (wait, without_unreadable): (Duration, bool),
+) -> anyhow::Result<ExitCode> {
     let redis = Arc::new(Redis::connect(&config.redis).await.context("connecting to Redis")?);
     let database = database::open(&config.postgres)?;
-    let rebuilder = Rebuilder::new(redis, database, config)?;
-    match rebuilder.rebuild(campaign, wait).await? {
-        None => anyhow::bail!("there is no campaign {campaign}"),
-        Some(Rebuilt::Healthy) => println!("rebuild {campaign}: nothing is lost, and nothing was done"),
-        Some(Rebuilt::Done { generation, live, highest, lost_numbers }) => println!(
-            "rebuild {campaign}: done: generation {generation}, live {live}, highest number {highest}, \
-             numbers without a claim {lost_numbers}"
-        ),
+    let rebuilder = Rebuilder::new(redis, database, config)?
+        .without_unreadable(without_unreadable)
+        .saying(|what| eprintln!("rebuild: {what}"));
+    let outcomes = match campaign {
+        None => rebuilder.rebuild_all(wait).await?,
+        Some(campaign) => {
+            let rebuilt = rebuilder.rebuild(campaign, wait).await;
+            let rebuilt = rebuilt.transpose().with_context(|| format!("there is no campaign {campaign}"))?;
+            vec![(campaign.clone(), rebuilt)]
+        }
+    };
+    let (mut healthy, mut failed) = (0, 0);
+    for (id, outcome) in &outcomes {
+        match outcome {
+            Ok(Rebuilt::Healthy) if campaign.is_none() => healthy += 1,
+            Ok(Rebuilt::Healthy) => println!("rebuild {id}: nothing is lost, and nothing was done"),
+            Ok(Rebuilt::Done { generation, live, highest, lost_numbers }) => println!(
+                "rebuild {id}: done: generation {generation}, live {live}, highest number {highest}, \
+                 numbers without a claim {lost_numbers}"
+            ),
+            Err(error) => {
+                failed += 1;
+                println!("rebuild {id}: failed: {error}");
+            }
+        }
     }
-    Ok(ExitCode::SUCCESS)
+    if campaign.is_none() {
+        let done = outcomes.len() - healthy - failed;
+        println!("rebuild: {done} campaigns were rebuilt, {healthy} were not lost, {failed} are still lost");
+    }
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 /// As it was kept, to the byte: its hash is public.

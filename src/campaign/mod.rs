@@ -13,6 +13,7 @@ mod latch;
 mod lifecycle;
 mod put;
 mod recorded;
+mod stopped;
 mod table;
 mod view;
 
@@ -30,6 +31,7 @@ pub use follow::{Follower, Publisher};
 pub use lifecycle::{Change, Created, Refused, Switch, WaitingChange};
 pub(crate) use put::{announce, definition_args};
 pub use recorded::Recorded;
+pub(crate) use stopped::{remember_stopped, was_stopped};
 pub use view::View;
 
 /// Why something could not be done with a campaign.

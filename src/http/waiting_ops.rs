@@ -1,5 +1,7 @@
 //! Routes of the waiting room, for operators.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
@@ -12,6 +14,7 @@ use super::auth::Operator;
 use super::campaigns::private;
 use super::input::{self, Input};
 use super::problem::{Problem, ProblemView};
+use crate::campaign::remember_stopped;
 use crate::ids::{CampaignId, UserId};
 use crate::waiting::Room;
 
@@ -104,7 +107,15 @@ async fn set_stopped(app: &App, input: &Input, stopped: bool) -> Result<Response
     let id: CampaignId = input.path("campaign")?;
     input.no_body().await?;
     let (_, room) = app.waiting_room(&id).await?;
-    app.waiting.set_stopped(&room, stopped).await?;
+    // In a task of its own: a caller who hangs up leaves nothing half done. Redis decides, also while the database is away;
+    // whoever hears of a failure says it again.
+    let (of, at) = (app.clone(), Arc::clone(&room));
+    let task = tokio::spawn(async move {
+        let done = of.waiting.set_stopped(&at, stopped).await;
+        remember_stopped(&of.database, &id, stopped).await?;
+        Ok::<_, Problem>(done?)
+    });
+    task.await.map_err(|error| Problem::away("the node", &error))??;
     view(app, &room).await
 }
 

@@ -1,36 +1,48 @@
-//! How does a lost campaign come back? From what the database and Kafka have, into its next generation.
+//! How do lost campaigns come back? From what the database and Kafka have, into their next generation.
 //!
 //! - Only what is lost is rebuilt: a campaign whose Redis knows as much as the database is left alone.
-//! - Everything that is on its way arrives first: the outbox as far as it is left, then Kafka.
-//! - Until the end the campaign is refused to everyone, and a rebuild that dies in the middle leaves it so.
+//! - Everything that is on its way arrives first: the outbox as far as it is left, then Kafka, then the dead letters. What
+//!   waits as a dead letter happened all the same: its facts count as the rows that they will be.
+//! - Until the end the campaign is refused to everyone. A rebuild that dies in the middle leaves it so and has taken no
+//!   generation; the next one begins anew.
+//! - It ends on the server on which it began: one that was restarted meanwhile may lack a part.
 //! - Numbers go on above the highest that was ever seen; what Kafka had acknowledged is kept.
+//! - Nothing of a campaign is held in memory but a page.
 
+mod arrival;
+mod generation;
+mod letters;
+mod load;
 mod recorded;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use futures::StreamExt;
 use thiserror::Error;
 
-use crate::campaign::{Definition, definition_args, find_definition};
+use crate::campaign::{definition_args, find_definition, was_stopped};
 use crate::config::{self, Config};
 use crate::database::Database;
 use crate::ids::CampaignId;
 use crate::kafka::{KafkaError, Offsets};
-use crate::redis::{Channel, Redis, RedisError, Reply, Script, Value, read_outbox};
+use crate::redis::{Channel, Redis, RedisError, Reply, Script, Value};
 use crate::script;
-use recorded::Recorded;
+use letters::Letters;
+use load::Load;
+use recorded::{Claims, Sums};
 
 static BEGIN: Script<1> = script!("rebuild/begin");
-static LOAD: Script<3> = script!("rebuild/load");
-static FINISH: Script<2> = script!(prelude + "rebuild/finish");
+static FINISH: Script<11> = script!(prelude + "rebuild/finish");
 
-/// Claims and holders that one call brings back.
-const PART: usize = 1_000;
-/// Pause between looks at what is still on its way.
-const AGAIN: Duration = Duration::from_millis(100);
 /// What a coupon code has room for.
 const GENERATION_MAX: u32 = 31;
+/// Campaigns whose state is asked for at the same time.
+const BEGUN_AT_ONCE: usize = 32;
+/// Claims between two lines that say how far it is.
+const SAY_EVERY: u64 = 100_000;
+/// Letters that an error names.
+const NAMED_MAX: usize = 10;
 
 /// Why a campaign could not be rebuilt. It stays refused, and the rebuild may be run again.
 #[derive(Debug, Error)]
@@ -50,9 +62,22 @@ pub enum RebuildError {
     /// Another rebuild of the same campaign began later.
     #[error("another rebuild of this campaign has taken over")]
     Overtaken,
+    /// Redis may lack a part of what was loaded.
+    #[error("Redis was restarted or replaced meanwhile, and may lack a part of what was loaded: run it again")]
+    Restarted,
     /// Codes have no room for another generation.
     #[error("the campaign has had {GENERATION_MAX} generations, the most that a coupon code has room for")]
     GenerationsExhausted,
+    /// Dead letters that may hold claims, and cannot be read.
+    #[error(
+        "{} dead letters of this campaign cannot be read, and may hold claims whose units would be sold again: {}. Replay \
+         or discard them, or say --without-unreadable",
+        .0.len(), .0.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ")
+    )]
+    UnreadableLetters(Vec<String>),
+    /// More letters than are held in memory.
+    #[error("more than {0} facts wait as dead letters (rebuild.letters_max): replay or discard some of them first")]
+    TooManyLetters(usize),
 }
 
 /// What came of it.
@@ -73,121 +98,229 @@ pub enum Rebuilt {
     },
 }
 
+/// What became of each campaign of a run.
+pub type Outcomes = Vec<(CampaignId, Result<Rebuilt, RebuildError>)>;
+
 /// Rebuilds campaigns.
 pub struct Rebuilder {
     redis: Arc<Redis>,
     database: Database,
     offsets: Offsets,
+    letter_offsets: Offsets,
     limits: config::Campaign,
+    settings: config::Rebuild,
     delivery_timeout: Duration,
+    without_unreadable: bool,
+    say: fn(&str),
+}
+
+/// A campaign that is refused to everyone until this rebuild has finished.
+struct Begun {
+    id: CampaignId,
+    token: String,
+    /// The names of the server in which it began.
+    server: String,
+    generation_here: u64,
+    highest_here: u64,
 }
 
 impl Rebuilder {
     /// Connects to nothing yet.
     pub fn new(redis: Arc<Redis>, database: Database, config: &Config) -> Result<Self, KafkaError> {
+        let letters_group = format!("{}-dead", config.kafka.ledger_group);
         Ok(Self {
             redis,
             database,
             offsets: Offsets::new(&config.kafka)?,
+            letter_offsets: Offsets::of(&config.kafka, &config.kafka.dead_letters_topic(), &letters_group)?,
             limits: config.campaign.clone(),
+            settings: config.rebuild.clone(),
             delivery_timeout: Duration::from_millis(config.kafka.delivery_timeout_ms),
+            without_unreadable: false,
+            say: |_| {},
         })
+    }
+
+    /// Goes on without dead letters that cannot be read. If they hold claims, their units are sold again.
+    #[must_use]
+    pub fn without_unreadable(mut self, is_so: bool) -> Self {
+        self.without_unreadable = is_so;
+        self
+    }
+
+    /// Says how far it is.
+    #[must_use]
+    pub fn saying(mut self, say: fn(&str)) -> Self {
+        self.say = say;
+        self
     }
 
     /// Rebuilds the campaign, if it is lost. `None`: the database knows no such campaign. Facts on their way are waited
     /// for as long as `wait_max`.
     pub async fn rebuild(&self, id: &CampaignId, wait_max: Duration) -> Result<Option<Rebuilt>, RebuildError> {
-        let Some(definition) = find_definition(&self.database, id).await? else { return Ok(None) };
+        if find_definition(&self.database, id).await?.is_none() {
+            return Ok(None);
+        }
+        let outcomes = self.run(vec![id.clone()], wait_max).await?;
+        outcomes.into_iter().next().map(|(_, outcome)| outcome).transpose()
+    }
+
+    /// Rebuilds all campaigns that are lost. One that cannot be rebuilt holds no other up.
+    pub async fn rebuild_all(&self, wait_max: Duration) -> Result<Outcomes, RebuildError> {
+        let ids: Vec<String> =
+            sqlx::query_scalar("SELECT id FROM campaigns WHERE ever_put ORDER BY id").fetch_all(&self.database).await?;
+        self.run(ids.into_iter().filter_map(|id| id.parse().ok()).collect(), wait_max).await
+    }
+
+    async fn run(&self, ids: Vec<CampaignId>, wait_max: Duration) -> Result<Outcomes, RebuildError> {
+        let known = letters::read(&self.database, &ids, self.settings.letters_max).await?;
+        let (mut lost, mut outcomes) = (Vec::new(), Outcomes::new());
+        let looked = futures::stream::iter(ids).map(async |id| {
+            let highest = known.get(&id).map_or((0, 0), |letters| letters.highest);
+            let begun = self.begin(&id, highest).await;
+            (id, begun)
+        });
+        let looked: Vec<_> = looked.buffer_unordered(BEGUN_AT_ONCE).collect().await;
+        for (id, begun) in looked {
+            match begun {
+                Ok(Some(begun)) => lost.push(begun),
+                Ok(None) => outcomes.push((id, Ok(Rebuilt::Healthy))),
+                Err(error) => outcomes.push((id, Err(error))),
+            }
+        }
+        if !lost.is_empty() {
+            self.say(format!("{} campaigns are lost, {} are not", lost.len(), outcomes.len()));
+            outcomes.extend(self.restore_all(lost, wait_max).await?);
+        }
+        outcomes.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(outcomes)
+    }
+
+    async fn restore_all(&self, lost: Vec<Begun>, wait_max: Duration) -> Result<Outcomes, RebuildError> {
+        let ids: Vec<CampaignId> = lost.iter().map(|begun| begun.id.clone()).collect();
+        let mut left_out = self.until_all_has_arrived(&ids, wait_max).await?;
+        // Read anew: what was on its way may have become a letter.
+        let mut letters = letters::read(&self.database, &ids, self.settings.letters_max).await?;
+        let mut outcomes = Outcomes::new();
+        let mut work = Vec::new();
+        for begun in lost {
+            match left_out.remove(&begun.id) {
+                Some(error) => outcomes.push((begun.id, Err(error))),
+                None => work.push((letters.remove(&begun.id).unwrap_or_default(), begun)),
+            }
+        }
+        let (all, mut done) = (work.len(), 0);
+        let mut restored = futures::stream::iter(work)
+            .map(async |(letters, begun)| {
+                let outcome = self.restore(&begun, &letters).await;
+                (begun.id, outcome)
+            })
+            .buffer_unordered(self.settings.campaigns_at_once_max);
+        while let Some((id, outcome)) = restored.next().await {
+            done += 1;
+            match &outcome {
+                Ok(_) => self.say(format!("{id} lives again ({done} of {all})")),
+                Err(error) => self.say(format!("{id} is still lost ({done} of {all}): {error}")),
+            }
+            outcomes.push((id, outcome));
+        }
+        Ok(outcomes)
+    }
+
+    /// Refuses the campaign to everyone; `None`: it is not lost. `lettered`: the highest fact that a letter names.
+    async fn begin(&self, id: &CampaignId, lettered: (u32, u64)) -> Result<Option<Begun>, RebuildError> {
         let token = format!("{:032x}", rand::random::<u128>());
-        let (generation, fact_no) = recorded::highest_fact(&self.database, id).await?;
+        let (generation, fact_no) = recorded::highest_fact(&self.database, id).await?.max(lettered);
         let args = vec![token.clone().into(), generation.to_string().into(), fact_no.to_string().into()];
         let keys = [self.redis.keys().of(id).campaign()];
         let begun = Reply::parse(self.redis.call(&BEGIN, id, keys, args).await?)?;
         if begun.code == "healthy" {
-            return Ok(Some(Rebuilt::Healthy));
+            // A rebuild may have finished without having heard so.
+            if generation::confirm(&self.database, id).await? {
+                self.tell(id).await?;
+            }
+            return Ok(None);
         }
-        let here: Vec<u64> = begun.rest.iter().filter_map(Value::as_u64).collect();
-        let [generation_here, highest_here] = here[..] else { return Err(begun.unknown_code().into()) };
+        let here: Vec<u64> = begun.rest.iter().map_while(Value::as_u64).collect();
+        let server = begun.rest.get(2).and_then(Value::as_string);
+        let ([generation_here, highest_here], Some(server)) = (&here[..], server) else {
+            return Err(begun.unknown_code().into());
+        };
         tracing::warn!(campaign = %id, "rebuilding: claims are refused until it is done");
-
-        self.until_all_has_arrived(id, wait_max).await?;
-        let generation = recorded::next_generation(&self.database, id, generation_here).await?;
-        if generation > GENERATION_MAX {
-            return Err(RebuildError::GenerationsExhausted);
-        }
-        let recorded = Recorded::read(&self.database, id, highest_here).await?;
-        self.load(id, &token, &recorded).await?;
-        self.finish(id, &token, generation, &recorded, &definition).await?;
-        Ok(Some(Rebuilt::Done {
-            generation,
-            live: recorded.live,
-            highest: recorded.highest,
-            lost_numbers: recorded.lost_numbers(),
+        Ok(Some(Begun {
+            id: id.clone(),
+            token,
+            server,
+            generation_here: *generation_here,
+            highest_here: *highest_here,
         }))
     }
 
-    /// The relays empty the outbox, what they have in hand reaches Kafka or expires, and the writers write it down.
-    async fn until_all_has_arrived(&self, id: &CampaignId, wait_max: Duration) -> Result<(), RebuildError> {
-        let until = Instant::now() + wait_max + self.delivery_timeout;
-        let late = |what| RebuildError::StillOnTheWay(what, wait_max);
-        while !read_outbox(&self.redis, id, None, 1).await?.is_empty() {
-            if Instant::now() > until {
-                return Err(late("facts in the outbox"));
+    async fn restore(&self, begun: &Begun, letters: &Letters) -> Result<Rebuilt, RebuildError> {
+        let Begun { id, .. } = begun;
+        if !letters.unreadable.is_empty() {
+            if !self.without_unreadable {
+                return Err(RebuildError::UnreadableLetters(letters.unreadable.clone()));
             }
-            self.redis.publish(Channel::Outbox, id.as_str()).await?;
-            tokio::time::sleep(AGAIN).await;
+            tracing::warn!(campaign = %id, letters = ?letters.unreadable, "rebuilding without what cannot be read");
         }
-        // A relay may have read facts from an outbox that is gone since. After this long they are in Kafka, or never.
-        tokio::time::sleep(self.delivery_timeout).await;
-        let ends = self.offsets.ends().await?;
-        while self.offsets.lag(&ends).await? > 0 {
-            if Instant::now() > until {
-                return Err(late("facts in Kafka"));
+        let mut sums = Sums { highest: begun.highest_here, stock_change: letters.stock_change(), ..Sums::default() };
+        let mut load = Load::begin(self, begun).await?;
+        let from = (&self.database, id);
+        let mut claims = Claims::begin(from, letters, self.settings.claims_at_once_max).await?;
+        while let Some(page) = claims.next(&mut sums).await? {
+            load.page(&page).await?;
+            let before = sums.claims - page.claims.len() as u64;
+            if before / SAY_EVERY < sums.claims / SAY_EVERY {
+                self.say(format!("{id}: {} claims are loaded, up to number {}", sums.claims, sums.highest));
             }
-            tokio::time::sleep(AGAIN).await;
         }
-        Ok(())
+        recorded::read_history(from, &mut sums, async |attempts| load.cancelled(&attempts).await).await?;
+        load.cancelled(&letters.cancelled()).await?;
+        self.finish(begun, &sums, letters).await
     }
 
-    async fn load(&self, id: &CampaignId, token: &str, recorded: &Recorded) -> Result<(), RebuildError> {
-        let mut first = true;
-        let mut claims = recorded.claims.chunks(PART);
-        let mut holders = recorded.holders.chunks(PART);
-        loop {
-            let (claims, holders) = (claims.next().unwrap_or_default(), holders.next().unwrap_or_default());
-            if claims.is_empty() && holders.is_empty() && !first {
-                return Ok(());
-            }
-            let mut args: Vec<Value> =
-                vec![token.into(), i64::from(first).into(), (claims.len() * 2).to_string().into()];
-            args.extend(claims.iter().flat_map(|(number, record)| [number.to_string().into(), record.as_str().into()]));
-            args.extend(holders.iter().flat_map(|(user, record)| [user.as_str().into(), record.as_str().into()]));
-            let keys = self.redis.keys().of(id);
-            let keys = [keys.campaign(), keys.holders(), keys.claims()];
-            expect_ok(&Reply::parse(self.redis.call(&LOAD, id, keys, args).await?)?)?;
-            first = false;
-        }
-    }
-
-    async fn finish(
-        &self,
-        id: &CampaignId,
-        token: &str,
-        generation: u32,
-        recorded: &Recorded,
-        definition: &Definition,
-    ) -> Result<(), RebuildError> {
-        let numbers =
-            [u64::from(generation), recorded.highest, recorded.given_back, recorded.lost_numbers(), recorded.live];
-        let mut args: Vec<Value> = vec![token.into()];
+    /// Takes the generation, and lets the campaign live in it.
+    async fn finish(&self, begun: &Begun, sums: &Sums, letters: &Letters) -> Result<Rebuilt, RebuildError> {
+        let Begun { id, token, server, .. } = begun;
+        let Some(definition) = find_definition(&self.database, id).await? else {
+            return Err(sqlx::Error::RowNotFound.into());
+        };
+        let stopped = was_stopped(&self.database, id).await?;
+        let seen = (begun.generation_here, letters.highest.0);
+        let generation = generation::take(&self.database, id, server, seen).await?;
+        let mut args: Vec<Value> = vec![token.as_str().into(), server.as_str().into()];
+        let numbers = [
+            sums.claims,
+            u64::from(stopped),
+            u64::from(generation),
+            sums.highest,
+            sums.given_back,
+            sums.lost_numbers(),
+            sums.live,
+        ];
         args.extend(numbers.map(|number| number.to_string().into()));
-        args.push(recorded.stock_change.to_string().into());
-        args.extend(definition_args(definition, &self.limits));
+        args.push(sums.stock_change.to_string().into());
+        args.extend(definition_args(&definition, &self.limits));
         let keys = self.redis.keys().of(id);
-        let keys = [keys.campaign(), keys.outbox()];
+        let [campaign, room, places, inside, passes, departures, pace, arrivals, waits] = keys.waiting_room();
+        let keys =
+            [campaign, keys.outbox(), keys.claims(), room, places, inside, passes, departures, pace, arrivals, waits];
         expect_ok(&Reply::parse(self.redis.call(&FINISH, id, keys, args).await?)?)?;
+        generation::confirm(&self.database, id).await?;
+        self.tell(id).await?;
+        Ok(Rebuilt::Done { generation, live: sums.live, highest: sums.highest, lost_numbers: sums.lost_numbers() })
+    }
+
+    /// Tells nodes and relays of it.
+    async fn tell(&self, id: &CampaignId) -> Result<(), RebuildError> {
         crate::campaign::announce(&self.redis, id).await?;
         Ok(self.redis.publish(Channel::Outbox, id.as_str()).await?)
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "what is said is made for it")]
+    fn say(&self, what: String) {
+        (self.say)(&what);
     }
 }
 
@@ -195,6 +328,7 @@ fn expect_ok(reply: &Reply) -> Result<(), RebuildError> {
     match reply.code.as_str() {
         "ok" => Ok(()),
         "overtaken" => Err(RebuildError::Overtaken),
+        "restarted" => Err(RebuildError::Restarted),
         _ => Err(reply.unknown_code().into()),
     }
 }

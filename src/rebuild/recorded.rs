@@ -1,19 +1,24 @@
-//! What the database has of a campaign, in the form in which Redis holds it.
+//! What the database has of a campaign, in the form in which Redis holds it, a page at a time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use sqlx::{FromRow, Row, query, query_as};
+use sqlx::FromRow;
 
+use super::RebuildError;
+use super::letters::{LetterClaim, Letters};
 use crate::database::Database;
 use crate::ids::CampaignId;
 
-/// All claims of a campaign, whatever became of them.
+/// Facts that one statement sums up.
+const FACTS_AT_ONCE: i64 = 200_000;
+
+const US: char = '\u{1f}';
+
+/// What has been read so far of a campaign's claims, whatever became of them.
 #[derive(Debug, Default)]
-pub(super) struct Recorded {
-    /// Number and record of each claim.
-    pub claims: Vec<(u64, String)>,
-    /// User and record of each user.
-    pub holders: Vec<(String, String)>,
+pub(super) struct Sums {
+    /// Numbers that have a claim.
+    pub claims: u64,
     /// Claims that are live or redeemed.
     pub live: u64,
     /// Claims that were given back.
@@ -24,65 +29,228 @@ pub(super) struct Recorded {
     pub stock_change: i64,
 }
 
+impl Sums {
+    /// Numbers up to the highest without a claim.
+    pub(super) fn lost_numbers(&self) -> u64 {
+        self.highest.saturating_sub(self.claims)
+    }
+}
+
+/// Some claims as Redis holds them.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    /// Number and record of each claim, by number.
+    pub claims: Vec<(u64, String)>,
+    /// Number and time of each coupon that was used.
+    pub used: Vec<(u64, i64)>,
+}
+
+/// Reads a campaign's claims in the order of their numbers.
+pub(super) struct Claims<'a> {
+    database: &'a Database,
+    id: &'a CampaignId,
+    generations: Vec<i32>,
+    letters: BTreeMap<(u64, u32), LetterClaim>,
+    after: u64,
+    at_once: i64,
+}
+
 #[derive(FromRow)]
 struct ClaimRow {
     generation: i32,
     number: i64,
     user_id: String,
     attempt: String,
-    at_ms: i64,
-    state: String,
+    claimed_at: Option<i64>,
+    given_back_at: Option<i64>,
+    redeemed_at: Option<i64>,
 }
 
-impl Recorded {
-    /// Numbers up to the highest without a claim.
-    pub(super) fn lost_numbers(&self) -> u64 {
-        self.highest.saturating_sub(self.claims.len() as u64)
+impl<'a> Claims<'a> {
+    pub(super) async fn begin(
+        (database, id): (&'a Database, &'a CampaignId),
+        letters: &Letters,
+        at_once: i64,
+    ) -> Result<Self, RebuildError> {
+        let generations = generations(database, id, "claims").await?;
+        Ok(Self { database, id, generations, letters: letters.claims(), after: 0, at_once })
     }
 
-    pub(super) async fn read(database: &Database, id: &CampaignId, highest_here: u64) -> Result<Self, sqlx::Error> {
-        // A number that two generations gave is the later one's: the earlier one never reached the database in time.
-        let rows: Vec<ClaimRow> = query_as(
-            "SELECT generation, number, user_id, attempt,
-                    floor(extract(epoch FROM coalesce(claimed_at, given_back_at, redeemed_at)) * 1000)::bigint AS at_ms,
-                    CASE WHEN given_back_at IS NOT NULL THEN 'g' WHEN redeemed_at IS NOT NULL THEN 'r' ELSE 'l' END
-                        AS state
-             FROM claims WHERE campaign_id = $1 ORDER BY number, generation",
+    /// The next page; `None` at the end. A number that two generations gave is the later one's: the earlier one never
+    /// reached the database in time.
+    pub(super) async fn next(&mut self, sums: &mut Sums) -> Result<Option<Page>, RebuildError> {
+        let recorded: Option<i64> = sqlx::query_scalar(
+            "SELECT min(n.number) FROM unnest($2::integer[]) AS g (generation) CROSS JOIN LATERAL (
+                 SELECT number FROM claims WHERE campaign_id = $1 AND generation = g.generation AND number > $3
+                 ORDER BY number LIMIT 1) n",
         )
-        .bind(id.as_str())
-        .fetch_all(database)
+        .bind(self.id.as_str())
+        .bind(&self.generations)
+        .bind(signed(self.after))
+        .fetch_one(self.database)
         .await?;
-        let stock_change: i64 =
-            query("SELECT coalesce(sum(change), 0)::bigint FROM stock_history WHERE campaign_id = $1")
-                .bind(id.as_str())
-                .fetch_one(database)
-                .await?
-                .try_get(0)?;
-        let by_number: BTreeMap<i64, ClaimRow> = rows.into_iter().map(|row| (row.number, row)).collect();
-        let mut recorded = Self { highest: highest_here, stock_change, ..Self::default() };
-        let mut holders: HashMap<String, String> = HashMap::new();
-        for (number, row) in by_number {
-            let number = number.unsigned_abs();
-            recorded.highest = recorded.highest.max(number);
-            if row.state == "g" {
-                recorded.given_back += 1;
-            } else {
-                recorded.live += 1;
-            }
-            let ClaimRow { generation, user_id, attempt, at_ms, state, .. } = row;
-            let entry = format!("{number}:{attempt}:{state}");
-            holders.entry(user_id.clone()).and_modify(|held| *held = format!("{held},{entry}")).or_insert(entry);
-            let record = format!("{user_id}\u{1f}{at_ms}\u{1f}{attempt}\u{1f}{state}\u{1f}{generation}");
-            recorded.claims.push((number, record));
-        }
-        recorded.holders = holders.into_iter().collect();
-        Ok(recorded)
+        let lettered = self.letters.range((self.after + 1, 0)..).next().map(|((number, _), _)| *number);
+        let Some(first) = recorded.map(i64::unsigned_abs).into_iter().chain(lettered).min() else { return Ok(None) };
+        let end = first.saturating_add(self.at_once.unsigned_abs());
+        let rows: Vec<ClaimRow> = sqlx::query_as(
+            "SELECT c.generation, c.number, c.user_id, c.attempt,
+                    floor(extract(epoch FROM c.claimed_at) * 1000)::bigint AS claimed_at,
+                    floor(extract(epoch FROM c.given_back_at) * 1000)::bigint AS given_back_at,
+                    floor(extract(epoch FROM c.redeemed_at) * 1000)::bigint AS redeemed_at
+             FROM unnest($2::integer[]) AS g (generation) CROSS JOIN LATERAL (
+                 SELECT * FROM claims
+                 WHERE campaign_id = $1 AND generation = g.generation AND number >= $3 AND number < $4) c",
+        )
+        .bind(self.id.as_str())
+        .bind(&self.generations)
+        .bind(signed(first))
+        .bind(signed(end))
+        .fetch_all(self.database)
+        .await?;
+        self.after = end - 1;
+        let rows = self.with_letters((first, end), rows).await?;
+        Ok(Some(page_of(rows, sums)))
     }
+
+    /// The rows of these numbers as they will be once the letters are rows, too.
+    async fn with_letters(
+        &self,
+        (first, end): (u64, u64),
+        rows: Vec<ClaimRow>,
+    ) -> Result<BTreeMap<(u64, u32), ClaimRow>, RebuildError> {
+        let key = |row: &ClaimRow| (row.number.unsigned_abs(), row.generation.unsigned_abs());
+        let mut rows: BTreeMap<(u64, u32), ClaimRow> = rows.into_iter().map(|row| (key(&row), row)).collect();
+        for ((number, generation), letter) in self.letters.range((first, 0)..(end, 0)) {
+            let row = rows.entry((*number, *generation)).or_insert_with(|| ClaimRow {
+                generation: i32::try_from(*generation).unwrap_or(i32::MAX),
+                number: signed(*number),
+                user_id: letter.user.clone(),
+                attempt: letter.attempt.clone(),
+                claimed_at: None,
+                given_back_at: None,
+                redeemed_at: None,
+            });
+            if row.user_id != letter.user || row.attempt != letter.attempt {
+                continue;
+            }
+            row.claimed_at = row.claimed_at.or(letter.claimed_at);
+            row.given_back_at = row.given_back_at.or(letter.given_back_at);
+            if let Some((fact, used_at)) = letter.redemption
+                && fact > self.last_redemption(row).await?
+            {
+                row.redeemed_at = used_at;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The fact that said last whether the claim's coupon was used, as far as its row knows.
+    async fn last_redemption(&self, row: &ClaimRow) -> Result<(u32, u64), RebuildError> {
+        // A column that is not there yet has said nothing.
+        let found: Option<(Option<i32>, Option<i64>)> = sqlx::query_as(
+            "SELECT (to_jsonb(c) ->> 'redemption_generation')::integer, (to_jsonb(c) ->> 'redemption_fact_no')::bigint
+             FROM claims c WHERE campaign_id = $1 AND generation = $2 AND number = $3",
+        )
+        .bind(self.id.as_str())
+        .bind(row.generation)
+        .bind(row.number)
+        .fetch_optional(self.database)
+        .await?;
+        let (generation, fact_no) = found.unwrap_or_default();
+        Ok((generation.unwrap_or(0).unsigned_abs(), fact_no.unwrap_or(0).unsigned_abs()))
+    }
+}
+
+fn page_of(rows: BTreeMap<(u64, u32), ClaimRow>, sums: &mut Sums) -> Page {
+    // In the order of generations: the last one of a number stays.
+    let by_number: BTreeMap<u64, ClaimRow> = rows.into_iter().map(|((number, _), row)| (number, row)).collect();
+    let mut page = Page::default();
+    for (number, row) in by_number {
+        sums.claims += 1;
+        sums.highest = sums.highest.max(number);
+        let state = match (row.given_back_at, row.redeemed_at) {
+            (Some(_), _) => 'g',
+            (None, Some(_)) => 'r',
+            (None, None) => 'l',
+        };
+        if state == 'g' {
+            sums.given_back += 1;
+        } else {
+            sums.live += 1;
+        }
+        if let Some(used_at) = row.redeemed_at {
+            page.used.push((number, used_at));
+        }
+        let at = row.claimed_at.or(row.given_back_at).or(row.redeemed_at).unwrap_or(0);
+        let ClaimRow { generation, user_id, attempt, .. } = row;
+        page.claims.push((number, format!("{user_id}{US}{at}{US}{attempt}{US}{state}{US}{generation}")));
+    }
+    page
+}
+
+/// Goes through all recorded facts: adds up what they change, and hands on users and attempts that never claim.
+pub(super) async fn read_history(
+    (database, id): (&Database, &CampaignId),
+    sums: &mut Sums,
+    mut cancelled: impl AsyncFnMut(Vec<(String, String)>) -> Result<(), RebuildError>,
+) -> Result<(), RebuildError> {
+    for generation in generations(database, id, "stock_history").await? {
+        let mut after = -1;
+        loop {
+            let first: Option<i64> = sqlx::query_scalar(
+                "SELECT fact_no FROM stock_history WHERE campaign_id = $1 AND generation = $2 AND fact_no > $3
+                 ORDER BY fact_no LIMIT 1",
+            )
+            .bind(id.as_str())
+            .bind(generation)
+            .bind(after)
+            .fetch_optional(database)
+            .await?;
+            let Some(first) = first else { break };
+            let (change, users, attempts): (i64, Option<Vec<String>>, Option<Vec<String>>) = sqlx::query_as(
+                "SELECT coalesce(sum(change), 0)::bigint,
+                        array_agg(coalesce(user_id, '') ORDER BY fact_no) FILTER (WHERE kind = 'cancelled'),
+                        array_agg(coalesce(attempt, '') ORDER BY fact_no) FILTER (WHERE kind = 'cancelled')
+                 FROM stock_history
+                 WHERE campaign_id = $1 AND generation = $2 AND fact_no >= $3 AND fact_no < $4",
+            )
+            .bind(id.as_str())
+            .bind(generation)
+            .bind(first)
+            .bind(first.saturating_add(FACTS_AT_ONCE))
+            .fetch_one(database)
+            .await?;
+            sums.stock_change += change;
+            let found: Vec<_> = users.unwrap_or_default().into_iter().zip(attempts.unwrap_or_default()).collect();
+            if !found.is_empty() {
+                cancelled(found).await?;
+            }
+            after = first.saturating_add(FACTS_AT_ONCE) - 1;
+        }
+    }
+    Ok(())
+}
+
+/// The generations that the campaign has rows of, few as they are: one look into the index for each.
+async fn generations(database: &Database, id: &CampaignId, table: &str) -> Result<Vec<i32>, sqlx::Error> {
+    let next = match table {
+        "claims" => "SELECT min(generation) FROM claims WHERE campaign_id = $1 AND generation > $2",
+        _ => "SELECT min(generation) FROM stock_history WHERE campaign_id = $1 AND generation > $2",
+    };
+    let mut found = Vec::new();
+    let mut after = -1;
+    while let Some(generation) =
+        sqlx::query_scalar::<_, Option<i32>>(next).bind(id.as_str()).bind(after).fetch_one(database).await?
+    {
+        found.push(generation);
+        after = generation;
+    }
+    Ok(found)
 }
 
 /// The highest generation that the database has a fact of, and the highest fact in it; zeros if it has none.
 pub(super) async fn highest_fact(database: &Database, id: &CampaignId) -> Result<(u32, u64), sqlx::Error> {
-    let row: Option<(i32, i64)> = query_as(
+    let row: Option<(i32, i64)> = sqlx::query_as(
         "SELECT generation, fact_no FROM stock_history WHERE campaign_id = $1
          ORDER BY generation DESC, fact_no DESC LIMIT 1",
     )
@@ -92,19 +260,6 @@ pub(super) async fn highest_fact(database: &Database, id: &CampaignId) -> Result
     Ok(row.map_or((0, 0), |(generation, fact_no)| (generation.unsigned_abs(), fact_no.unsigned_abs())))
 }
 
-/// Takes the next generation, above all that anyone has seen, for good: one that was begun and lost is not used again.
-pub(super) async fn next_generation(
-    database: &Database,
-    id: &CampaignId,
-    generation_here: u64,
-) -> Result<u32, sqlx::Error> {
-    let (recorded, _) = highest_fact(database, id).await?;
-    let seen = generation_here.max(u64::from(recorded));
-    let row: (i32,) =
-        query_as("UPDATE campaigns SET generation = greatest(generation, $2) + 1 WHERE id = $1 RETURNING generation")
-            .bind(id.as_str())
-            .bind(i32::try_from(seen).unwrap_or(i32::MAX - 1))
-            .fetch_one(database)
-            .await?;
-    Ok(row.0.unsigned_abs())
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
