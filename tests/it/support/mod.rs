@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub(crate) mod hang_up;
 pub(crate) mod installation;
 pub(crate) mod leftovers;
 pub(crate) mod names;
