@@ -3,6 +3,7 @@
 mod author;
 mod desk;
 mod end_to_end;
+mod hang_up;
 mod lanes;
 mod letters;
 mod pace;
