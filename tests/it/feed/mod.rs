@@ -10,6 +10,7 @@ mod pace;
 mod parallel;
 mod posts;
 mod reading;
+mod reconcile;
 mod relay;
 mod subscriptions;
 mod view;
