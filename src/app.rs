@@ -15,7 +15,7 @@ use crate::claim::{Claims, Coupons};
 use crate::config::{self, Config, FeedLane};
 use crate::database::{self, Database};
 use crate::feed::inspect::Inspector;
-use crate::feed::{Feed, Inboxes, LaneWorker, Means, Pace, PostRelay, Posts, Reads};
+use crate::feed::{Feed, FeedReconciler, Inboxes, LaneWorker, Means, Pace, PostRelay, Posts, Reads};
 use crate::fence::Fence;
 use crate::http;
 use crate::kafka;
@@ -283,7 +283,15 @@ fn lanes(stores: Stores<'_>, config: &Config) -> anyhow::Result<Vec<(Cancellatio
         let worker = LaneWorker::new(reads, Arc::clone(&means), config);
         (stop.clone(), tokio::spawn(worker.run(stop)))
     };
-    Ok(Reads::ALL.into_iter().filter(|reads| reads.is_chosen(&config.feed)).map(start).collect())
+    let mut lanes = Vec::new();
+    // It works at the pace that these two share, and is drained before them.
+    if [FeedLane::Deliver, FeedLane::Index].iter().all(|lane| config.feed.lanes.contains(lane)) {
+        let stop = CancellationToken::new();
+        let reconciler = FeedReconciler::new(Arc::clone(&means), Arc::clone(stores.redis), config)?;
+        lanes.push((stop.clone(), tokio::spawn(reconciler.run(stop))));
+    }
+    lanes.extend(Reads::ALL.into_iter().filter(|reads| reads.is_chosen(&config.feed)).map(start));
+    Ok(lanes)
 }
 
 async fn ended(name: &'static str, task: JoinHandle<()>) {

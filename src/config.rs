@@ -160,7 +160,7 @@ section!(
         every_ms: u64, window_ms: u64, webhook_url: String, timeout_ms: u64, tries_max: u32,
         dead_letters_waiting: Thresholds, contradictions: Thresholds, outbox_percent: Thresholds,
         lag_records: Thresholds, audits_broken: Thresholds, feed_outbox_waiting_s: Thresholds,
-        feed_outbox_failed: Thresholds,
+        feed_outbox_failed: Thresholds, feed_unmended: Thresholds,
     }
 );
 section!(
@@ -199,7 +199,7 @@ pub enum LogFormat {
 impl Alarm {
     /// Each rule's, by its name.
     #[must_use]
-    pub fn thresholds(&self) -> [(&'static str, &Thresholds); 7] {
+    pub fn thresholds(&self) -> [(&'static str, &Thresholds); 8] {
         [
             ("dead_letters_waiting", &self.dead_letters_waiting),
             ("contradictions", &self.contradictions),
@@ -208,6 +208,7 @@ impl Alarm {
             ("audits_broken", &self.audits_broken),
             ("feed_outbox_waiting_s", &self.feed_outbox_waiting_s),
             ("feed_outbox_failed", &self.feed_outbox_failed),
+            ("feed_unmended", &self.feed_unmended),
         ]
     }
 }

@@ -143,9 +143,19 @@ impl Alarm {
 }
 
 /// In the order of [`config::Alarm::thresholds`].
-fn values(vitals: Vitals, outbox: Option<PostOutbox>) -> [Option<u64>; 7] {
+fn values(vitals: Vitals, outbox: Option<PostOutbox>) -> [Option<u64>; 8] {
     let Vitals { dead_letters_waiting, contradictions, outbox_percent, lag_records, audits_broken } = vitals;
     let posts_waiting_s = outbox.map(|outbox| outbox.oldest_waiting_s.unsigned_abs());
     let posts_failed = outbox.map(|outbox| outbox.failed.unsigned_abs());
-    [dead_letters_waiting, contradictions, outbox_percent, lag_records, audits_broken, posts_waiting_s, posts_failed]
+    let posts_unmended = outbox.map(|outbox| outbox.unmended.unsigned_abs());
+    [
+        dead_letters_waiting,
+        contradictions,
+        outbox_percent,
+        lag_records,
+        audits_broken,
+        posts_waiting_s,
+        posts_failed,
+        posts_unmended,
+    ]
 }

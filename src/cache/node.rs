@@ -141,18 +141,33 @@ impl Node {
         }
     }
 
-    /// What is in memory, believed or not; or from the source, if that may be asked.
+    /// What is in memory, believed or not; or from the source, if that may be asked. What is essential is looked up anew once
+    /// its time is over: an invalidation that was missed meanwhile has no effect for longer than that. If that fails, too,
+    /// what is in memory is better than nothing.
     async fn ask_without_redis(self: &Arc<Self>, question: Question, load: Load) -> Outcome {
-        let held = if question.terms.is_everyones { self.memory.get(question.id) } else { None };
-        if let Some(held) = held.filter(|held| clock::uptime_us() < held.kept_until_us) {
+        let (now_us, terms) = (clock::uptime_us(), question.terms);
+        let held = if terms.is_everyones { self.memory.get(question.id) } else { None };
+        let held = held.filter(|held| now_us < held.kept_until_us);
+        let is_young = |held: &Arc<Held>| {
+            let beyond_us = if held.value.is_some() { terms.stale_ms * 1_000 } else { 0 };
+            now_us + beyond_us < held.kept_until_us
+        };
+        let as_it_is = |held: Arc<Held>| {
             self.tallies.local.stale.one();
-            return Ok(Answer { value: held.value.clone(), is_stale: true, tier: Tier::Local });
+            Answer { value: held.value.clone(), is_stale: true, tier: Tier::Local }
+        };
+        match (held, terms.is_essential) {
+            (Some(held), false) => Ok(as_it_is(held)),
+            (Some(held), true) if is_young(&held) => Ok(as_it_is(held)),
+            (held, true) => {
+                let loaded = self.fly(question, load, Mode::Miss).await;
+                loaded.or_else(|error| held.map(as_it_is).ok_or(error))
+            }
+            (None, false) => {
+                self.tallies.refused_away.one();
+                Err(CacheError::Refused("the cache in Redis is away"))
+            }
         }
-        if question.terms.is_essential {
-            return self.fly(question, load, Mode::Miss).await;
-        }
-        self.tallies.refused_away.one();
-        Err(CacheError::Refused("the cache in Redis is away"))
     }
 
     /// Past the cache: nothing is looked up, shared or kept, since it is what is suspected. Only the number of loads has

@@ -31,7 +31,7 @@ section!(
         relay_every_ms: u64, relay_batch_max: u32, relay_per_second_max: u32, relay_retry_ms: u64,
         outbox_keep_ms: u64, in_flight_max: usize, buffer_max: usize, retry_ms: u64, retries_max: u32, dead_retries_max: u32, bulk_per_second_max: u64, inbox_batch_max: u32,
         newest_max: usize, write_subscribers_max: u64, read_authors_max: usize, subscriptions_max: u64,
-        connections_max: u32, view_part_ms_max: u64,
+        connections_max: u32, view_part_ms_max: u64, reconcile_every_ms: u64, reconcile_max: u32, reconcile_grace_ms: u64,
     }
 );
 section!(
@@ -133,6 +133,9 @@ impl Feed {
         is.within("feed.read_authors_max", self.read_authors_max, 1..=10_000);
         is.within("feed.subscriptions_max", self.subscriptions_max, 1..=1_000_000);
         is.within("feed.connections_max", self.connections_max, 1..=200);
+        is.within("feed.reconcile_every_ms", self.reconcile_every_ms, 10..=86_400_000);
+        is.within("feed.reconcile_max", self.reconcile_max, 1..=10_000);
+        is.within("feed.reconcile_grace_ms", self.reconcile_grace_ms, 0..=86_400_000);
         is.within("feed.view_part_ms_max", self.view_part_ms_max, 10..=60_000);
     }
 }

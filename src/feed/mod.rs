@@ -3,6 +3,7 @@
 //! - A post and the message about it are written by one transaction; the relay sends the messages in their order.
 //! - What was not inspected, was rejected or is gone is read by nobody but its author.
 //! - A post is in each due inbox once, whatever is killed.
+//! - What was begun is finished by us, not by its caller, and what was lost on the way is found and mended.
 //! - Bulk work has a rate of its own: the ledger of claims does not notice it.
 
 mod inbox;
@@ -15,12 +16,14 @@ mod post;
 mod posts;
 mod reader;
 mod ready;
+mod reconcile;
 mod relay;
 pub mod search;
 mod subscriptions;
 mod work;
 
 use thiserror::Error;
+use tracing::Instrument;
 
 use crate::cache::{Cache, CacheError};
 use crate::config;
@@ -34,6 +37,7 @@ pub use post::{Inspection, InvalidPostId, Post, PostId};
 pub use posts::{Edit, Posts, Text};
 pub use reader::{FeedPage, Item, Reader, Wanted};
 pub use ready::{Form, PostView, ReadyPost};
+pub use reconcile::{FeedReconciler, Reconciled};
 pub use relay::{PostOutbox, PostRelay, PostRelayError, Relayed};
 pub use subscriptions::{Subscribed, Subscriptions};
 pub use work::{LaneWorker, Reads};
@@ -76,5 +80,16 @@ impl Feed {
             posts,
             inboxes,
         }
+    }
+}
+
+/// Whoever asked may go away in the middle: what is committed is told to the cache all the same. The task is never aborted:
+/// if it has not ended well it has panicked.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, FeedError>> + Send + 'static,
+) -> Result<T, FeedError> {
+    match tokio::spawn(work.in_current_span()).await {
+        Ok(done) => done,
+        Err(ended) => std::panic::resume_unwind(ended.into_panic()),
     }
 }

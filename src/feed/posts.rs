@@ -4,7 +4,9 @@
 //!   post's messages are numbered in the order of its changes.
 //! - An edit has to be inspected again. A deleted post leaves its row behind, without a text, since messages about it may
 //!   still be under way.
-//! - After the commit nothing older is answered. If Redis cannot be told, the fill lane will tell it again.
+//! - After the commit nothing older is answered. What was begun is finished by us: whoever asked may have hung up. If Redis
+//!   cannot be told, or the node dies first, the fill lane tells it again, and `reconcile` does where Kafka is away, too. What
+//!   nobody tells is answered until it expires: `cache.ttl_ms`, and its jitter, at most.
 
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Row, query};
@@ -13,6 +15,7 @@ use super::FeedError;
 use super::message::{Happened, Original, SCHEMA_VERSION};
 use super::post::{Inspection, Post, PostId};
 use super::ready::ReadyPost;
+use super::to_the_end;
 use crate::cache::{Cache, CacheError, Found, Kind};
 use crate::clock::Millis;
 use crate::database::Database;
@@ -53,8 +56,62 @@ impl Posts {
     }
 
     /// Publishes a post. Only its author sees it until it has passed inspection.
-    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn create(&self, author: &UserId, text: Text) -> Result<Post, FeedError> {
+        let (all, author) = (self.clone(), author.clone());
+        to_the_end(async move {
+            let post = all.insert(&author, text).await?;
+            all.changed(post.post_id).await;
+            Ok(post)
+        })
+        .await
+    }
+
+    /// Changes a post of this author; `None`: they have no such post. The text as it was is no change. An error: it may have
+    /// happened.
+    pub async fn edit(&self, author: &UserId, id: PostId, edit: Edit) -> Result<Option<Post>, FeedError> {
+        let (all, author) = (self.clone(), author.clone());
+        to_the_end(async move {
+            let edited = all.update(&author, id, edit).await;
+            if !matches!(edited, Ok(None)) {
+                all.changed(id).await;
+            }
+            edited
+        })
+        .await
+    }
+
+    /// Deletes a post of this author; `false`: they never had it. One that is deleted already stays so. An error: as above.
+    pub async fn delete(&self, author: &UserId, id: PostId) -> Result<bool, FeedError> {
+        let (all, author) = (self.clone(), author.clone());
+        to_the_end(async move {
+            let deleted = all.strike(&author, id).await;
+            if !matches!(deleted, Ok(false)) {
+                all.changed(id).await;
+            }
+            deleted
+        })
+        .await
+    }
+
+    /// The post as it stands; none if it was deleted.
+    pub async fn find(&self, id: PostId) -> Result<Found<ReadyPost>, CacheError> {
+        let database = self.database.clone();
+        self.cache.get(&POST, &id.to_string(), move || load(database, id)).await
+    }
+
+    /// Puts the post into the cache as the database has it now.
+    pub async fn refresh(&self, id: PostId) -> Result<(), CacheError> {
+        let database = self.database.clone();
+        self.cache.refresh(&POST, &id.to_string(), move || load(database, id)).await.map(drop)
+    }
+
+    /// What is kept of the post is not so any more.
+    pub async fn invalidate(&self, id: PostId) -> Result<(), CacheError> {
+        self.cache.invalidate(&POST, &[id.to_string()]).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all)]
+    async fn insert(&self, author: &UserId, text: Text) -> Result<Post, FeedError> {
         let mut transaction = self.database.begin().await?;
         let row = query(
             "INSERT INTO posts (author_id, title, body) VALUES ($1, $2, $3)
@@ -68,13 +125,11 @@ impl Posts {
         let post = post_of(&row)?;
         tell(&mut transaction, &post, Happened::Created).await?;
         transaction.commit().await?;
-        self.changed(post.post_id).await;
         Ok(post)
     }
 
-    /// Changes a post of this author; `None`: they have no such post. The text as it was is no change.
     #[tracing::instrument(level = "debug", skip_all, fields(%id))]
-    pub async fn edit(&self, author: &UserId, id: PostId, edit: Edit) -> Result<Option<Post>, FeedError> {
+    async fn update(&self, author: &UserId, id: PostId, edit: Edit) -> Result<Option<Post>, FeedError> {
         let mut transaction = self.database.begin().await?;
         let Some(before) = lock(&mut transaction, author, id).await?.filter(|it| !it.is_deleted) else {
             return Ok(None);
@@ -98,13 +153,11 @@ impl Posts {
         let post = post_of(&row)?;
         tell(&mut transaction, &post, Happened::Edited).await?;
         transaction.commit().await?;
-        self.changed(id).await;
         Ok(Some(post))
     }
 
-    /// Deletes a post of this author; `false`: they never had it. One that is deleted already stays so.
     #[tracing::instrument(level = "debug", skip_all, fields(%id))]
-    pub async fn delete(&self, author: &UserId, id: PostId) -> Result<bool, FeedError> {
+    async fn strike(&self, author: &UserId, id: PostId) -> Result<bool, FeedError> {
         let mut transaction = self.database.begin().await?;
         let Some(before) = lock(&mut transaction, author, id).await? else { return Ok(false) };
         if before.is_deleted {
@@ -121,28 +174,16 @@ impl Posts {
         .await?;
         tell(&mut transaction, &post_of(&row)?, Happened::Deleted).await?;
         transaction.commit().await?;
-        self.changed(id).await;
         Ok(true)
     }
 
-    /// The post as it stands; none if it was deleted.
-    pub async fn find(&self, id: PostId) -> Result<Found<ReadyPost>, CacheError> {
-        let database = self.database.clone();
-        self.cache.get(&POST, &id.to_string(), move || load(database, id)).await
+    /// What is kept of these posts is not so any more.
+    pub(super) async fn invalidate_all(&self, ids: &[PostId]) -> Result<(), CacheError> {
+        self.cache.invalidate(&POST, &ids.iter().map(PostId::to_string).collect::<Vec<_>>()).await
     }
 
-    /// Puts the post into the cache as the database has it now.
-    pub async fn refresh(&self, id: PostId) -> Result<(), CacheError> {
-        let database = self.database.clone();
-        self.cache.refresh(&POST, &id.to_string(), move || load(database, id)).await.map(drop)
-    }
-
-    /// What is kept of the post is not so any more.
-    pub async fn invalidate(&self, id: PostId) -> Result<(), CacheError> {
-        self.cache.invalidate(&POST, &[id.to_string()]).await
-    }
-
-    /// The change holds, whatever Redis says: the fill lane comes to the post as soon as its message does.
+    /// The change holds, whatever Redis says: the fill lane comes to the post as soon as its message does. Also where it is
+    /// not known whether it was made, or was made before: who asks again for what failed has it told again.
     async fn changed(&self, id: PostId) {
         if let Err(error) = self.invalidate(id).await {
             metrics::counter!("onrush_feed_invalidations_failed_total", "kind" => "post").increment(1);
@@ -168,6 +209,23 @@ async fn lock(transaction: &mut PgConnection, author: &UserId, id: PostId) -> Re
     .fetch_optional(transaction)
     .await?;
     row.map(|row| Ok(Locked { post: post_of(&row)?, is_deleted: row.try_get("is_deleted")? })).transpose()
+}
+
+/// Sends the message of a post that waits for its inspection once more, if it still waits and is still of this revision.
+pub(super) async fn send_again(database: &Database, id: PostId, revision: i32) -> Result<(), sqlx::Error> {
+    let mut transaction = database.begin().await?;
+    let row = query(
+        "SELECT *, floor(extract(epoch FROM published_at) * 1000)::bigint AS published_at_ms
+         FROM posts WHERE post_id = $1 AND revision = $2 AND inspection = 'pending' AND deleted_at IS NULL FOR UPDATE",
+    )
+    .bind(id.0)
+    .bind(revision)
+    .fetch_optional(&mut *transaction)
+    .await?;
+    let Some(row) = row else { return Ok(()) };
+    let happened = if revision == 1 { Happened::Created } else { Happened::Edited };
+    tell(&mut transaction, &post_of(&row)?, happened).await?;
+    transaction.commit().await
 }
 
 /// Writes the message about a change, within its transaction.

@@ -60,6 +60,8 @@ pub struct PostOutbox {
     pub oldest_waiting_s: i64,
     /// Messages that were set aside.
     pub failed: i64,
+    /// Posts that are not where they belong, and cannot be mended: see `reconcile`.
+    pub unmended: i64,
 }
 
 impl PostOutbox {
@@ -68,7 +70,8 @@ impl PostOutbox {
         sqlx::query_as(
             "SELECT count(*) AS waiting,
                     coalesce(floor(extract(epoch FROM clock_timestamp() - min(created_at))), 0)::bigint AS oldest_waiting_s,
-                    (SELECT count(*) FROM post_outbox WHERE state = 'failed') AS failed
+                    (SELECT count(*) FROM post_outbox WHERE state = 'failed') AS failed,
+                    coalesce((SELECT greatest(unmended, unmended_before) FROM post_reconciliation), 0) AS unmended
              FROM post_outbox WHERE state = 'waiting'",
         )
         .fetch_one(database)
@@ -214,6 +217,7 @@ impl PostRelay {
         show(metrics::gauge!("onrush_feed_outbox_waiting"), outbox.waiting);
         show(metrics::gauge!("onrush_feed_outbox_oldest_seconds"), outbox.oldest_waiting_s);
         show(metrics::gauge!("onrush_feed_outbox_failed"), outbox.failed);
+        show(metrics::gauge!("onrush_feed_unmended"), outbox.unmended);
         sqlx::query(
             "DELETE FROM post_outbox WHERE id IN (
                  SELECT id FROM post_outbox
@@ -231,7 +235,7 @@ impl PostRelay {
 
 /// A session that the database takes for lost, with its lock, soon after its node was cut off: by the system's defaults
 /// that takes hours.
-async fn connect(database: &Database) -> Result<PgConnection, sqlx::Error> {
+pub(super) async fn connect(database: &Database) -> Result<PgConnection, sqlx::Error> {
     let mut connection = database.acquire().await?.detach();
     for (setting, value) in KEEPALIVE {
         sqlx::query("SELECT set_config($1, $2, false)").bind(setting).bind(value).execute(&mut connection).await?;

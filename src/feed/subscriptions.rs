@@ -7,10 +7,10 @@
 
 use sqlx::postgres::PgConnection;
 use sqlx::{query, query_scalar};
-use tracing::Instrument;
 
 use super::FeedError;
 use super::inbox::Inboxes;
+use super::to_the_end;
 use crate::config;
 use crate::database::Database;
 use crate::ids::UserId;
@@ -54,8 +54,11 @@ impl Subscriptions {
     pub async fn subscribe(&self, user: &UserId, author: &UserId) -> Result<Subscribed, FeedError> {
         let (all, user, author) = (self.clone(), user.clone(), author.clone());
         to_the_end(async move {
-            let subscribed = all.write(&user, &author).await?;
-            all.inboxes.invalidate(&[user.to_string()]).await?;
+            let subscribed = all.write(&user, &author).await;
+            // Also where it is not known whether it is so now.
+            let told = all.inboxes.invalidate(&[user.to_string()]).await;
+            let subscribed = subscribed?;
+            told?;
             Ok(subscribed)
         })
         .await
@@ -65,9 +68,10 @@ impl Subscriptions {
     pub async fn unsubscribe(&self, user: &UserId, author: &UserId) -> Result<(), FeedError> {
         let (all, user, author) = (self.clone(), user.clone(), author.clone());
         to_the_end(async move {
-            all.strike(&user, &author).await?;
-            all.inboxes.invalidate(&[user.to_string()]).await?;
-            Ok(())
+            let struck = all.strike(&user, &author).await;
+            let told = all.inboxes.invalidate(&[user.to_string()]).await;
+            struck?;
+            Ok(told?)
         })
         .await
     }
@@ -75,7 +79,7 @@ impl Subscriptions {
     #[tracing::instrument(level = "debug", skip_all, fields(%user, %author))]
     async fn write(&self, user: &UserId, author: &UserId) -> Result<Subscribed, FeedError> {
         let mut transaction = self.database.begin().await?;
-        lock(&mut transaction, user, author).await?;
+        lock(&mut transaction, user.as_str(), author.as_str()).await?;
         let is_new = query("INSERT INTO subscriptions (author_id, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
             .bind(author.as_str())
             .bind(user.as_str())
@@ -126,36 +130,56 @@ impl Subscriptions {
     #[tracing::instrument(level = "debug", skip_all, fields(%user, %author))]
     async fn strike(&self, user: &UserId, author: &UserId) -> Result<(), FeedError> {
         let mut transaction = self.database.begin().await?;
-        lock(&mut transaction, user, author).await?;
+        lock(&mut transaction, user.as_str(), author.as_str()).await?;
         let done = query("DELETE FROM subscriptions WHERE author_id = $1 AND user_id = $2")
             .bind(author.as_str())
             .bind(user.as_str())
             .execute(&mut *transaction)
             .await?;
         if done.rows_affected() == 1 {
-            query(
-                "DELETE FROM inbox USING posts
-                 WHERE inbox.user_id = $1 AND inbox.post_id = posts.post_id AND posts.author_id = $2",
-            )
-            .bind(user.as_str())
-            .bind(author.as_str())
-            .execute(&mut *transaction)
-            .await?;
+            take_out(&mut transaction, user.as_str(), author.as_str()).await?;
         }
         transaction.commit().await?;
         Ok(())
     }
 }
 
+/// What is in the inbox of a user who does not follow its author goes, if that is still so.
+pub(super) async fn clear(database: &Database, user: &str, author: &str) -> Result<(), sqlx::Error> {
+    let mut transaction = database.begin().await?;
+    lock(&mut transaction, user, author).await?;
+    let follows: bool = query_scalar("SELECT EXISTS (SELECT FROM subscriptions WHERE author_id = $1 AND user_id = $2)")
+        .bind(author)
+        .bind(user)
+        .fetch_one(&mut *transaction)
+        .await?;
+    if !follows {
+        take_out(&mut transaction, user, author).await?;
+    }
+    transaction.commit().await
+}
+
+async fn take_out(transaction: &mut PgConnection, user: &str, author: &str) -> Result<(), sqlx::Error> {
+    query(
+        "DELETE FROM inbox USING posts
+         WHERE inbox.user_id = $1 AND inbox.post_id = posts.post_id AND posts.author_id = $2",
+    )
+    .bind(user)
+    .bind(author)
+    .execute(transaction)
+    .await
+    .map(drop)
+}
+
 /// Changes of one user's subscriptions come one after another, so that the limits hold; then deliveries of this author wait
 /// until the transaction has ended, and it for them. Who subscribes to the same author does not wait.
-async fn lock(transaction: &mut PgConnection, user: &UserId, author: &UserId) -> Result<(), sqlx::Error> {
+async fn lock(transaction: &mut PgConnection, user: &str, author: &str) -> Result<(), sqlx::Error> {
     query("SELECT pg_advisory_xact_lock(hashtextextended('onrush-subscriber-' || current_schema() || $1, 0))")
-        .bind(user.as_str())
+        .bind(user)
         .execute(&mut *transaction)
         .await?;
     query("SELECT pg_advisory_xact_lock_shared(hashtextextended('onrush-author-' || current_schema() || $1, 0))")
-        .bind(author.as_str())
+        .bind(author)
         .execute(&mut *transaction)
         .await
         .map(drop)
@@ -168,15 +192,4 @@ async fn read_authors_of(transaction: &mut PgConnection, user: &UserId) -> Resul
             .fetch_one(transaction)
             .await?;
     Ok(count.unsigned_abs())
-}
-
-/// Whoever asked may go away in the middle: what is committed is told to the cache all the same. The task is never aborted:
-/// if it has not ended well it has panicked.
-async fn to_the_end<T: Send + 'static>(
-    work: impl Future<Output = Result<T, FeedError>> + Send + 'static,
-) -> Result<T, FeedError> {
-    match tokio::spawn(work.in_current_span()).await {
-        Ok(done) => done,
-        Err(ended) => std::panic::resume_unwind(ended.into_panic()),
-    }
 }

@@ -72,14 +72,14 @@ impl Reads {
         }
     }
 
-    fn topic(self, settings: &config::Feed) -> String {
+    pub(super) fn topic(self, settings: &config::Feed) -> String {
         match self {
             Self::Lane(lane) => lane.topic(settings).to_owned(),
             Self::DeadLettersOf(lane) => config::Feed::dead_letters_topic(lane.topic(settings)),
         }
     }
 
-    fn group(self, settings: &config::Feed) -> String {
+    pub(super) fn group(self, settings: &config::Feed) -> String {
         match self {
             Self::Lane(lane) => lane.group(settings),
             Self::DeadLettersOf(_) => format!("{}-{}", settings.group, self.name()),

@@ -10,6 +10,15 @@ use sqlx::{Postgres, Transaction};
 use super::{LaneError, Means};
 use crate::feed::{Inspected, Outcome};
 
+/// To whom a post is brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::feed) enum Due {
+    /// All who subscribe now.
+    All,
+    /// Those of them who subscribed before it was published, and do not have it.
+    Missing,
+}
+
 /// What became of a part.
 enum Part {
     /// These had it due; they have it now.
@@ -23,20 +32,20 @@ enum Part {
 impl Means {
     pub(super) async fn deliver(&self, message: &Inspected) -> Result<(), LaneError> {
         match message.outcome {
-            Outcome::Passed => self.put_in(message).await,
+            Outcome::Passed => self.put_in(message, Due::All).await,
             Outcome::Withdrawn => self.take_out(message).await,
         }
     }
 
-    async fn put_in(&self, message: &Inspected) -> Result<(), LaneError> {
+    pub(in crate::feed) async fn put_in(&self, message: &Inspected, due: Due) -> Result<(), LaneError> {
         let mut after = String::new();
         loop {
-            let waiting = self.subscribers(&message.author_id, &after, self.settings.inbox_batch_max.into()).await?;
+            let waiting = self.subscribers(message, due, &after, self.settings.inbox_batch_max.into()).await?;
             if waiting == 0 && !after.is_empty() {
                 return Ok(());
             }
             let permit = self.pace.permit(waiting).await?;
-            match self.write_part(message, &after, permit.rows).await? {
+            match self.write_part(message, due, &after, permit.rows).await? {
                 Part::Stale => {
                     permit.done(0);
                     return Ok(());
@@ -56,7 +65,7 @@ impl Means {
         }
     }
 
-    async fn write_part(&self, message: &Inspected, after: &str, rows_max: u64) -> Result<Part, LaneError> {
+    async fn write_part(&self, message: &Inspected, due: Due, after: &str, rows_max: u64) -> Result<Part, LaneError> {
         let mut transaction = self.database.begin().await?;
         self.lock_author(&mut transaction, &message.author_id).await?;
         let is_so: Option<i32> = sqlx::query_scalar(
@@ -76,7 +85,11 @@ impl Means {
         }
         let users: Vec<String> = sqlx::query_scalar(
             "WITH due AS (
-                 SELECT user_id FROM subscriptions WHERE author_id = $1 AND user_id > $2 ORDER BY user_id LIMIT $3
+                 SELECT user_id FROM subscriptions s
+                 WHERE author_id = $1 AND user_id > $2
+                   AND (NOT $5 OR (subscribed_at <= (SELECT published_at FROM posts WHERE post_id = $4)
+                                   AND NOT EXISTS (SELECT FROM inbox i WHERE i.user_id = s.user_id AND i.post_id = $4)))
+                 ORDER BY user_id LIMIT $3
              ), written AS (
                  INSERT INTO inbox (user_id, post_id) SELECT user_id, $4 FROM due ON CONFLICT DO NOTHING
              )
@@ -86,6 +99,7 @@ impl Means {
         .bind(after)
         .bind(i64::try_from(rows_max).unwrap_or(i64::MAX))
         .bind(message.post_id.0)
+        .bind(due == Due::Missing)
         .fetch_all(&mut *transaction)
         .await?;
         transaction.commit().await?;
@@ -118,7 +132,7 @@ impl Means {
         Ok(done.rows_affected() > 0)
     }
 
-    async fn take_out(&self, message: &Inspected) -> Result<(), LaneError> {
+    pub(in crate::feed) async fn take_out(&self, message: &Inspected) -> Result<(), LaneError> {
         loop {
             let waiting: i64 =
                 sqlx::query_scalar("SELECT count(*) FROM (SELECT FROM inbox WHERE post_id = $1 LIMIT $2) some_of_them")
@@ -169,15 +183,27 @@ impl Means {
     }
 
     /// Subscribers after this one, but at most so many.
-    async fn subscribers(&self, author: &str, after: &str, count_max: u64) -> Result<u64, sqlx::Error> {
+    async fn subscribers(
+        &self,
+        message: &Inspected,
+        due: Due,
+        after: &str,
+        count_max: u64,
+    ) -> Result<u64, sqlx::Error> {
         let count: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM (
-                 SELECT FROM subscriptions WHERE author_id = $1 AND user_id > $2 LIMIT $3
+                 SELECT FROM subscriptions s
+                 WHERE author_id = $1 AND user_id > $2
+                   AND (NOT $5 OR (subscribed_at <= (SELECT published_at FROM posts WHERE post_id = $4)
+                                   AND NOT EXISTS (SELECT FROM inbox i WHERE i.user_id = s.user_id AND i.post_id = $4)))
+                 LIMIT $3
              ) some_of_them",
         )
-        .bind(author)
+        .bind(&message.author_id)
         .bind(after)
         .bind(i64::try_from(count_max).unwrap_or(i64::MAX))
+        .bind(message.post_id.0)
+        .bind(due == Due::Missing)
         .fetch_one(&self.database)
         .await?;
         Ok(count.unsigned_abs())

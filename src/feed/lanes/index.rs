@@ -4,7 +4,7 @@ use super::{LaneError, Means};
 use crate::feed::{Inspected, Outcome, search};
 
 impl Means {
-    pub(super) async fn index(&self, message: &Inspected) -> Result<(), LaneError> {
+    pub(in crate::feed) async fn index(&self, message: &Inspected) -> Result<(), LaneError> {
         let permit = self.pace.permit(1).await?;
         match message.outcome {
             Outcome::Passed => {

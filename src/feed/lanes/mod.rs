@@ -14,6 +14,8 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
+pub(super) use deliver::Due;
+
 use super::inbox::Inboxes;
 use super::inspect::{InspectError, Inspector};
 use super::pace::Pace;

@@ -33,3 +33,16 @@ pub async fn remove(database: &Database, post: PostId, revision: i32) -> Result<
         .await?;
     Ok(())
 }
+
+/// Takes out a revision of a post that the post has not come to.
+pub async fn remove_above(database: &Database, post: PostId, revision: i32) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "DELETE FROM post_search WHERE post_id = $1 AND revision > $2
+            AND NOT EXISTS (SELECT FROM posts WHERE posts.post_id = $1 AND posts.revision >= post_search.revision)",
+    )
+    .bind(post.0)
+    .bind(revision)
+    .execute(database)
+    .await?;
+    Ok(())
+}

@@ -14,5 +14,5 @@ mod question;
 mod searcher;
 mod tokens;
 
-pub use index::{put, remove};
+pub use index::{put, remove, remove_above};
 pub use searcher::{Cursor, Highlights, Hit, InvalidCursor, Page, SearchError, Searcher};

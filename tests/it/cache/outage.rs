@@ -105,6 +105,37 @@ async fn without_redis_memory_serves_on_and_the_source_is_asked_by_few_for_what_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_essential_is_not_older_than_its_time_while_redis_is_away_unless_its_source_is_too() {
+    let mut redis = PrivateRedis::start(&[]).await;
+    let lab = Lab::with(|config| {
+        config.redis.url = redis.url();
+        config.redis.command_timeout_ms = 400;
+        (config.cache.ttl_ms, config.cache.local_ttl_ms, config.cache.jitter_percent) = (1_000, 50, 0);
+    })
+    .await;
+    let node = lab.node().await;
+    let source = Source::new();
+    until_all_answer(&node, &Source::new()).await;
+    assert_eq!(node.version(&ESSENTIAL, "hot", &source).await, 1);
+    redis.kill();
+    let loads = source.loads();
+    source.set_broken(true);
+    // Its time is over long before another minute is, and it goes on being answered.
+    eventually("its source is asked in vain, and it is answered from memory", async || {
+        let found = node.get(&ESSENTIAL, "hot", &source).await.unwrap();
+        assert_eq!(found.value.unwrap().version, 1);
+        found.is_stale && source.loads() > loads
+    })
+    .await;
+    source.change();
+    source.set_broken(false);
+    eventually("what nobody could tell is seen", async || {
+        node.get(&ESSENTIAL, "hot", &source).await.unwrap().value.unwrap().version == 2
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_invalidated_while_redis_hangs_is_gone_when_it_is_back() {
     let redis = PrivateRedis::start(&[]).await;
     let lab = lab_on(&redis).await;

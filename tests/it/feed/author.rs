@@ -5,8 +5,8 @@ use std::sync::Arc;
 use onrush::cache::Cache;
 use onrush::feed::inspect::Inspector;
 use onrush::feed::{
-    Happened, Inboxes, Inspected, Lane, LaneError, LaneWorker, Means, Original, Outcome, Pace, PostId, PostRelay,
-    Posts, Reads, SCHEMA_VERSION,
+    FeedReconciler, Happened, Inboxes, Inspected, Lane, LaneError, LaneWorker, Means, Original, Outcome, Pace, PostId,
+    PostRelay, Posts, Reads, SCHEMA_VERSION,
 };
 use onrush::kafka::{Offsets, Record};
 use onrush::upstream::Users;
@@ -80,6 +80,7 @@ pub(crate) fn means(stores: &Stores) -> Arc<Means> {
 
 /// The loops of one node.
 pub(crate) struct Loops {
+    pub(crate) means: Arc<Means>,
     shutdown: CancellationToken,
     running: Vec<JoinHandle<()>>,
 }
@@ -99,7 +100,12 @@ impl Loops {
             tokio::spawn(LaneWorker::new(*reads, Arc::clone(&means), &stores.config).run(shutdown.clone()))
         };
         let running = reads.iter().map(start).collect();
-        Self { shutdown, running }
+        Self { means, shutdown, running }
+    }
+
+    /// One that looks after posts, at the pace of these loops. The test ticks it.
+    pub(crate) fn reconciler(&self, stores: &Stores) -> FeedReconciler {
+        FeedReconciler::new(Arc::clone(&self.means), stores.redis.clone(), &stores.config).unwrap()
     }
 
     pub(crate) async fn stop(self) {

@@ -20,6 +20,7 @@ use crate::support::stores::eventually;
 pub(super) struct Desk {
     pub(super) node: TestNode,
     pub(super) database: Database,
+    pub(super) installation: Installation,
     feed: Feed,
 }
 
@@ -29,15 +30,15 @@ impl Desk {
     }
 
     pub(super) async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let config = Installation::with(change).await;
-        let node = config.node(Role::Serve).await;
-        let config = config.config;
+        let installation = Installation::with(change).await;
+        let node = installation.node(Role::Serve).await;
+        let config = &installation.config;
         let database = database::open(&config.postgres).unwrap();
         let redis = Arc::new(Redis::connect(&config.redis).await.unwrap());
         let cache = Cache::new(redis, &config.cache);
         let users = Users::new(&config.upstream, cache.clone()).unwrap();
-        let feed = Feed::new(&database, &cache, users, &config);
-        Self { node, database, feed }
+        let feed = Feed::new(&database, &cache, users, config);
+        Self { node, database, installation, feed }
     }
 
     /// The post passes inspection, and every node knows.

@@ -3,12 +3,14 @@
 mod author;
 mod desk;
 mod end_to_end;
+mod hang_up;
 mod lanes;
 mod letters;
 mod pace;
 mod parallel;
 mod posts;
 mod reading;
+mod reconcile;
 mod relay;
 mod subscriptions;
 mod view;
