@@ -1,0 +1,138 @@
+//! How does a lost campaign come back? `src/rebuild`.
+
+use super::model::Action;
+use super::state::{Claim, Lost, Rebuild, State, Store};
+use crate::protocol::facts::{Facts, Mark};
+use crate::protocol::rules::Rules;
+
+pub(super) fn actions(rules: &Rules, state: &State, rebuild: u8, actions: &mut Vec<Action>) {
+    let this = state.rebuilds[usize::from(rebuild)];
+    let met = match this {
+        Rebuild::NotYet => {
+            let is_next = rebuild == 0 || state.rebuilds[usize::from(rebuild) - 1] != Rebuild::NotYet;
+            if is_next && state.redis.store.lost != Lost::No {
+                actions.push(Action::Begin { rebuild });
+            }
+            return;
+        }
+        Rebuild::Over => return,
+        Rebuild::Begun { met }
+        | Rebuild::Drained { met }
+        | Rebuild::Loading { met, .. }
+        | Rebuild::Ready { met, .. } => met,
+    };
+    if state.left.failures > 0 {
+        actions.push(Action::Fail { rebuild });
+    }
+    // Its token is gone, or the server that it began with: the next call says so, and it ends.
+    let is_overtaken = (rules.one_token && state.redis.store.lost != Lost::Rebuild(rebuild))
+        || (rules.one_life && met != state.redis.incarnation);
+    actions.push(match this {
+        Rebuild::Begun { .. } if is_drained(rules, state) => Action::Drain { rebuild },
+        Rebuild::Drained { .. } => Action::Read { rebuild },
+        Rebuild::Loading { claims, loaded, .. } if claims != loaded => Action::LoadClaim { rebuild },
+        Rebuild::Loading { .. } => Action::Reserve { rebuild },
+        Rebuild::Ready { .. } => Action::Finish { rebuild },
+        _ if is_overtaken => Action::LoadClaim { rebuild },
+        _ => return,
+    });
+}
+
+fn is_drained(rules: &Rules, state: &State) -> bool {
+    let hands = state.nodes.iter().all(|node| node.hand.is_empty()) && state.orphans.is_empty();
+    let ledger = &state.ledger;
+    (!rules.drain_outbox || state.redis.store.outbox.is_empty())
+        && (!rules.drain_hands || hands)
+        && (!rules.drain_ledger || ledger.kafka.without(ledger.passed).is_empty())
+}
+
+pub(super) fn apply(rules: &Rules, next: &mut State, rebuild: u8, action: Action) {
+    let at = usize::from(rebuild);
+    let this = next.rebuilds[at];
+    let incarnation = next.redis.incarnation;
+    let may_write = |next: &State, met| {
+        (!rules.one_token || next.redis.store.lost == Lost::Rebuild(rebuild))
+            && (!rules.one_life || met == incarnation)
+    };
+    next.rebuilds[at] = match (action, this) {
+        (Action::Begin { .. }, _) => {
+            next.redis.store.lost = Lost::Rebuild(rebuild);
+            Rebuild::Begun { met: incarnation }
+        }
+        (Action::Drain { .. }, Rebuild::Begun { met }) => Rebuild::Drained { met },
+        (Action::Read { .. }, Rebuild::Drained { met }) => {
+            Rebuild::Loading { met, claims: read(rules, next), loaded: Facts::NONE }
+        }
+        (Action::LoadClaim { .. }, Rebuild::Loading { met, claims, loaded }) if may_write(next, met) => {
+            let Some(claim) = claims.without(loaded).first() else { return };
+            // The first part replaces what is here.
+            let here = if loaded.is_empty() { Facts::NONE } else { next.redis.store.loaded };
+            next.redis.store.loaded = here.with(claim);
+            Rebuild::Loading { met, claims, loaded: loaded.with(claim) }
+        }
+        (Action::Reserve { .. }, Rebuild::Loading { met, claims, .. }) => {
+            Rebuild::Ready { met, claims, generation: reserve(rules, next) }
+        }
+        (Action::Finish { .. }, Rebuild::Ready { met, claims, generation }) if may_write(next, met) => {
+            finish(next, claims, generation);
+            Rebuild::Over
+        }
+        (Action::Fail { .. }, _) => {
+            next.left.failures -= 1;
+            Rebuild::Over
+        }
+        // Overtaken.
+        _ => Rebuild::Over,
+    };
+}
+
+fn read(rules: &Rules, state: &State) -> Facts {
+    let ledger = &state.ledger;
+    let mut claims = ledger.rows;
+    if rules.letters_counted {
+        claims = claims.and(ledger.waiting);
+    }
+    if rules.replayed_counted {
+        claims = claims.and(ledger.replayed);
+    }
+    claims
+}
+
+/// The generation to finish in. The row remembers it first: should Redis lose all trace of it, it is not given again. One
+/// that was reserved in this incarnation and is not there was never begun, and is still good.
+fn reserve(rules: &Rules, next: &mut State) -> u8 {
+    let here = next.redis.store.generation;
+    if !rules.next_generation {
+        return here + 1;
+    }
+    let ledger = &mut next.ledger;
+    let seen: Mark = ledger.rows.mark();
+    let is_unused = ledger.generation > here && ledger.generation_in == next.redis.incarnation;
+    if !(rules.generation_kept && is_unused) {
+        ledger.generation = ledger.generation.max(here).max(seen.generation) + 1;
+        ledger.generation_in = next.redis.incarnation;
+    }
+    ledger.generation
+}
+
+fn finish(next: &mut State, claims: Facts, generation: u8) {
+    // The first part replaces what is here, also where it brings nothing.
+    let loaded = if claims.is_empty() { Facts::NONE } else { next.redis.store.loaded };
+    next.redis.store = Store {
+        generation,
+        lost: Lost::No,
+        base: claims,
+        loaded,
+        log: Facts::NONE,
+        outbox: Facts::NONE,
+    };
+    next.was_lost = false;
+    // Who was told yes by a node and is not among what Kafka had: that much the answer's durability has said.
+    for claim in &mut next.claims {
+        if let Claim::Told { fact, .. } = *claim
+            && !claims.has(fact)
+        {
+            *claim = Claim::Over;
+        }
+    }
+}

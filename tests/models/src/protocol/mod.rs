@@ -1,0 +1,7 @@
+//! Who may let Redis decide again, and what must be known first? See `docs/protocol.md`.
+
+#![allow(dead_code, reason = "models are there for their tests")]
+
+pub(crate) mod decide;
+pub(crate) mod facts;
+pub(crate) mod rules;
