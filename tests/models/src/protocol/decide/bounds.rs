@@ -20,6 +20,8 @@ pub(crate) struct Bounds {
     pub(crate) losses: u8,
     /// Its log is further than at the beginning: so many times, at any moment. The loss returns to the last of them.
     pub(crate) syncs: u8,
+    /// Nodes that verify the same incarnation at the same time.
+    pub(crate) lifters: u8,
     /// SCRIPT FLUSH.
     pub(crate) flushes: u8,
     /// A node dies, and boots.

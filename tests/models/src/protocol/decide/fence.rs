@@ -16,7 +16,8 @@ pub(super) fn actions(rules: &Rules, state: &State, node: u8, actions: &mut Vec<
     let asks_tables = rules.ask_ledger || rules.ask_letters;
     match this.lift {
         Lift::No if this.met == state.redis.incarnation && !state.is_verified() => {
-            if rules.settle && !state.is_settled() {
+            let lifters = state.nodes.iter().filter(|node| node.met == this.met && node.lift != Lift::No).count();
+            if lifters >= usize::from(state.left.lifters) || (rules.settle && !state.is_settled()) {
                 return;
             }
             actions.push(match (asks_kafka, asks_tables) {

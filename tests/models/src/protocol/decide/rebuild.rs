@@ -1,13 +1,13 @@
 //! How does a lost campaign come back? `src/rebuild`.
 
 use super::model::Action;
-use super::state::{Claim, Lost, Rebuild, State, Store};
-use crate::protocol::facts::{Facts, Mark};
+use super::state::{Claim, Hold, Lost, Rebuild, State, Store};
+use crate::protocol::facts::Facts;
 use crate::protocol::rules::Rules;
 
 pub(super) fn actions(rules: &Rules, state: &State, rebuild: u8, actions: &mut Vec<Action>) {
     let this = state.rebuilds[usize::from(rebuild)];
-    let met = match this {
+    let hold = match this {
         Rebuild::NotYet => {
             let is_next = rebuild == 0 || state.rebuilds[usize::from(rebuild) - 1] != Rebuild::NotYet;
             if is_next && state.redis.store.lost != Lost::No {
@@ -16,17 +16,17 @@ pub(super) fn actions(rules: &Rules, state: &State, rebuild: u8, actions: &mut V
             return;
         }
         Rebuild::Over => return,
-        Rebuild::Begun { met }
-        | Rebuild::Drained { met }
-        | Rebuild::Loading { met, .. }
-        | Rebuild::Ready { met, .. } => met,
+        Rebuild::Begun { hold }
+        | Rebuild::Drained { hold }
+        | Rebuild::Loading { hold, .. }
+        | Rebuild::Ready { hold, .. } => hold,
     };
     if state.left.failures > 0 {
         actions.push(Action::Fail { rebuild });
     }
     // Its token is gone, or the server that it began with: the next call says so, and it ends.
     let is_overtaken = (rules.one_token && state.redis.store.lost != Lost::Rebuild(rebuild))
-        || (rules.one_life && met != state.redis.incarnation);
+        || (rules.one_life && hold.met != state.redis.incarnation);
     actions.push(match this {
         Rebuild::Begun { .. } if is_drained(rules, state) => Action::Drain { rebuild },
         Rebuild::Drained { .. } => Action::Read { rebuild },
@@ -50,30 +50,31 @@ pub(super) fn apply(rules: &Rules, next: &mut State, rebuild: u8, action: Action
     let at = usize::from(rebuild);
     let this = next.rebuilds[at];
     let incarnation = next.redis.incarnation;
-    let may_write = |next: &State, met| {
+    let may_write = |next: &State, hold: Hold| {
         (!rules.one_token || next.redis.store.lost == Lost::Rebuild(rebuild))
-            && (!rules.one_life || met == incarnation)
+            && (!rules.one_life || hold.met == incarnation)
     };
     next.rebuilds[at] = match (action, this) {
         (Action::Begin { .. }, _) => {
+            let hold = Hold { met: incarnation, here: next.redis.store.generation };
             next.redis.store.lost = Lost::Rebuild(rebuild);
-            Rebuild::Begun { met: incarnation }
+            Rebuild::Begun { hold }
         }
-        (Action::Drain { .. }, Rebuild::Begun { met }) => Rebuild::Drained { met },
-        (Action::Read { .. }, Rebuild::Drained { met }) => {
-            Rebuild::Loading { met, claims: read(rules, next), loaded: Facts::NONE }
+        (Action::Drain { .. }, Rebuild::Begun { hold }) => Rebuild::Drained { hold },
+        (Action::Read { .. }, Rebuild::Drained { hold }) => {
+            Rebuild::Loading { hold, claims: read(rules, next), loaded: Facts::NONE }
         }
-        (Action::LoadClaim { .. }, Rebuild::Loading { met, claims, loaded }) if may_write(next, met) => {
+        (Action::LoadClaim { .. }, Rebuild::Loading { hold, claims, loaded }) if may_write(next, hold) => {
             let Some(claim) = claims.without(loaded).first() else { return };
             // The first part replaces what is here.
             let here = if loaded.is_empty() { Facts::NONE } else { next.redis.store.loaded };
             next.redis.store.loaded = here.with(claim);
-            Rebuild::Loading { met, claims, loaded: loaded.with(claim) }
+            Rebuild::Loading { hold, claims, loaded: loaded.with(claim) }
         }
-        (Action::Reserve { .. }, Rebuild::Loading { met, claims, .. }) => {
-            Rebuild::Ready { met, claims, generation: reserve(rules, next) }
+        (Action::Reserve { .. }, Rebuild::Loading { hold, claims, .. }) => {
+            Rebuild::Ready { hold, claims, generation: reserve(rules, next, hold) }
         }
-        (Action::Finish { .. }, Rebuild::Ready { met, claims, generation }) if may_write(next, met) => {
+        (Action::Finish { .. }, Rebuild::Ready { hold, claims, generation }) if may_write(next, hold) => {
             finish(next, claims, generation);
             Rebuild::Over
         }
@@ -99,18 +100,17 @@ fn read(rules: &Rules, state: &State) -> Facts {
 }
 
 /// The generation to finish in. The row remembers it first: should Redis lose all trace of it, it is not given again. One
-/// that was reserved in this incarnation and is not there was never begun, and is still good.
-fn reserve(rules: &Rules, next: &mut State) -> u8 {
-    let here = next.redis.store.generation;
+/// that was reserved in this incarnation, above what was there at the beginning, is good for this rebuild too: either
+/// nobody began it, or whoever did has overtaken this one.
+fn reserve(rules: &Rules, next: &mut State, hold: Hold) -> u8 {
     if !rules.next_generation {
-        return here + 1;
+        return hold.here + 1;
     }
     let ledger = &mut next.ledger;
-    let seen: Mark = ledger.rows.mark();
-    let is_unused = ledger.generation > here && ledger.generation_in == next.redis.incarnation;
-    if !(rules.generation_kept && is_unused) {
-        ledger.generation = ledger.generation.max(here).max(seen.generation) + 1;
-        ledger.generation_in = next.redis.incarnation;
+    let is_good = ledger.generation > hold.here && ledger.generation_in == hold.met;
+    if !(rules.generation_kept && is_good) {
+        ledger.generation = ledger.generation.max(hold.here).max(ledger.rows.mark().generation) + 1;
+        ledger.generation_in = hold.met;
     }
     ledger.generation
 }

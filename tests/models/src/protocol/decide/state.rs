@@ -140,18 +140,26 @@ pub(crate) struct Ledger {
     pub(crate) generation_in: Incarnation,
 }
 
+/// What a rebuild found when it began.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct Hold {
+    pub(crate) met: Incarnation,
+    /// The generation that was there.
+    pub(crate) here: u8,
+}
+
 /// A rebuild: a process of its own, which may be slow, fail, and be repeated.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Rebuild {
     NotYet,
     /// The campaign is refused to everyone until it is done.
-    Begun { met: Incarnation },
+    Begun { hold: Hold },
     /// All that was on its way has arrived.
-    Drained { met: Incarnation },
+    Drained { hold: Hold },
     /// It has read these claims, and loads them.
-    Loading { met: Incarnation, claims: Facts, loaded: Facts },
+    Loading { hold: Hold, claims: Facts, loaded: Facts },
     /// It has its generation, and is about to finish.
-    Ready { met: Incarnation, claims: Facts, generation: u8 },
+    Ready { hold: Hold, claims: Facts, generation: u8 },
     /// Done, failed, or overtaken.
     Over,
 }
