@@ -4,4 +4,5 @@
 
 pub(crate) mod decide;
 pub(crate) mod facts;
+pub(crate) mod publish;
 pub(crate) mod rules;

@@ -40,6 +40,18 @@ pub(crate) struct Rules {
     pub(crate) one_token: bool,
     /// A rebuild ends with the incarnation in which it began: what it has loaded, and its token, may be gone in the next.
     pub(crate) one_life: bool,
+    /// A missing key is lost only for those who have known of it.
+    pub(crate) unknown_is_not_lost: bool,
+    /// The row knows that the campaign was put before claims are taken.
+    pub(crate) row_before_armed: bool,
+    /// A change is announced before its row is marked as published.
+    pub(crate) told_before_marked: bool,
+    /// Every node looks for rows that nobody has published.
+    pub(crate) sweep: bool,
+    /// What another incarnation lacks of published rows is put and announced again before it decides.
+    pub(crate) sweep_anew: bool,
+    /// A node reads the directory of another incarnation from its beginning.
+    pub(crate) read_anew: bool,
 }
 
 impl Rules {
@@ -62,5 +74,11 @@ impl Rules {
         generation_kept: true,
         one_token: true,
         one_life: true,
+        unknown_is_not_lost: true,
+        row_before_armed: true,
+        told_before_marked: true,
+        sweep: true,
+        sweep_anew: true,
+        read_anew: true,
     };
 }
