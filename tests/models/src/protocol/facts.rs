@@ -54,8 +54,8 @@ impl Facts {
         self.0 == 0
     }
 
-    pub(crate) const fn len(self) -> u32 {
-        self.0.count_ones()
+    pub(crate) const fn len(self) -> usize {
+        self.0.count_ones() as usize
     }
 
     pub(crate) const fn has(self, fact: Fact) -> bool {

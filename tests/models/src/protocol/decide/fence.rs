@@ -1,12 +1,13 @@
 //! How is another incarnation verified? `src/fence`.
 
+use super::bounds::Bounds;
 use super::model::Action;
 use super::state::{Lift, Lost, State};
 use crate::protocol::facts::{Facts, Mark};
 use crate::protocol::rules::Rules;
 
 /// What a node can do about an incarnation that it has met.
-pub(super) fn actions(rules: &Rules, state: &State, node: u8, actions: &mut Vec<Action>) {
+pub(super) fn actions(rules: &Rules, bounds: &Bounds, state: &State, node: u8, actions: &mut Vec<Action>) {
     let this = &state.nodes[usize::from(node)];
     // What is on its way to the incarnation that it has met is lost with it, or goes on to the next.
     if rules.no_resend && this.met != state.redis.incarnation {
@@ -17,7 +18,7 @@ pub(super) fn actions(rules: &Rules, state: &State, node: u8, actions: &mut Vec<
     match this.lift {
         Lift::No if this.met == state.redis.incarnation && !state.is_verified() => {
             let lifters = state.nodes.iter().filter(|node| node.met == this.met && node.lift != Lift::No).count();
-            if lifters >= usize::from(state.left.lifters) || (rules.settle && !state.is_settled()) {
+            if lifters >= bounds.lifters || (rules.settle && !state.is_settled()) {
                 return;
             }
             actions.push(match (asks_kafka, asks_tables) {
@@ -64,9 +65,9 @@ fn hold(next: &mut State, mark: Mark) {
     }
 }
 
-pub(super) fn ask_kafka(rules: &Rules, next: &mut State, node: u8) {
+pub(super) fn ask_kafka(next: &mut State, node: u8) {
     let facts = next.ledger.kafka.without(next.ledger.passed);
-    learn(rules, next, node, facts);
+    learn(next, node, facts);
 }
 
 pub(super) fn ask_tables(rules: &Rules, next: &mut State, node: u8) {
@@ -80,10 +81,10 @@ pub(super) fn ask_tables(rules: &Rules, next: &mut State, node: u8) {
             facts = facts.and(next.ledger.replayed);
         }
     }
-    learn(rules, next, node, facts);
+    learn(next, node, facts);
 }
 
-fn learn(_rules: &Rules, next: &mut State, node: u8, facts: Facts) {
+fn learn(next: &mut State, node: u8, facts: Facts) {
     let this = &mut next.nodes[usize::from(node)];
     this.mark.raise(facts.mark());
     this.lift = if this.lift == Lift::No { Lift::AskedOne } else { Lift::AskedBoth };

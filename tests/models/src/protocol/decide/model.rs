@@ -2,8 +2,8 @@
 
 use stateright::{Model, Property};
 
-use super::bounds::{Bounds, NODES, USER};
-use super::state::{Claim, Incarnation, Lift, Lost, Rebuild, State, Store};
+use super::bounds::Bounds;
+use super::state::{Claim, Incarnation, Lift, Lost, State, Store};
 use super::{fence, properties, rebuild};
 use crate::protocol::facts::{Facts, Mark};
 use crate::protocol::rules::Rules;
@@ -80,14 +80,14 @@ impl Model for Decide {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        vec![State::first(self.bounds)]
+        vec![State::first(self.bounds.troubles)]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
         for claim in 0..self.bounds.claims {
             self.of_claim(state, claim, actions);
         }
-        for node in 0..u8::try_from(NODES).unwrap_or(u8::MAX) {
+        for node in 0..2 {
             self.of_node(state, node, actions);
         }
         self.of_stores(state, actions);
@@ -115,8 +115,8 @@ impl Decide {
         match state.claims[usize::from(claim)] {
             // A user tries again after the first try ended, however it did.
             Claim::NotYet => {
-                let user = USER[usize::from(claim)];
-                let before = (0..claim).filter(|other| USER[usize::from(*other)] == user);
+                let user = self.bounds.user(claim);
+                let before = (0..claim).filter(|other| self.bounds.user(*other) == user);
                 let is_waiting = before.into_iter().any(|other| {
                     !matches!(state.claims[usize::from(other)], Claim::Told { .. } | Claim::Over)
                 });
@@ -150,7 +150,7 @@ impl Decide {
         if state.left.deaths > 0 {
             actions.push(Action::Die { node });
         }
-        fence::actions(&self.rules, state, node, actions);
+        fence::actions(&self.rules, &self.bounds, state, node, actions);
         if has_met && !state.redis.store.outbox.without(this.hand.and(state.ledger.kafka)).is_empty() {
             actions.push(Action::Relay { node });
         }
@@ -196,7 +196,7 @@ impl Decide {
                 let Node { met, mark } = Node::of(next, node);
                 next.claims[usize::from(claim)] = Claim::Queued { node, met, mark };
             }
-            Action::Run { claim } => run(next, claim),
+            Action::Run { claim } => run(&self.bounds, next, claim),
             Action::Refuse { claim } => next.claims[usize::from(claim)] = Claim::Over,
             Action::Hear { claim } => hear(next, claim),
             Action::Sync => {
@@ -211,7 +211,7 @@ impl Decide {
             Action::Meet { node } => fence::meet(&self.rules, next, node),
             Action::Recall { node } => fence::recall(&self.rules, next, node),
             Action::Die { node } => die(next, node),
-            Action::AskKafka { node } => fence::ask_kafka(&self.rules, next, node),
+            Action::AskKafka { node } => fence::ask_kafka(next, node),
             Action::AskTables { node } => fence::ask_tables(&self.rules, next, node),
             Action::MarkLost { node } => fence::mark_lost(next, node),
             Action::Load { node } => fence::load(next, node),
@@ -279,13 +279,13 @@ impl Node {
 }
 
 /// `lua/prelude.lua` and `lua/claim/issue.lua`.
-fn run(next: &mut State, claim: u8) {
+fn run(bounds: &Bounds, next: &mut State, claim: u8) {
     let Claim::Queued { node, met, mark } = next.claims[usize::from(claim)] else { return };
     let store = &mut next.redis.store;
     if store.lost == Lost::No && store.mark() < mark {
         store.lost = Lost::Lost;
     }
-    let issued = if store.decides() { store.issue(claim) } else { None };
+    let issued = if store.decides() { store.issue(bounds, claim) } else { None };
     next.claims[usize::from(claim)] = issued.map_or(Claim::Over, |fact| Claim::Answered { node, met, fact });
 }
 
@@ -355,9 +355,4 @@ fn write(next: &mut State) {
         ledger.rows = ledger.rows.with(fact);
         ledger.replayed = ledger.replayed.without(Facts::one(fact));
     }
-}
-
-/// Whether nothing is to be done for this rebuild.
-pub(super) const fn is_idle(rebuild: Rebuild) -> bool {
-    matches!(rebuild, Rebuild::NotYet | Rebuild::Over)
 }

@@ -39,7 +39,8 @@ pub(super) fn actions(rules: &Rules, state: &State, rebuild: u8, actions: &mut V
 }
 
 fn is_drained(rules: &Rules, state: &State) -> bool {
-    let hands = state.nodes.iter().all(|node| node.hand.is_empty()) && state.orphans.is_empty();
+    // It waits for as long as a producer may hold a record, in which nobody leaves a reply unread either.
+    let hands = state.nodes.iter().all(|node| node.hand.is_empty()) && state.orphans.is_empty() && state.is_read();
     let ledger = &state.ledger;
     (!rules.drain_outbox || state.redis.store.outbox.is_empty())
         && (!rules.drain_hands || hands)
@@ -118,6 +119,7 @@ fn reserve(rules: &Rules, next: &mut State, hold: Hold) -> u8 {
 fn finish(next: &mut State, claims: Facts, generation: u8) {
     // The first part replaces what is here, also where it brings nothing.
     let loaded = if claims.is_empty() { Facts::NONE } else { next.redis.store.loaded };
+    let was_here = next.redis.store.log;
     next.redis.store = Store {
         generation,
         lost: Lost::No,
@@ -127,10 +129,10 @@ fn finish(next: &mut State, claims: Facts, generation: u8) {
         outbox: Facts::NONE,
     };
     next.was_lost = false;
-    // Who was told yes by a node and is not among what Kafka had: that much the answer's durability has said.
+    // A yes that is neither in Kafka nor in what Redis came back with: that it might be so, its durability has said.
     for claim in &mut next.claims {
         if let Claim::Told { fact, .. } = *claim
-            && !claims.has(fact)
+            && !claims.and(was_here).has(fact)
         {
             *claim = Claim::Over;
         }

@@ -1,6 +1,6 @@
 //! What is where? Redis and what its log has, the nodes, Kafka, the ledger, and rebuilds under way.
 
-use super::bounds::{Bounds, CLAIMS, LIMIT, NODES, STOCK, USER};
+use super::bounds::{Bounds, CLAIMS, LIMIT, NODES, Troubles};
 use crate::protocol::facts::{Fact, Facts, Mark};
 
 /// Why a campaign is refused.
@@ -55,11 +55,11 @@ impl Store {
         self.loaded.and(self.log)
     }
 
-    /// Decides a request: the number, or nothing if it is refused.
-    pub(crate) fn issue(&mut self, claim: u8) -> Option<Fact> {
-        let user = USER[usize::from(claim)];
-        let held = self.records().iter().filter(|held| USER[usize::from(held.claim)] == user).count();
-        if self.base.and(self.log).len() >= STOCK || u32::try_from(held).unwrap_or(u32::MAX) >= LIMIT {
+    /// Decides a request: the fact, or nothing if it is refused.
+    pub(crate) fn issue(&mut self, bounds: &Bounds, claim: u8) -> Option<Fact> {
+        let user = bounds.user(claim);
+        let held = self.records().iter().filter(|held| bounds.user(held.claim) == user).count();
+        if self.base.and(self.log).len() >= bounds.stock || held >= LIMIT {
             return None;
         }
         let fact = Fact { generation: self.generation, no: self.mark().no + 1, claim };
@@ -174,13 +174,13 @@ pub(crate) struct State {
     pub(crate) orphans: Facts,
     pub(crate) rebuilds: [Rebuild; 2],
     /// What may still happen.
-    pub(crate) left: Bounds,
+    pub(crate) left: Troubles,
     /// Redis came back without something that it had decided since the last rebuild, or without the rebuild.
     pub(crate) was_lost: bool,
 }
 
 impl State {
-    pub(crate) const fn first(bounds: Bounds) -> Self {
+    pub(crate) const fn first(troubles: Troubles) -> Self {
         let generation = 1;
         let store = Store { generation, ..Store::EMPTY };
         let node = Node {
@@ -205,7 +205,7 @@ impl State {
             },
             orphans: Facts::NONE,
             rebuilds: [Rebuild::NotYet; 2],
-            left: bounds,
+            left: troubles,
             was_lost: false,
         }
     }
@@ -215,15 +215,19 @@ impl State {
         self.redis.scripts & (1 << self.redis.incarnation) != 0
     }
 
-    /// Everyone has met the server that is there now, held all they know against it, and has nothing left to read of the one
-    /// before. What the dead had sent has arrived, or never will.
-    pub(crate) fn is_settled(&self) -> bool {
-        let all_met = self.nodes.iter().all(|node| node.met == self.redis.incarnation && node.recalled);
-        let all_read = self.claims.iter().all(|claim| match claim {
+    /// Nobody has a reply left to read of an incarnation before.
+    pub(crate) fn is_read(&self) -> bool {
+        self.claims.iter().all(|claim| match claim {
             Claim::Answered { met, .. } => *met == self.redis.incarnation,
             _ => true,
-        });
-        all_met && all_read && self.orphans.is_empty()
+        })
+    }
+
+    /// Everyone has met the server that is there now, and held all they know against it, what they had still to read
+    /// included. What the dead had sent has arrived, or never will.
+    pub(crate) fn is_settled(&self) -> bool {
+        let all_met = self.nodes.iter().all(|node| node.met == self.redis.incarnation && node.recalled);
+        all_met && self.is_read() && self.orphans.is_empty()
     }
 
     /// The nodes are alike: of two states that differ only in their names one is looked at.

@@ -1,111 +1,174 @@
-//! The explorations: none breaks with all rules, and what breaks without each.
+//! With all rules nothing breaks. Without any one of them a unit is sold twice, or something as bad.
 
-use std::collections::BTreeSet;
-
-use stateright::{Checker, HasDiscoveries, Model};
-
-use super::bounds::Bounds;
+use super::bounds::{Bounds, Troubles};
 use super::model::Decide;
-use super::properties::*;
+use super::properties::{
+    PROMISED_IS_KNOWN, GENERATIONS_KEPT, LIMIT_HELD, NEVER_OVERSOLD, NUMBERS_ONCE, OPEN_AT_THE_END,
+};
+use crate::protocol::explore;
 use crate::protocol::rules::Rules;
 
-const CALM: Bounds = Bounds {
-    claims: 3,
-    losses: 0,
-    syncs: 0,
-    lifters: 1,
-    flushes: 0,
-    deaths: 0,
-    poisons: 0,
-    expiries: 0,
-    rebuilds: 0,
-    failures: 0,
-};
+const ALL: Rules = Rules::ALL;
+const LOSS: Bounds = Bounds::ONE_LOSS;
+const TROUBLES: Troubles = LOSS.troubles;
+const REBUILD: Bounds = Bounds { rebuilds: 1, ..LOSS };
 
-fn full(bounds: Bounds) {
-    let started = std::time::Instant::now();
-    let checker = Decide { rules: Rules::ALL, bounds, nodes_are_alike: true }.checker().threads(2).spawn_bfs().join();
-    eprintln!("{bounds:?}: {} unique, {} depth {:?}", checker.unique_state_count(), checker.max_depth(), started.elapsed());
-    for (name, path) in checker.discoveries() {
-        if !name.starts_with("a ") {
-            eprintln!("BROKEN {name}\n{:#?}\n{:?}", path.clone().into_actions(), path.last_state());
-        }
-    }
-    checker.assert_properties();
+/// All of it, with all rules.
+fn holds(bounds: Bounds) {
+    explore::holds(Decide { rules: ALL, bounds, nodes_are_alike: true });
 }
 
-
-
-fn broken(rules: Rules, bounds: Bounds) -> Vec<&'static str> {
-    let started = std::time::Instant::now();
-    let model = Decide { rules, bounds, nodes_are_alike: false };
-    let checker = model.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
-    let mut found: Vec<_> = checker.discoveries().into_iter().filter(|(n, _)| !n.starts_with("a ")).collect();
-    found.sort_by_key(|(_, p)| p.clone().into_actions().len());
-    eprintln!("  {} unique {} depth {:?}", checker.unique_state_count(), checker.max_depth(), started.elapsed());
-    for (name, path) in &found {
-        eprintln!("  {name}: {:?}", path.clone().into_actions());
-    }
-    found.into_iter().map(|(n, _)| n).collect()
+/// Without one rule.
+fn breaks(rules: Rules, bounds: Bounds, property: &'static str) {
+    explore::breaks(Decide { rules, bounds, nodes_are_alike: false }, property);
 }
 
 #[test]
-fn without() {
-    let all = Rules::ALL;
-    let one = Bounds { losses: 1, syncs: 1, claims: 3, ..CALM };
-    let two = Bounds { losses: 2, claims: 2, ..one };
-    let reb = Bounds { losses: 1, syncs: 1, claims: 2, rebuilds: 1, ..CALM };
-    let reb2 = Bounds { rebuilds: 2, ..reb };
-    let only = std::env::var("ONLY").ok();
-    for (name, rules, bounds) in [
-        ("fence", Rules { fence: false, ..all }, one),
-        ("recall", Rules { recall: false, ..all }, one),
-        ("settle", Rules { settle: false, ..all }, one),
-        ("ask_ledger", Rules { ask_ledger: false, ..all }, Bounds { deaths: 2, claims: 2, ..one }),
-        ("ask_letters", Rules { ask_letters: false, ..all }, Bounds { deaths: 2, claims: 2, poisons: 1, ..one }),
-        ("ask_kafka", Rules { ask_kafka: false, ..all }, Bounds { deaths: 2, claims: 2, ..one }),
-        ("kafka_first", Rules { kafka_first: false, ..all }, Bounds { deaths: 2, claims: 2, ..one }),
-        ("no_resend", Rules { no_resend: false, ..all }, two),
-        ("relay_knows", Rules { relay_knows: false, ..all }, Bounds { deaths: 1, claims: 2, ..one }),
-        ("drain_outbox", Rules { drain_outbox: false, ..all }, reb),
-        ("drain_hands", Rules { drain_hands: false, ..all }, reb),
-        ("drain_ledger", Rules { drain_ledger: false, ..all }, reb),
-        ("letters_counted", Rules { letters_counted: false, ..all }, Bounds { poisons: 1, ..reb }),
-        ("replayed_counted", Rules { replayed_counted: false, ..all }, Bounds { poisons: 1, ..reb }),
-        ("next_generation", Rules { next_generation: false, ..all }, Bounds { losses: 2, ..reb2 }),
-        ("generation_kept", Rules { generation_kept: false, ..all }, Bounds { failures: 1, ..reb2 }),
-        ("one_token", Rules { one_token: false, ..all }, reb2),
-        ("one_life", Rules { one_life: false, ..all }, Bounds { losses: 2, syncs: 2, ..reb }),
-    ] {
-        if only.as_ref().is_some_and(|only| !only.split(',').any(|only| only == name)) {
-            continue;
-        }
-        eprintln!("WITHOUT {name}");
-        broken(rules, bounds);
-    }
+fn nothing_breaks_when_redis_goes_back() {
+    holds(Bounds { stock: 2, claims: 3, ..LOSS });
 }
 
+#[test]
+fn nothing_breaks_when_redis_goes_back_twice_and_forgets_its_scripts() {
+    holds(Bounds { troubles: Troubles { losses: 2, flushes: 1, ..TROUBLES }, ..LOSS });
+}
 
 #[test]
-fn full_one() {
-    let text = std::env::var("BOUNDS").unwrap();
-    let mut bounds = Bounds { losses: 1, syncs: 1, claims: 2, ..CALM };
-    for word in text.split(',') {
-        let (name, value) = word.split_once('=').unwrap();
-        let value = value.parse().unwrap();
-        *match name {
-            "claims" => &mut bounds.claims,
-            "losses" => &mut bounds.losses,
-            "syncs" => &mut bounds.syncs,
-            "lifters" => &mut bounds.lifters,
-            "flushes" => &mut bounds.flushes,
-            "deaths" => &mut bounds.deaths,
-            "poisons" => &mut bounds.poisons,
-            "expiries" => &mut bounds.expiries,
-            "rebuilds" => &mut bounds.rebuilds,
-            "failures" => &mut bounds.failures,
-            _ => panic!("{name}"),
-        } = value;
-    }
-    full(bounds);
+fn nothing_breaks_when_nodes_die_with_what_they_know() {
+    holds(Bounds { troubles: Troubles { deaths: 2, poisons: 1, ..TROUBLES }, ..LOSS });
+}
+
+#[test]
+fn nothing_breaks_when_two_nodes_verify_at_once() {
+    holds(Bounds { lifters: 2, troubles: Troubles { losses: 2, ..TROUBLES }, ..LOSS });
+}
+
+#[test]
+fn nothing_breaks_when_a_campaign_is_rebuilt() {
+    holds(Bounds { stock: 2, troubles: Troubles { poisons: 1, expiries: 1, ..TROUBLES }, ..REBUILD });
+}
+
+#[test]
+fn nothing_breaks_when_rebuilds_fail_and_overtake_each_other() {
+    holds(Bounds { stock: 2, rebuilds: 2, troubles: Troubles { failures: 1, ..TROUBLES }, ..REBUILD });
+}
+
+#[test]
+fn nothing_breaks_when_redis_goes_back_in_a_rebuild() {
+    holds(Bounds { stock: 2, troubles: Troubles { losses: 2, ..TROUBLES }, ..REBUILD });
+}
+
+/// Fault (a): Redis returns as of fact 1; what waited at node B runs before B has heard of fact 2.
+#[test]
+fn without_fence_a_unit_is_sold_twice() {
+    breaks(Rules { fence: false, ..ALL }, LOSS, NEVER_OVERSOLD);
+}
+
+#[test]
+fn without_recall_what_only_a_live_node_knows_is_sold_twice() {
+    breaks(Rules { recall: false, ..ALL }, LOSS, NEVER_OVERSOLD);
+}
+
+#[test]
+fn without_settle_who_lifts_is_faster_than_who_knows() {
+    breaks(Rules { settle: false, ..ALL }, LOSS, NEVER_OVERSOLD);
+}
+
+/// Fault (b): nodes that booted without the database, and never ask.
+#[test]
+fn without_ask_who_booted_knows_nothing() {
+    let rules = Rules { ask_ledger: false, ask_letters: false, ask_kafka: false, ..ALL };
+    breaks(rules, DEATHS, NEVER_OVERSOLD);
+}
+
+/// All who knew are dead.
+const DEATHS: Bounds = Bounds { troubles: Troubles { deaths: 2, ..TROUBLES }, ..LOSS };
+
+#[test]
+fn without_ask_of_the_ledger_rows_are_sold_twice() {
+    breaks(Rules { ask_ledger: false, ..ALL }, DEATHS, NEVER_OVERSOLD);
+}
+
+#[test]
+fn without_ask_of_the_letters_what_waits_there_is_sold_twice() {
+    let bounds = Bounds { troubles: Troubles { poisons: 1, ..DEATHS.troubles }, ..DEATHS };
+    breaks(Rules { ask_letters: false, ..ALL }, bounds, NEVER_OVERSOLD);
+}
+
+/// Fault (c): the ledger is behind Kafka.
+#[test]
+fn without_ask_of_kafka_what_the_ledger_has_not_passed_is_sold_twice() {
+    breaks(Rules { ask_kafka: false, ..ALL }, DEATHS, NEVER_OVERSOLD);
+}
+
+#[test]
+fn without_kafka_first_a_fact_slips_through_between_both() {
+    breaks(Rules { kafka_first: false, ..ALL }, DEATHS, NEVER_OVERSOLD);
+}
+
+#[test]
+fn without_no_resend_scripts_for_one_incarnation_reach_the_next() {
+    let bounds = Bounds { troubles: Troubles { losses: 2, ..TROUBLES }, ..LOSS };
+    breaks(Rules { no_resend: false, ..ALL }, bounds, NEVER_OVERSOLD);
+}
+
+/// Its facts come from an outbox that is gone, and reach Kafka after Kafka was asked.
+#[test]
+fn without_relay_knows_a_relay_brings_what_nobody_has_heard_of() {
+    let bounds = Bounds { troubles: Troubles { deaths: 1, ..TROUBLES }, ..LOSS };
+    breaks(Rules { relay_knows: false, ..ALL }, bounds, NEVER_OVERSOLD);
+}
+
+#[test]
+fn without_drain_of_the_outbox_a_rebuild_forgets_what_is_in_it() {
+    breaks(Rules { drain_outbox: false, ..ALL }, Bounds { stock: 2, ..REBUILD }, PROMISED_IS_KNOWN);
+}
+
+#[test]
+fn without_drain_of_hands_a_rebuild_forgets_what_a_producer_holds() {
+    breaks(Rules { drain_hands: false, ..ALL }, REBUILD, PROMISED_IS_KNOWN);
+}
+
+#[test]
+fn without_drain_of_kafka_a_rebuild_forgets_what_the_ledger_has_not_passed() {
+    breaks(Rules { drain_ledger: false, ..ALL }, REBUILD, PROMISED_IS_KNOWN);
+}
+
+#[test]
+fn without_letters_counted_a_rebuild_sells_their_units_again() {
+    let bounds = Bounds { troubles: Troubles { poisons: 1, ..TROUBLES }, ..REBUILD };
+    breaks(Rules { letters_counted: false, ..ALL }, bounds, NEVER_OVERSOLD);
+}
+
+#[test]
+fn without_replayed_counted_a_letter_slips_through_between_both() {
+    let bounds = Bounds { troubles: Troubles { poisons: 1, ..TROUBLES }, ..REBUILD };
+    breaks(Rules { replayed_counted: false, ..ALL }, bounds, PROMISED_IS_KNOWN);
+}
+
+#[test]
+fn without_next_generation_numbers_are_given_twice() {
+    breaks(Rules { next_generation: false, ..ALL }, Bounds { stock: 2, ..REBUILD }, NUMBERS_ONCE);
+}
+
+#[test]
+fn without_generation_kept_a_failed_rebuild_burns_one() {
+    let bounds = Bounds { rebuilds: 2, troubles: Troubles { failures: 1, ..TROUBLES }, ..REBUILD };
+    breaks(Rules { generation_kept: false, ..ALL }, bounds, GENERATIONS_KEPT);
+}
+
+#[test]
+fn without_one_token_the_earlier_of_two_rebuilds_undoes_the_later() {
+    breaks(Rules { one_token: false, ..ALL }, Bounds { rebuilds: 2, ..REBUILD }, OPEN_AT_THE_END);
+}
+
+#[test]
+fn without_one_life_a_rebuild_finishes_with_half_of_what_it_loaded() {
+    let bounds = Bounds {
+        stock: 2,
+        users: [0, 0, 0],
+        troubles: Troubles { losses: 2, ..TROUBLES },
+        ..REBUILD
+    };
+    breaks(Rules { one_life: false, ..ALL }, bounds, LIMIT_HELD);
 }
