@@ -1,0 +1,10 @@
+//! May this Redis decide? Claims, losses of Redis, the fence, the ledger behind Kafka, and rebuilds.
+
+pub(crate) mod bounds;
+mod fence;
+mod model;
+mod properties;
+mod rebuild;
+pub(crate) mod state;
+#[cfg(test)]
+mod tests;
