@@ -92,7 +92,8 @@ fn words(campaign: &str, asked: &Asked) -> Words {
         Asked::Edit(Edit::Create { stock, limit, room }) => {
             let mut body = json!({"id": campaign, "name": "A rush", "stock": stock, "per_user_limit": limit});
             if let Some((admit, every_ms, active_max)) = room {
-                body["waiting"] = json!({"admit": admit, "every_ms": every_ms, "active_max": active_max});
+                body["waiting"] = json!({"admit": admit, "every_ms": every_ms, "active_max": active_max,
+                    "pass_ttl_s": 60});
             }
             with(Method::POST, "/v1/campaigns".to_owned(), body)
         }

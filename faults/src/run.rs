@@ -61,13 +61,21 @@ pub async fn play(stores: &Arc<Stores>, plan: &Plan) -> anyhow::Result<Outcome> 
         steps.spawn(storm.clone().strike(step.clone()));
     }
     let mut crowd = crowd::gather(&rush, plan)?;
-    rush.play(plan).await?;
-    while let Some(ended) = crowd.join_next().await {
-        ended?;
-    }
-    while let Some(ended) = steps.join_next().await {
-        ended??;
-    }
+    let people = async {
+        rush.play(plan).await?;
+        while let Some(ended) = crowd.join_next().await {
+            ended?;
+        }
+        anyhow::Ok(())
+    };
+    let faults = async {
+        while let Some(ended) = steps.join_next().await {
+            ended??;
+        }
+        anyhow::Ok(())
+    };
+    // Where a fault cannot be made, nobody is kept waiting for its end.
+    tokio::try_join!(people, faults)?;
     for node in &nodes {
         for store in [Store::Redis, Store::Kafka, Store::Postgres] {
             node.proxy(store).clear();

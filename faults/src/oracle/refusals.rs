@@ -28,12 +28,12 @@ impl<'a> Judge<'a> {
                 (Asked::ClaimWithPass { .. }, 403, "pass_required") => (self.may_need_a_pass(event), 9),
                 (_, 409, "paused") if is_claim => (self.was_asked(event, &Edit::Pause), 2),
                 (_, 410, "closed") => (self.was_asked(event, &Edit::Close), 2),
-                (Asked::Redeem { claim, .. }, 409, "already_redeemed") => (self.may_be_redeemed(event, claim), 6),
+                (Asked::Redeem { claim, .. } | Asked::GiveBack { claim }, 409, "already_redeemed") => (self.may_be_redeemed(event, claim), 6),
                 // What a loss took away is not there.
                 (Asked::GiveBack { .. } | Asked::Redeem { .. }, 404, _) => (self.forgot(), 6),
                 // A campaign that is new may be unknown to a node yet, and to one that boots where nobody can tell it. At the
                 // end it may not: see `operators`.
-                (Asked::Edit(_) | Asked::Raise { .. } | Asked::Claim { .. }, 404, _) => {
+                (Asked::Edit(_) | Asked::Raise { .. } | Asked::Claim { .. } | Asked::Look, 404, _) => {
                     (self.evidence.campaign != "RUSH" || self.is_near_a_loss(event), 6)
                 }
                 _ => (false, 6),
