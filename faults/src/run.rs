@@ -55,7 +55,8 @@ pub async fn play(stores: &Arc<Stores>, plan: &Plan) -> anyhow::Result<Outcome> 
     let rush = Rush::open("RUSH", plan.stock, plan.limit, &urls).await?;
     let storm = Storm::new(Arc::clone(&installation), nodes.clone(), rush.clone());
 
-    let (stop, mut strangers) = if plan.sides.is_empty() { Default::default() } else { crowd::strangers(&rush, plan) };
+    let (stop, mut strangers) = crowd::strangers(&rush, plan);
+    strangers.spawn(storm.clone().watch_outbox(plan.outbox_facts_max, Arc::clone(&stop)));
     let mut steps = JoinSet::new();
     for step in &plan.steps {
         steps.spawn(storm.clone().strike(step.clone()));
@@ -97,11 +98,9 @@ pub async fn play(stores: &Arc<Stores>, plan: &Plan) -> anyhow::Result<Outcome> 
     let end = end(&installation, &rush, plan, &notes).await?;
     wrong.extend(claimable(&rush, &end).await?);
     wrong.extend(judge_operators(&end, &rush.history.events()));
-    if wrong.is_empty()
-        && let Err(why) = installation.settle(None, SETTLE_MAX).await?
-    {
-        wrong.push(why);
-    }
+    // What was claimed just now has to arrive, too.
+    let settled = installation.settle(None, if wrong.is_empty() { SETTLE_MAX } else { SETTLE_MAX / 5 }).await?;
+    wrong.extend(settled.err().filter(|_| wrong.is_empty()));
     for evidence in evidence(&installation, &rush, plan, &notes).await? {
         wrong.extend(judge(&evidence));
     }

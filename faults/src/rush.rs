@@ -14,7 +14,7 @@ use crate::plan::{Plan, Then, User, Wish};
 const AGAIN: Duration = Duration::from_millis(80);
 const AGAIN_MAX: Duration = Duration::from_millis(600);
 /// Whoever must know asks for so long.
-const PATIENCE: Duration = Duration::from_secs(25);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A campaign, and those who ask for it.
 #[derive(Clone)]

@@ -15,6 +15,9 @@ use crate::redis::Fsync;
 pub use fault::{Around, Fault, Garbage, Ledger, Step};
 pub use people::{Act, Does, Room, Side, Then, User, Wish};
 
+/// More facts than any run has.
+pub const OUTBOX_FACTS_MAX: u64 = 1_000_000;
+
 /// What a seed decides.
 #[derive(Debug)]
 pub struct Plan {
@@ -93,7 +96,12 @@ impl Plan {
         } else {
             vec![Role::Serve, Role::Serve, Role::Work, Role::Work]
         };
-        let steps = steps::steps(&mut draw, &roles, scale);
+        let rows_per_second_max = if draw.percent(20) { draw.number(300..700) } else { 5_000 };
+        let outbox_facts_max = if draw.percent(20) { draw.number(60..300) } else { OUTBOX_FACTS_MAX };
+        let mut steps = steps::steps(&mut draw, &roles, scale);
+        if outbox_facts_max < OUTBOX_FACTS_MAX {
+            steps.extend(steps::full_outbox(&mut draw, &roles, scale));
+        }
         let forgetting = steps.iter().filter(|step| matches!(step.fault, Fault::ForgetScripts { .. }));
         let moments: Vec<_> = forgetting.map(|step| step.at).collect();
         let sides = if scale.is_busy { people::sides(&mut draw, scale, &moments) } else { Vec::new() };
@@ -101,8 +109,6 @@ impl Plan {
         let clocks_ahead = roles.iter().map(|_| clock_ahead(&mut draw, room.is_some())).collect();
         let restarts = steps.iter().any(|step| matches!(step.fault, Fault::RestartRedis { .. }));
         let fsync = if restarts || draw.percent(20) { Fsync::Always } else { Fsync::EverySecond };
-        let rows_per_second_max = if draw.percent(20) { draw.number(300..700) } else { 5_000 };
-        let outbox_facts_max = if draw.percent(20) { draw.number(60..300) } else { 1_000_000 };
         Self {
             seed,
             limit,

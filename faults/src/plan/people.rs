@@ -117,7 +117,7 @@ fn wish(draw: &mut Draw, with_key: u64) -> Wish {
         again_max: u32::try_from(draw.number(0..5)).unwrap_or(0),
         then,
         pause: draw.ms(0..600),
-        hangs_up: draw.percent(6).then(|| draw.ms(1..13)),
+        hangs_up: draw.percent(6).then(|| hangs_up(draw)),
     }
 }
 
@@ -147,6 +147,9 @@ pub(super) fn sides(draw: &mut Draw, scale: Scale, moments: &[Duration]) -> Vec<
             };
             acts.push(act(draw, at, does));
         }
+        // Whatever comes after it would tell of it as well.
+        let last = Does::Edit(Edit::Rename { name: "The last change".to_owned() });
+        acts.push(Act { hangs_up: Some(hangs_up(draw)), ..act(draw, at + Duration::from_millis(100), last) });
         let claims = (0..draw.number(2..10)).map(|_| made_at + draw.ms(50..1_500)).collect();
         Side { name: format!("SIDE-{index}"), acts, claims }
     };
@@ -154,7 +157,12 @@ pub(super) fn sides(draw: &mut Draw, scale: Scale, moments: &[Duration]) -> Vec<
 }
 
 fn act(draw: &mut Draw, at: Duration, does: Does) -> Act {
-    Act { at, does, node: draw.place(16), hangs_up: draw.percent(50).then(|| draw.ms(1..13)) }
+    Act { at, does, node: draw.place(16), hangs_up: draw.percent(50).then(|| hangs_up(draw)) }
+}
+
+/// Most requests are in the middle of something by then, also at a slow node.
+fn hangs_up(draw: &mut Draw) -> Duration {
+    if draw.percent(50) { draw.ms(1..13) } else { draw.ms(5..50) }
 }
 
 pub(super) fn room(draw: &mut Draw, scale: Scale) -> Room {

@@ -10,7 +10,12 @@ pub(super) fn steps(draw: &mut Draw, roles: &[Role], scale: Scale) -> Vec<Step> 
     let mut steps: Vec<Step> = (0..draw.number(2..5)).map(|_| step(draw, roles, scale)).collect();
     if scale.loses_redis && draw.percent(45) {
         // What else there is strikes as well, and may be at work at the same moment.
-        steps.push(Step { at: scale.rush / 4 + draw.ms(0..500), fault: loss(draw, roles) });
+        let at = scale.rush / 4 + draw.ms(0..500);
+        steps.push(Step { at, fault: loss(draw, roles) });
+        if draw.percent(25) {
+            // Some facts wait as dead letters when that happens.
+            steps.push(Step { at: at / 3, fault: Fault::RefuseFacts });
+        }
     }
     if steps.iter().any(|step| step.fault.kills_stores()) {
         // A killed store is enough for one run, and others wait for it to end.
@@ -20,6 +25,14 @@ pub(super) fn steps(draw: &mut Draw, roles: &[Role], scale: Scale) -> Vec<Step> 
     }
     steps.sort_by_key(|step| step.at);
     steps
+}
+
+/// No worker reaches Kafka for a while: facts wait.
+pub(super) fn full_outbox(draw: &mut Draw, roles: &[Role], scale: Scale) -> Vec<Step> {
+    let at = draw.ms(0..u64::try_from(scale.rush.as_millis() / 2).unwrap_or(1));
+    let time = draw.ms(300..1_200);
+    let workers = (0..roles.len()).filter(|node| roles[*node] != Role::Serve);
+    workers.map(|node| Step { at, fault: Fault::Refuse { node, store: Store::Kafka, time } }).collect()
 }
 
 fn step(draw: &mut Draw, roles: &[Role], scale: Scale) -> Step {
@@ -42,7 +55,7 @@ fn step(draw: &mut Draw, roles: &[Role], scale: Scale) -> Step {
         550..650 => Fault::ForgetScripts { times: 10 + draw.place(40) },
         650..690 => Fault::Rebalance { stays: draw.ms(300..1_500) },
         690..740 => Fault::HideMessages { time: draw.ms(300..2_000) },
-        740..790 => Fault::FailAnnouncements { count: 1 + draw.place(3) },
+        740..790 => Fault::FailAnnouncements { count: 2 + draw.place(6) },
         790..850 => Fault::FillMemory { time: draw.ms(300..1_500) },
         850..900 => Fault::BreakOutbox { kind: [Garbage::Nonsense, Garbage::Version, Garbage::Kind][draw.place(3)] },
         900..940 => Fault::RefuseFacts,
@@ -66,7 +79,7 @@ fn loss(draw: &mut Draw, roles: &[Role]) -> Fault {
             _ => Ledger::There,
         },
         lasts: Duration::from_millis(400) + draw.ms(0..900),
-        killed_rebuilds: if draw.percent(30) { 1 + draw.place(3) } else { 0 },
+        killed_rebuilds: if draw.percent(30) { 2 + draw.place(3) } else { 0 },
         at_once: draw.percent(50),
     };
     match draw.number(0..100) {

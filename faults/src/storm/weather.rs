@@ -3,13 +3,18 @@
 use std::time::Duration;
 
 use super::Storm;
+use crate::history::{Asked, Edit};
 use crate::installation::Store;
 use crate::proxy::Proxy;
+use crate::rush::operators;
 
 /// A worker that is to die in the middle of a batch has waited for its store so long: longer than from batch to batch.
 const STUCK_FOR: Duration = Duration::from_millis(400);
 /// From one time that scripts are forgotten to the next.
 const FORGETS_EVERY: Duration = Duration::from_millis(15);
+/// Each so many-th time a campaign is made, and looked at so often meanwhile.
+const MADE_EVERY: usize = 4;
+const LOOKS: usize = 8;
 
 impl Storm {
     pub(super) async fn kill(&self, node: usize, down: Duration) -> anyhow::Result<()> {
@@ -51,10 +56,28 @@ impl Storm {
         serving.for_each(|node| node.proxy(Store::Redis).fail_announcements(count));
     }
 
+    /// Campaigns are made meanwhile, and looked at while they are being made.
     pub(super) async fn forget_scripts(&self, times: usize) {
-        for _ in 0..times {
+        for time in 0..times {
             // It may be down at the moment: then it forgets without us.
             let _down = self.installation.redis().forget_scripts().await;
+            if time % MADE_EVERY == 0 {
+                let made = self.rush.of(&format!("NEW-{}-{time}", self.rush.history.now().as_millis()));
+                let look = |asked: Asked| {
+                    let made = &made;
+                    async move {
+                        for _ in 0..LOOKS {
+                            made.clients[time % made.clients.len()]
+                                .ask(&made.campaign, &operators(asked.clone()))
+                                .await;
+                        }
+                    }
+                };
+                let make = Asked::Edit(Edit::Create { stock: 3, limit: 1, room: None });
+                let request = operators(make);
+                let making = made.ask(time, &request);
+                tokio::join!(making, look(Asked::List), look(Asked::Look), look(Asked::Look));
+            }
             tokio::time::sleep(FORGETS_EVERY).await;
         }
     }
