@@ -13,8 +13,9 @@ use crate::plan::{Plan, Then, User, Wish};
 /// How soon one asks again at first, and at last.
 const AGAIN: Duration = Duration::from_millis(80);
 const AGAIN_MAX: Duration = Duration::from_millis(600);
-/// Whoever must know asks for so long.
+/// Whoever must know asks for so long, and for less where nothing depends on it.
 const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE_ASIDE: Duration = Duration::from_secs(6);
 
 /// A campaign, and those who ask for it.
 #[derive(Clone)]
@@ -25,13 +26,15 @@ pub struct Rush {
     pub history: Arc<History>,
     /// The nodes that answer.
     pub clients: Vec<Client>,
+    /// For how long whoever must know asks.
+    pub patience: Duration,
 }
 
 impl Rush {
     /// Makes the campaign.
     pub async fn open(campaign: &str, stock: u64, limit: usize, urls: &[String]) -> anyhow::Result<Self> {
         let clients = urls.iter().map(|url| Client::new(url)).collect::<anyhow::Result<Vec<_>>>()?;
-        let rush = Self { campaign: campaign.to_owned(), history: Arc::default(), clients };
+        let rush = Self { campaign: campaign.to_owned(), history: Arc::default(), clients, patience: PATIENCE };
         let answer = rush.operate(0, Asked::Edit(Edit::Create { stock, limit, room: None })).await;
         if !answer.as_ref().is_some_and(|answer| matches!(answer.status, 200 | 201)) {
             bail!("the campaign cannot be made: {answer:?}");
@@ -42,7 +45,7 @@ impl Rush {
     /// Another campaign, asked for at the same nodes.
     #[must_use]
     pub fn of(&self, campaign: &str) -> Self {
-        Self { campaign: campaign.to_owned(), ..self.clone() }
+        Self { campaign: campaign.to_owned(), patience: PATIENCE_ASIDE, ..self.clone() }
     }
 
     /// Everybody of the plan who comes to the rush, until the last one has what they want or has given up.
@@ -142,7 +145,7 @@ impl Rush {
 
     /// Again and again, at the nodes in turn.
     pub async fn until_known(&self, first_node: usize, request: &Request) -> Option<Answer> {
-        let deadline = self.history.now() + PATIENCE;
+        let deadline = self.history.now() + self.patience;
         let (mut node, mut pause) = (first_node, AGAIN);
         loop {
             let answer = self.ask(node, request).await;
