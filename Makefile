@@ -59,9 +59,9 @@ tour: prerequisites services ## go through the waiting room in a real browser: p
 audit: ## compare Redis, Kafka and the database: make audit CAMPAIGN=WELCOME_001, or all
 	target/release/onrush audit $(CAMPAIGN) --wait 30s
 
-faults: prerequisites services binaries ## hurt it in mid-rush and judge its promises: make faults SEED=1 RUNS=50
+faults: prerequisites services binaries ## hurt it in mid-rush and judge its promises: make faults SEED=1 RUNS=50 REPORT=reports/today
 	cargo build --workspace
-	cargo run --quiet -p faults --bin faults -- --seed $(SEED) --runs $(RUNS) --jobs $(JOBS)
+	cargo run --quiet -p faults --bin faults -- --seed $(SEED) --runs $(RUNS) --jobs $(JOBS) $(if $(REPORT),--report $(REPORT))
 
 strategies: USERS = 20000
 strategies: STOCK = 10000

@@ -1,4 +1,4 @@
-//! How does one ask a node? Over HTTP, like anybody else.
+//! How does one ask a node? Over HTTP, like anybody else; and sometimes one hangs up before the answer.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,8 +7,10 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::{Method, RequestBuilder};
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
-use crate::history::Asked;
+use crate::history::{Asked, Edit};
 
 /// The operator's token; its hash is in every node's configuration.
 pub const OPERATOR: &str = "operator-of-the-faults";
@@ -16,7 +18,7 @@ pub const OPERATOR: &str = "operator-of-the-faults";
 pub const SECRET: &str = "a secret that only the faults have, 32 bytes or more";
 
 /// No answer by then is none.
-const ANSWER_MAX: Duration = Duration::from_secs(6);
+pub const ANSWER_MAX: Duration = Duration::from_secs(6);
 /// Longer than any run.
 const TOKEN_VALID_FOR: Duration = Duration::from_hours(2);
 
@@ -63,6 +65,48 @@ impl Answer {
     }
 }
 
+/// A request as HTTP has it.
+struct Words {
+    method: Method,
+    path: String,
+    headers: Vec<(&'static str, String)>,
+    body: Option<Value>,
+}
+
+fn words(campaign: &str, asked: &Asked) -> Words {
+    let of_campaign = |rest: &str| format!("/v1/campaigns/{campaign}{rest}");
+    let plain = |method, path| Words { method, path, headers: Vec::new(), body: None };
+    let with = |method, path, body| Words { method, path, headers: Vec::new(), body: Some(body) };
+    match asked {
+        Asked::Claim { key } => {
+            let headers = key.iter().map(|key| ("Idempotency-Key", key.clone())).collect();
+            Words { headers, ..plain(Method::POST, of_campaign("/claims")) }
+        }
+        Asked::ClaimWithPass { key, pass } => {
+            let headers = vec![("Idempotency-Key", key.clone()), ("Onrush-Pass", pass.clone())];
+            Words { headers, ..plain(Method::POST, of_campaign("/claims")) }
+        }
+        Asked::GiveBack { claim } => plain(Method::POST, format!("/v1/claims/{claim}/give-back")),
+        Asked::Redeem { coupon, .. } => plain(Method::POST, format!("/v1/coupons/{coupon}/redeem")),
+        Asked::Raise { stock } => with(Method::PATCH, of_campaign(""), json!({ "stock": stock })),
+        Asked::Edit(Edit::Create { stock, limit, room }) => {
+            let mut body = json!({"id": campaign, "name": "A rush", "stock": stock, "per_user_limit": limit});
+            if let Some((admit, every_ms, active_max)) = room {
+                body["waiting"] = json!({"admit": admit, "every_ms": every_ms, "active_max": active_max,
+                    "pass_ttl_s": 60});
+            }
+            with(Method::POST, "/v1/campaigns".to_owned(), body)
+        }
+        Asked::Edit(Edit::Rename { name }) => with(Method::PATCH, of_campaign(""), json!({ "name": name })),
+        Asked::Edit(Edit::Pause) => plain(Method::POST, of_campaign("/pause")),
+        Asked::Edit(Edit::Resume) => plain(Method::POST, of_campaign("/resume")),
+        Asked::Edit(Edit::Close) => plain(Method::POST, of_campaign("/close")),
+        Asked::Wait { joins } => plain(if *joins { Method::POST } else { Method::GET }, of_campaign("/waiting")),
+        Asked::Look => plain(Method::GET, of_campaign("")),
+        Asked::List => plain(Method::GET, "/v1/campaigns?limit=100".to_owned()),
+    }
+}
+
 impl Client {
     /// A client of the node at this address.
     pub fn new(url: &str) -> anyhow::Result<Self> {
@@ -70,25 +114,32 @@ impl Client {
         Ok(Self { url: url.to_owned(), http })
     }
 
-    /// Makes a campaign.
-    pub async fn create(&self, body: &Value) -> Option<Answer> {
-        send(self.request(Method::POST, "/v1/campaigns").bearer_auth(OPERATOR).json(body)).await
-    }
-
     /// Asks for what the request wants.
     pub async fn ask(&self, campaign: &str, request: &Request) -> Option<Answer> {
-        let builder = match &request.asked {
-            Asked::Claim { key } => {
-                let builder = self.request(Method::POST, &format!("/v1/campaigns/{campaign}/claims"));
-                key.iter().fold(builder, |builder, key| builder.header("Idempotency-Key", key))
-            }
-            Asked::GiveBack { claim } => self.request(Method::POST, &format!("/v1/claims/{claim}/give-back")),
-            Asked::Redeem { coupon, .. } => self.request(Method::POST, &format!("/v1/coupons/{coupon}/redeem")),
-            Asked::Raise { stock } => {
-                self.request(Method::PATCH, &format!("/v1/campaigns/{campaign}")).json(&json!({ "stock": stock }))
-            }
-        };
-        send(builder.bearer_auth(&request.token)).await
+        let Words { method, path, headers, body } = words(campaign, &request.asked);
+        let builder = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&request.token);
+        let builder = headers.into_iter().fold(builder, |builder, (name, value)| builder.header(name, value));
+        send(body.iter().fold(builder, RequestBuilder::json)).await
+    }
+
+    /// Asks, and hangs up after a while without having listened. An error: the node was not even there.
+    pub async fn ask_and_hang_up(&self, campaign: &str, request: &Request, after: Duration) -> anyhow::Result<()> {
+        let Words { method, path, headers, body } = words(campaign, &request.asked);
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let mut text =
+            format!("{method} {path} HTTP/1.1\r\nHost: faults\r\nAuthorization: Bearer {}\r\n", request.token);
+        for (name, value) in headers {
+            text += &format!("{name}: {value}\r\n");
+        }
+        if !body.is_empty() {
+            text += "Content-Type: application/json\r\n";
+        }
+        text += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
+        let mut stream = TcpStream::connect(self.url.trim_start_matches("http://")).await?;
+        stream.set_nodelay(true)?;
+        stream.write_all(text.as_bytes()).await?;
+        tokio::time::sleep(after).await;
+        Ok(())
     }
 
     /// Whether the node can serve.
@@ -99,6 +150,12 @@ impl Client {
     /// Its figures.
     pub async fn metrics(&self) -> anyhow::Result<String> {
         Ok(self.request(Method::GET, "/metrics").send().await?.text().await?)
+    }
+
+    /// Something of an operator's that is not about a campaign.
+    pub async fn operate(&self, method: Method, path: &str, body: Option<&Value>) -> Option<Answer> {
+        let builder = self.request(method, path).bearer_auth(OPERATOR);
+        send(body.into_iter().fold(builder, RequestBuilder::json)).await
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -10,12 +10,19 @@ use serde::Serialize;
 use crate::client::Answer;
 
 /// What a client asked for.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Asked {
     /// A unit.
     Claim {
         /// The `Idempotency-Key`.
         key: Option<String>,
+    },
+    /// A unit, with a pass of the waiting room.
+    ClaimWithPass {
+        /// The `Idempotency-Key`.
+        key: String,
+        /// The pass.
+        pass: String,
     },
     /// To give this claim back.
     GiveBack {
@@ -34,11 +41,49 @@ pub enum Asked {
         /// The stock.
         stock: u64,
     },
+    /// Another thing that only an operator may ask for.
+    Edit(Edit),
+    /// A place in the waiting room, or how it stands.
+    Wait {
+        /// Whether it asks for the place; otherwise how it stands.
+        joins: bool,
+    },
+    /// To look at this campaign.
+    Look,
+    /// To look at all campaigns.
+    List,
+}
+
+/// What an operator does to a campaign, besides raising its stock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Edit {
+    /// Makes it.
+    Create {
+        /// Its units.
+        stock: u64,
+        /// Units that a user may hold.
+        limit: usize,
+        /// Its waiting room: the pace's number and window in ms, and the cap.
+        room: Option<(u64, u64, u64)>,
+    },
+    /// Names it.
+    Rename {
+        /// The name.
+        name: String,
+    },
+    /// Stops claims for a while.
+    Pause,
+    /// Takes claims again.
+    Resume,
+    /// Stops claims for good.
+    Close,
 }
 
 /// One request.
 #[derive(Debug, Clone, Serialize)]
 pub struct Event {
+    /// Of which campaign; of all: "".
+    pub campaign: String,
     /// Who asked; for a redemption and a raise, on whose behalf does not matter.
     pub user: String,
     /// For what.
@@ -60,10 +105,26 @@ impl Event {
         self.answer.as_ref().map_or(0, |answer| answer.status)
     }
 
+    /// The code of a problem, or "".
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.answer.as_ref().map_or("", Answer::code)
+    }
+
     /// Whether it may have happened, or may still: no answer, or one that says so.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         matches!(self.status(), 0 | 503)
+    }
+
+    /// Whether it asked for a unit, and with which key.
+    #[must_use]
+    pub fn claim(&self) -> Option<Option<&str>> {
+        match &self.asked {
+            Asked::Claim { key } => Some(key.as_deref()),
+            Asked::ClaimWithPass { key, .. } => Some(Some(key)),
+            _ => None,
+        }
     }
 }
 
@@ -97,11 +158,20 @@ impl History {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Requests that were answered with this status so far.
+    /// Requests that were answered with this status so far; looks at campaigns do not count.
     #[must_use]
     pub fn count(&self, status: u16) -> usize {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        events.iter().filter(|event| event.status() == status).count()
+        let counts = |event: &&Event| event.status() == status && !matches!(event.asked, Asked::Look | Asked::List);
+        events.iter().filter(counts).count()
+    }
+
+    /// Claims, and those that were answered 201.
+    #[must_use]
+    pub fn claims(&self) -> (usize, usize) {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let claims = || events.iter().filter(|event| event.claim().is_some());
+        (claims().count(), claims().filter(|event| event.status() == 201).count())
     }
 
     /// Writes it down, a line a request.

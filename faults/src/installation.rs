@@ -2,7 +2,7 @@
 //! between each node and each store.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -62,18 +62,17 @@ pub enum Store {
 }
 
 /// A setting other than the rig's: `RELAY__LEASE_MS` and its value.
-pub type Setting = (&'static str, &'static str);
+pub type Setting = (&'static str, String);
 
 /// One installation.
 pub struct Installation {
     /// What it shares with others.
     pub stores: Arc<Stores>,
-    /// Its Redis.
-    pub redis: Redis,
     /// Where its logs are.
     pub folder: PathBuf,
     /// The schema of its tables, which also names its topic and its group.
     pub name: String,
+    redis: Mutex<Arc<Redis>>,
     settings: Vec<Setting>,
     _use: Use,
 }
@@ -89,6 +88,7 @@ pub struct Node {
     postgres: Proxy,
     name: String,
     port: u16,
+    settings: Vec<Setting>,
     process: tokio::sync::Mutex<Option<Process>>,
 }
 
@@ -107,9 +107,9 @@ impl Installation {
         let redis = Redis::start(&folder.join("redis"), fsync).await?;
         let installation = Self {
             stores: Arc::clone(stores),
-            redis,
             folder,
             name: name.to_owned(),
+            redis: Mutex::new(Arc::new(redis)),
             settings: settings.to_vec(),
             _use: held,
         };
@@ -118,17 +118,35 @@ impl Installation {
         Ok(installation)
     }
 
+    /// Its Redis, as of now.
+    #[must_use]
+    pub fn redis(&self) -> Arc<Redis> {
+        Arc::clone(&self.redis.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Another Redis takes the place of the one before, which is dead.
+    pub fn replace_redis(&self, with: Redis, nodes: &[Arc<Node>]) {
+        nodes.iter().for_each(|node| node.redis.redirect(with.address()));
+        *self.redis.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(with);
+    }
+
     /// Starts a node and waits until it is ready.
     pub async fn node(&self, role: Role, name: &str) -> anyhow::Result<Node> {
+        self.node_with(role, name, Vec::new()).await
+    }
+
+    /// Starts a node with settings of its own and waits until it is ready.
+    pub async fn node_with(&self, role: Role, name: &str, settings: Vec<Setting>) -> anyhow::Result<Node> {
         let port = free_port()?;
         let node = Node {
             role,
             url: format!("http://127.0.0.1:{port}"),
-            redis: Proxy::start(Protocol::Any, self.redis.address()).await?,
+            redis: Proxy::start(Protocol::Redis, self.redis().address()).await?,
             kafka: self.stores.kafka.slot()?,
             postgres: Proxy::start(Protocol::Any, self.stores.postgres.address()).await?,
             name: name.to_owned(),
             port,
+            settings,
             process: tokio::sync::Mutex::default(),
         };
         self.revive(&node).await?;
@@ -145,8 +163,9 @@ impl Installation {
         while !client.is_ready().await {
             ensure!(tokio::time::Instant::now() < deadline, "{} does not get ready; see {}", node.name, log.display());
             if !held.as_mut().is_some_and(Process::is_alive) {
-                let listen = ("HTTP__LISTEN", format!("127.0.0.1:{}", node.port));
-                *held = Some(self.onrush(node.role.as_str(), &[listen], Some(node)).start(&log)?);
+                let mut settings = vec![("HTTP__LISTEN", format!("127.0.0.1:{}", node.port))];
+                settings.extend(node.settings.iter().cloned());
+                *held = Some(self.onrush(node.role.as_str(), &settings, Some(node)).start(&log)?);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -156,7 +175,7 @@ impl Installation {
     /// The program itself, with this installation's settings; through a node's proxies, or past them.
     #[must_use]
     pub fn onrush(&self, subcommand: &str, more: &[(&str, String)], node: Option<&Node>) -> Program {
-        let redis = node.map_or(self.redis.address(), |node| node.redis.address());
+        let redis = node.map_or(self.redis().address(), |node| node.redis.address());
         let kafka = node.map_or(self.stores.kafka.address(), |node| node.kafka.address());
         let postgres = node.map_or(self.stores.postgres.address(), |node| node.postgres.address());
         let operator = Sha256::digest(OPERATOR).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
@@ -181,7 +200,9 @@ impl Installation {
             ("KAFKA__PARTITIONS", "4"),
             ("KAFKA__SESSION_TIMEOUT_MS", "6000"),
             ("KAFKA__REQUEST_TIMEOUT_MS", "3000"),
-            ("KAFKA__DELIVERY_TIMEOUT_MS", "3000"),
+            ("KAFKA__DELIVERY_TIMEOUT_MS", "1000"),
+            ("DEAD_LETTERS__RETRIES_MAX", "1"),
+            ("DEAD_LETTERS__RETRY_MS", "50"),
             ("CAMPAIGN__REREAD_MS", "200"),
             ("CAMPAIGN__PUT_AGAIN_MS", "300"),
             ("RELAY__LEASE_MS", "2000"),
@@ -190,9 +211,8 @@ impl Installation {
             ("LEDGER__RETRY_MS", "200"),
             ("LEDGER__BATCH_EVERY_MS", "100"),
         ];
-        let texts =
-            quick.into_iter().chain(self.settings.iter().copied()).map(|(name, value)| (name, value.to_owned()));
-        let all = own.into_iter().chain(texts).chain(more.iter().cloned());
+        let quick = quick.into_iter().map(|(name, value)| (name, value.to_owned()));
+        let all = own.into_iter().chain(quick).chain(self.settings.iter().cloned()).chain(more.iter().cloned());
         Program::new("onrush", binary())
             .args([subcommand])
             .envs(all.map(|(name, value)| (format!("ONRUSH__{name}"), value)))
@@ -221,9 +241,10 @@ impl Installation {
 
     /// Kills Redis, and starts it again after a while, with its log.
     pub async fn without_redis(&self, down: Duration) -> anyhow::Result<()> {
-        self.redis.kill();
+        let redis = self.redis();
+        redis.kill();
         tokio::time::sleep(down).await;
-        self.redis.start_again().await
+        redis.start_again().await
     }
 
     /// Runs a command of the program past all proxies. Its exit status.
@@ -233,23 +254,41 @@ impl Installation {
         Ok(program.run(&self.folder.join("onrush.log"), timeout).await?.code())
     }
 
+    /// What the program last said of a command, but for what is in order.
+    #[must_use]
+    pub fn last_said(&self) -> String {
+        let said = std::fs::read_to_string(self.folder.join("onrush.log")).unwrap_or_default();
+        let last = said.lines().rev().take_while(|line| !line.is_empty()).find(|line| !line.contains(": ok:"));
+        last.unwrap_or_default().to_owned()
+    }
+
+    /// Whether the nodes' configuration knows this setting, by the words of the file that explains them all.
+    #[must_use]
+    pub fn knows_setting(&self, name: &str) -> bool {
+        let file = self.stores.checkout.join("config/default.toml");
+        std::fs::read_to_string(file).is_ok_and(|text| text.lines().any(|line| line.starts_with(name)))
+    }
+
     /// Waits until `onrush audit` says `ok`. Otherwise what it said last: when there is no more time, or when it has said
     /// again and again that something is broken, which no waiting mends.
-    pub async fn settle(&self, campaign: &str, patience: Duration) -> anyhow::Result<Result<(), String>> {
+    /// `None`: of all campaigns.
+    pub async fn settle(&self, campaign: Option<&str>, patience: Duration) -> anyhow::Result<Result<(), String>> {
+        let words = ["audit", "--wait", "5s"].into_iter().chain(campaign).collect::<Vec<_>>();
         let deadline = tokio::time::Instant::now() + patience;
         let mut broken = 0;
         loop {
-            let status = self.command(&["audit", campaign, "--wait", "5s"], patience).await?;
+            let status = self.command(&words, patience).await?;
             if status == Some(0) {
                 return Ok(Ok(()));
             }
             broken = if status == Some(AUDIT_BROKEN) { broken + 1 } else { 0 };
             if broken >= BROKEN_MAX || tokio::time::Instant::now() > deadline {
-                let said = std::fs::read_to_string(self.folder.join("onrush.log")).unwrap_or_default();
-                let last = said.lines().last().unwrap_or_default();
-                return Ok(Err(format!("onrush audit ends with status {status:?}: {last}")));
+                let last = self.last_said();
+                return Ok(Err(format!(
+                    "invariant 6: not everything arrives: onrush {words:?} ends with status {status:?}: {last}"
+                )));
             }
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
     }
 

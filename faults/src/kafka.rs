@@ -4,14 +4,15 @@
 //! A broker tells its clients where to connect to, so a proxy in front of it needs a listener of its own, whose
 //! advertised address is the proxy's: a slot. Nodes borrow slots.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -24,6 +25,8 @@ const SLOTS: usize = SLOTS_EACH * INSTALLATIONS_MAX;
 const SLOTS_EACH: usize = 6;
 /// Installations that may use the broker at the same time: more would measure the machine.
 pub const INSTALLATIONS_MAX: usize = 3;
+/// How long a topic may take to be read.
+const READ_MAX: Duration = Duration::from_secs(30);
 /// How long it may take to answer after a start.
 const START_MAX: Duration = Duration::from_secs(90);
 
@@ -125,19 +128,44 @@ impl Kafka {
 
     /// How many records a topic has had so far.
     pub async fn records(&self, topic: &str) -> anyhow::Result<i64> {
+        Ok(self.ends(topic).await?.values().sum())
+    }
+
+    /// Where each partition of a topic ends: what is below is acknowledged, or about to be.
+    pub async fn ends(&self, topic: &str) -> anyhow::Result<Ends> {
         let (topic, brokers) = (topic.to_owned(), self.address().to_string());
-        let count = move || {
+        let read = move || {
             let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
-            let timeout = Duration::from_secs(10);
-            let metadata = consumer.fetch_metadata(Some(&topic), timeout)?;
-            let topic_found = metadata.topics().first().context("no such topic")?;
-            let mut sum = 0;
-            for partition in topic_found.partitions() {
-                sum += consumer.fetch_watermarks(&topic, partition.id(), timeout)?.1;
-            }
-            anyhow::Ok(sum)
+            ends_of(&consumer, &topic)
         };
-        tokio::task::spawn_blocking(count).await?
+        tokio::task::spawn_blocking(read).await?
+    }
+
+    /// Every record that a topic has now: its partition, its offset and its value.
+    pub async fn all(&self, topic: &str) -> anyhow::Result<Vec<(i32, i64, Vec<u8>)>> {
+        let (topic, brokers) = (topic.to_owned(), self.address().to_string());
+        let read = move || {
+            let mut settings = ClientConfig::new();
+            settings.set("bootstrap.servers", brokers).set("group.id", "faults").set("enable.auto.commit", "false");
+            let consumer: BaseConsumer = settings.set("fetch.wait.max.ms", "20").create()?;
+            let ends = ends_of(&consumer, &topic)?;
+            let mut partitions = TopicPartitionList::new();
+            for partition in ends.keys() {
+                partitions.add_partition_offset(&topic, *partition, Offset::Beginning)?;
+            }
+            consumer.assign(&partitions)?;
+            let (mut records, mut next) = (Vec::new(), Ends::new());
+            let deadline = Instant::now() + READ_MAX;
+            while ends.iter().any(|(partition, end)| next.get(partition).unwrap_or(&0) < end) {
+                ensure!(Instant::now() < deadline, "the topic {topic} could not be read");
+                let Some(record) = consumer.poll(Duration::from_millis(200)) else { continue };
+                let record = record?;
+                next.insert(record.partition(), record.offset() + 1);
+                records.push((record.partition(), record.offset(), record.payload().unwrap_or_default().to_vec()));
+            }
+            Ok(records)
+        };
+        tokio::task::spawn_blocking(read).await?
     }
 
     fn launch(&self, checkout: &Path) -> anyhow::Result<()> {
@@ -208,6 +236,17 @@ impl Kafka {
         };
         tokio::time::timeout(Duration::from_secs(2), exchange).await?
     }
+}
+
+/// Where partitions end.
+pub type Ends = BTreeMap<i32, i64>;
+
+fn ends_of(consumer: &BaseConsumer, topic: &str) -> anyhow::Result<Ends> {
+    let timeout = Duration::from_secs(10);
+    let metadata = consumer.fetch_metadata(Some(topic), timeout)?;
+    let found = metadata.topics().first().context("no such topic")?;
+    let end = |partition: i32| Ok((partition, consumer.fetch_watermarks(topic, partition, timeout)?.1));
+    found.partitions().iter().map(|partition| end(partition.id())).collect()
 }
 
 fn copy_files(from: &Path, to: &Path) -> anyhow::Result<()> {

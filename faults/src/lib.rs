@@ -7,12 +7,16 @@
 //!
 //! - [`plan`]: what happens, from a seed.
 //! - [`run`]: it happens.
-//! - [`oracle`]: was every promise kept?
-//! - [`rush`], [`history`], [`client`]: who asks, and what they were told.
+//! - [`storm`]: what goes wrong, one file a kind.
+//! - [`oracle`]: was every promise kept, and which invariant is broken? [`evidence`]: what it judges by.
+//! - [`rush`], [`crowd`], [`history`], [`client`]: who asks, and what they were told.
 //! - [`installation`], [`stores`], [`redis`], [`kafka`], [`postgres`], [`proxy`], [`processes`]: what is hurt.
+//! - [`report`]: what many runs come to.
 
 pub mod client;
+pub mod crowd;
 pub mod draw;
+pub mod evidence;
 pub mod history;
 pub mod installation;
 pub mod kafka;
@@ -22,6 +26,8 @@ pub mod postgres;
 pub mod processes;
 pub mod proxy;
 pub mod redis;
+pub mod report;
 pub mod run;
 pub mod rush;
 pub mod stores;
+pub mod storm;

@@ -1,5 +1,7 @@
 //! The fault driver: runs of many seeds, a line each, and an exit status.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,12 +10,15 @@ use anyhow::Context;
 use clap::Parser;
 use faults::installation::check_binary;
 use faults::plan::{Plan, Scale};
+use faults::report::Tally;
 use faults::run::{Outcome, play};
 use faults::stores::Stores;
 use tokio::task::JoinSet;
 
-/// Contradictions of one run that are shown; the rest follows from the same cause more often than not.
-const SHOWN_MAX: usize = 20;
+/// Contradictions of one kind that are shown; the rest follows from the same cause more often than not. Those are of one
+/// kind that begin alike.
+const SHOWN_MAX: usize = 3;
+const KIND: usize = 20;
 
 /// Hurts Onrush in mid-rush, and says whether it kept its promises.
 #[derive(Parser)]
@@ -28,9 +33,12 @@ struct Arguments {
     /// Runs at the same time. One that kills Kafka or PostgreSQL is alone.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
-    /// Redis is emptied or set back, too, and the campaign rebuilt.
+    /// Only plans with a fault of this kind, as `SetRedisBack`.
     #[arg(long)]
-    lose_redis: bool,
+    only: Option<String>,
+    /// Writes the figures into this folder.
+    #[arg(long)]
+    report: Option<PathBuf>,
     /// Only say what would happen.
     #[arg(long)]
     plan: bool,
@@ -39,15 +47,19 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
-    let scale = Scale { loses_redis: arguments.lose_redis, ..Scale::FULL };
     let seeds = arguments.seed..arguments.seed.saturating_add(arguments.runs);
+    let plans = seeds.map(|seed| Plan::new(seed, Scale::FULL));
+    let is_wanted = |plan: &Plan| {
+        arguments.only.as_ref().is_none_or(|only| plan.steps.iter().any(|step| step.fault.name() == *only))
+    };
+    let plans: Vec<Plan> = plans.filter(is_wanted).collect();
     if arguments.plan {
-        seeds.for_each(|seed| print!("{}", Plan::new(seed, scale)));
+        plans.iter().for_each(|plan| print!("{plan}"));
         return Ok(ExitCode::SUCCESS);
     }
     check_binary()?;
     tokio::select! {
-        failed = all(seeds, scale, arguments.jobs.max(1)) => {
+        failed = all(plans, &arguments) => {
             Ok(if failed? == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         interrupted = tokio::signal::ctrl_c() => {
@@ -59,66 +71,68 @@ async fn main() -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn all(mut seeds: std::ops::Range<u64>, scale: Scale, jobs: usize) -> anyhow::Result<usize> {
+async fn all(plans: Vec<Plan>, arguments: &Arguments) -> anyhow::Result<u64> {
     let began = Instant::now();
     let stores = Arc::new(Stores::start().await.context("starting Kafka and PostgreSQL")?);
     println!("Kafka and PostgreSQL are up after {:.1} s", began.elapsed().as_secs_f64());
-    let (mut passed, mut failed) = (0, 0);
-    let mut runs = JoinSet::new();
+    let (mut plans, mut runs, mut tally) = (plans.into_iter(), JoinSet::new(), Tally::default());
     loop {
-        while runs.len() < jobs
-            && let Some(seed) = seeds.next()
+        while runs.len() < arguments.jobs.max(1)
+            && let Some(plan) = plans.next()
         {
             let stores = Arc::clone(&stores);
             runs.spawn(async move {
-                let plan = Plan::new(seed, scale);
                 let outcome = play(&stores, &plan).await;
                 (plan, outcome)
             });
         }
         let Some(ended) = runs.join_next().await else { break };
         let (plan, outcome) = ended?;
-        if report(&plan, outcome) {
-            passed += 1;
-        } else {
-            failed += 1;
-        }
+        tally.add(&plan, &outcome);
+        report(&plan, outcome);
     }
-    println!("{passed} passed, {failed} failed in {:.0} s", began.elapsed().as_secs_f64());
+    for (name, value) in tally.figures(began.elapsed()) {
+        println!("{name:>24} {value}");
+    }
+    if let Some(folder) = &arguments.report {
+        let command = format!("make faults SEED={} RUNS={} JOBS={}", arguments.seed, arguments.runs, arguments.jobs);
+        tally.write(folder, &command, began.elapsed())?;
+        println!("written to {}", folder.join("report.md").display());
+    }
     if let Some(stores) = Arc::into_inner(stores) {
         stores.clean_up()?;
     }
-    Ok(failed)
+    Ok(tally.failed())
 }
 
-fn report(plan: &Plan, outcome: anyhow::Result<Outcome>) -> bool {
+fn report(plan: &Plan, outcome: anyhow::Result<Outcome>) {
     match outcome {
         Ok(outcome) if outcome.wrong.is_empty() => {
-            let (yes, other, silent) = outcome.counts;
+            let (claims, yes, silent) = outcome.counts;
             println!(
-                "seed {:>4} passed in {:>4.1} s (settled in {:.1}): {yes} yes, {other} other, {silent} without an answer; {}",
+                "seed {:>4} passed in {:>4.1} s (settled in {:.1}): {claims} claims, {yes} yes, {silent} without an answer; {}",
                 plan.seed,
                 outcome.took.as_secs_f64(),
                 outcome.settled_in.as_secs_f64(),
                 plan.steps.iter().map(|step| step.fault.name()).collect::<Vec<_>>().join(" "),
             );
-            true
         }
         Ok(outcome) => {
-            println!("seed {:>4} FAILED\n{plan}", plan.seed);
-            for wrong in outcome.wrong.iter().take(SHOWN_MAX) {
-                println!("  ! {wrong}");
+            println!("seed {:>4} FAILED in {:.1} s\n{plan}", plan.seed, outcome.took.as_secs_f64());
+            let mut shown: BTreeMap<&str, usize> = BTreeMap::new();
+            for wrong in &outcome.wrong {
+                let kind = shown.entry(wrong.get(..KIND).unwrap_or(wrong)).or_default();
+                *kind += 1;
+                if *kind <= SHOWN_MAX {
+                    println!("  ! {wrong}");
+                }
             }
             println!(
                 "  {} contradictions; logs: {}",
                 outcome.wrong.len(),
                 outcome.folder.unwrap_or_default().display()
             );
-            false
         }
-        Err(error) => {
-            println!("seed {:>4} COULD NOT BE RUN: {error:#}\n{plan}", plan.seed);
-            false
-        }
+        Err(error) => println!("seed {:>4} COULD NOT BE RUN: {error:#}\n{plan}", plan.seed),
     }
 }

@@ -102,7 +102,14 @@ impl Postgres {
     fn launch(&self) -> anyhow::Result<()> {
         let port = self.port.to_string();
         // Killing a process loses nothing that it has handed to the kernel: fsync would only slow the others down.
-        let settings = ["fsync=off", "listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300"];
+        let settings = [
+            "fsync=off",
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "max_connections=300",
+            // When a row was committed is what the database's load is judged by.
+            "track_commit_timestamp=on",
+        ];
         let program = Program::of_user("postgres", self.binaries.join("postgres"), self.user)
             .args([Path::new("-D"), &self.data])
             .args(["-p", &port])

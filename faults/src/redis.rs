@@ -28,7 +28,7 @@ pub struct Redis {
     folder: PathBuf,
     port: u16,
     fsync: Fsync,
-    replica_of: Option<u16>,
+    replica_of: Mutex<Option<u16>>,
     process: Mutex<Option<Process>>,
 }
 
@@ -38,15 +38,20 @@ impl Redis {
         Self::start_as(folder, fsync, None).await
     }
 
-    /// Starts one that follows this one.
-    pub async fn start_replica(&self, folder: &Path) -> anyhow::Result<Self> {
-        Self::start_as(folder, self.fsync, Some(self.port)).await
+    /// Starts one that follows this one, by way of this port.
+    pub async fn start_replica(&self, folder: &Path, by_way_of: u16) -> anyhow::Result<Self> {
+        Self::start_as(folder, self.fsync, Some(by_way_of)).await
     }
 
     async fn start_as(folder: &Path, fsync: Fsync, replica_of: Option<u16>) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let redis =
-            Self { folder: folder.to_owned(), port: free_port()?, fsync, replica_of, process: Mutex::default() };
+        let redis = Self {
+            folder: folder.to_owned(),
+            port: free_port()?,
+            fsync,
+            replica_of: Mutex::new(replica_of),
+            process: Mutex::default(),
+        };
         redis.start_again().await?;
         Ok(redis)
     }
@@ -78,8 +83,8 @@ impl Redis {
         };
         let mut args = vec!["--bind", "127.0.0.1", "--port", &port, "--daemonize", "no", "--save", ""];
         args.extend(["--appendonly", "yes", "--appendfsync", fsync, "--no-appendfsync-on-rewrite", "no"]);
-        args.extend(["--maxmemory-policy", "noeviction"]);
-        let primary = self.replica_of.map(|port| port.to_string());
+        args.extend(["--maxmemory-policy", "noeviction", "--repl-diskless-sync-delay", "0", "--repl-timeout", "60"]);
+        let primary = self.primary().map(|port| port.to_string());
         if let Some(primary) = &primary {
             args.extend(["--replicaof", "127.0.0.1", primary]);
         }
@@ -92,6 +97,13 @@ impl Redis {
             patience.wait().await?;
         }
         Ok(())
+    }
+
+    /// Starts without a log: everything is gone.
+    pub async fn start_empty(&self) -> anyhow::Result<()> {
+        self.kill();
+        std::fs::remove_dir_all(self.folder.join("appendonlydir"))?;
+        self.start_again().await
     }
 
     /// Starts with the log that was put aside earlier: Redis goes back in time.
@@ -112,20 +124,48 @@ impl Redis {
 
     /// One command, and the first line of its reply.
     pub async fn say(&self, words: &[&str]) -> anyhow::Result<String> {
+        Ok(self.ask(words).await?.into_iter().next().unwrap_or_default())
+    }
+
+    /// One command, and the lines of its reply, as far as they come at once.
+    pub async fn ask(&self, words: &[&str]) -> anyhow::Result<Vec<String>> {
         let bulks: Vec<_> = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
         let request = format!("*{}\r\n{}", words.len(), bulks.concat());
         let exchange = async {
             let mut stream = TcpStream::connect(self.address()).await?;
             stream.write_all(request.as_bytes()).await?;
-            let mut reply = vec![0; 4096];
+            let mut reply = vec![0; 16 << 10];
             let read = stream.read(&mut reply).await?;
-            anyhow::Ok(String::from_utf8_lossy(&reply[..read]).lines().next().unwrap_or_default().to_owned())
+            anyhow::Ok(String::from_utf8_lossy(&reply[..read]).lines().map(str::to_owned).collect::<Vec<_>>())
         };
         let reply = tokio::time::timeout(Duration::from_secs(5), exchange).await.context("redis is silent")??;
-        if reply.starts_with('-') {
-            bail!("redis answers {words:?} with {reply}");
+        match reply.first() {
+            Some(line) if line.starts_with('-') => bail!("redis answers {words:?} with {line}"),
+            Some(_) => Ok(reply),
+            None => bail!("redis answers {words:?} with nothing"),
         }
-        Ok(reply)
+    }
+
+    /// A field of a hash, as a number; 0: it is not there.
+    pub async fn number(&self, key: &str, field: &str) -> anyhow::Result<i64> {
+        let reply = self.ask(&["HGET", key, field]).await?;
+        Ok(reply.get(1).and_then(|text| text.parse().ok()).unwrap_or(0))
+    }
+
+    /// Entries of a stream.
+    pub async fn entries(&self, stream: &str) -> anyhow::Result<usize> {
+        Ok(self.say(&["XLEN", stream]).await?.trim_start_matches(':').parse()?)
+    }
+
+    /// From now on every write that needs memory is refused; or none is.
+    pub async fn fill_memory(&self, is_full: bool) -> anyhow::Result<()> {
+        self.say(&["CONFIG", "SET", "maxmemory", if is_full { "1" } else { "0" }]).await.map(drop)
+    }
+
+    /// Whether a replica has what its primary has.
+    pub async fn follows(&self) -> bool {
+        let info = self.ask(&["INFO", "replication"]).await.unwrap_or_default();
+        info.iter().any(|line| line == "master_link_status:up")
     }
 
     /// Every script is forgotten.
@@ -140,7 +180,14 @@ impl Redis {
 
     /// A replica becomes a primary.
     pub async fn promote(&self) -> anyhow::Result<()> {
-        self.say(&["REPLICAOF", "NO", "ONE"]).await.map(drop)
+        self.say(&["REPLICAOF", "NO", "ONE"]).await?;
+        // It stays one when it is started again.
+        self.primary().take();
+        Ok(())
+    }
+
+    fn primary(&self) -> std::sync::MutexGuard<'_, Option<u16>> {
+        self.replica_of.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn process(&self) -> std::sync::MutexGuard<'_, Option<Process>> {

@@ -1,20 +1,21 @@
-//! What do users do? They press, wait, press again, give back, and use what they got; an operator raises the stock.
+//! What do users do? They press, wait, press again, hang up, give back, and use what they got.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
-use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::client::{Answer, Client, OPERATOR, Request, token};
-use crate::history::{Asked, Event, History};
+use crate::history::{Asked, Edit, Event, History};
 use crate::plan::{Plan, Then, User, Wish};
 
-/// How soon one asks again.
+/// How soon one asks again at first, and at last.
 const AGAIN: Duration = Duration::from_millis(80);
-/// Whoever must know asks for so long.
-const PATIENCE: Duration = Duration::from_secs(25);
+const AGAIN_MAX: Duration = Duration::from_millis(600);
+/// Whoever must know asks for so long, and for less where nothing depends on it.
+const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE_ASIDE: Duration = Duration::from_secs(6);
 
 /// A campaign, and those who ask for it.
 #[derive(Clone)]
@@ -25,22 +26,29 @@ pub struct Rush {
     pub history: Arc<History>,
     /// The nodes that answer.
     pub clients: Vec<Client>,
+    /// For how long whoever must know asks.
+    pub patience: Duration,
 }
 
 impl Rush {
     /// Makes the campaign.
     pub async fn open(campaign: &str, stock: u64, limit: usize, urls: &[String]) -> anyhow::Result<Self> {
         let clients = urls.iter().map(|url| Client::new(url)).collect::<anyhow::Result<Vec<_>>>()?;
-        let rush = Self { campaign: campaign.to_owned(), history: Arc::default(), clients };
-        let body = json!({"id": campaign, "name": "A rush", "stock": stock, "per_user_limit": limit});
-        let answer = rush.clients[0].create(&body).await;
+        let rush = Self { campaign: campaign.to_owned(), history: Arc::default(), clients, patience: PATIENCE };
+        let answer = rush.operate(0, Asked::Edit(Edit::Create { stock, limit, room: None })).await;
         if !answer.as_ref().is_some_and(|answer| matches!(answer.status, 200 | 201)) {
             bail!("the campaign cannot be made: {answer:?}");
         }
         Ok(rush)
     }
 
-    /// Everybody of the plan, until the last one has what they want or has given up.
+    /// Another campaign, asked for at the same nodes.
+    #[must_use]
+    pub fn of(&self, campaign: &str) -> Self {
+        Self { campaign: campaign.to_owned(), patience: PATIENCE_ASIDE, ..self.clone() }
+    }
+
+    /// Everybody of the plan who comes to the rush, until the last one has what they want or has given up.
     pub async fn play(&self, plan: &Plan) -> anyhow::Result<()> {
         let mut tasks = JoinSet::new();
         for (index, user) in plan.users.iter().enumerate() {
@@ -69,8 +77,12 @@ impl Rush {
 
     /// An operator sets the stock, and repeats it until it is answered.
     pub async fn raise(&self, stock: u64) -> bool {
-        let request = Request { user: "the operator".into(), token: OPERATOR.into(), asked: Asked::Raise { stock } };
-        self.until_known(0, &request).await.is_some_and(|answer| answer.status == 200)
+        self.operate(0, Asked::Raise { stock }).await.is_some_and(|answer| answer.status == 200)
+    }
+
+    /// An operator asks, again and again until it is answered.
+    pub async fn operate(&self, first_node: usize, asked: Asked) -> Option<Answer> {
+        self.until_known(first_node, &operators(asked)).await
     }
 
     /// A user who is in no plan: claims with this key until the outcome is known.
@@ -88,7 +100,11 @@ impl Rush {
                 tokio::time::sleep(AGAIN * again).await;
             }
             let key = wish.with_key.then(|| format!("{user}-{place}-{again}"));
-            answer = self.press(&request(Asked::Claim { key }), wish, node).await;
+            let claim = request(Asked::Claim { key });
+            if let Some(after) = wish.hangs_up.filter(|_| again == 0) {
+                self.ask_and_hang_up(node, &claim, after).await;
+            }
+            answer = self.press(&claim, wish, node).await;
             if answer.as_ref().is_some_and(|answer| answer.status == 201 || answer.code() == "limit_reached") {
                 break;
             }
@@ -98,7 +114,13 @@ impl Rush {
         let claim = answer.text("claim_id").to_owned();
         match wish.then {
             Then::Keep => {}
-            Then::GiveBack => drop(self.until_known(node, &request(Asked::GiveBack { claim })).await),
+            Then::GiveBack => {
+                let request = request(Asked::GiveBack { claim });
+                if let Some(after) = wish.hangs_up {
+                    self.ask_and_hang_up(node, &request, after).await;
+                }
+                self.until_known(node, &request).await;
+            }
             Then::Redeem => {
                 let asked = Asked::Redeem { claim, coupon: answer.text("coupon_code").to_owned() };
                 self.until_known(node, &Request { token: OPERATOR.into(), ..request(asked) }).await;
@@ -122,15 +144,16 @@ impl Rush {
     }
 
     /// Again and again, at the nodes in turn.
-    async fn until_known(&self, first_node: usize, request: &Request) -> Option<Answer> {
-        let deadline = self.history.now() + PATIENCE;
-        let mut node = first_node;
+    pub async fn until_known(&self, first_node: usize, request: &Request) -> Option<Answer> {
+        let deadline = self.history.now() + self.patience;
+        let (mut node, mut pause) = (first_node, AGAIN);
         loop {
             let answer = self.ask(node, request).await;
             if answer.as_ref().is_some_and(|answer| answer.status != 503) || self.history.now() > deadline {
                 return answer;
             }
-            tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 3 / 2).min(AGAIN_MAX);
             node += 1;
         }
     }
@@ -140,9 +163,28 @@ impl Rush {
         let node = node % self.clients.len();
         let sent = self.history.now();
         let answer = self.clients[node].ask(&self.campaign, request).await;
-        let (user, asked) = (request.user.clone(), request.asked.clone());
-        let heard = self.history.now();
-        self.history.add(Event { user, asked, node, sent, heard, answer: answer.clone() });
+        self.note(node, request, sent, answer.clone());
         answer
     }
+
+    /// Once, and hangs up before the answer can be there; takes that down as well.
+    pub async fn ask_and_hang_up(&self, node: usize, request: &Request, after: Duration) {
+        let node = node % self.clients.len();
+        let sent = self.history.now();
+        if self.clients[node].ask_and_hang_up(&self.campaign, request, after).await.is_ok() {
+            self.note(node, request, sent, None);
+        }
+    }
+
+    fn note(&self, node: usize, request: &Request, sent: Duration, answer: Option<Answer>) {
+        let (campaign, user, asked) = (self.campaign.clone(), request.user.clone(), request.asked.clone());
+        let heard = self.history.now();
+        self.history.add(Event { campaign, user, asked, node, sent, heard, answer });
+    }
+}
+
+/// What an operator asks for.
+#[must_use]
+pub fn operators(asked: Asked) -> Request {
+    Request { user: "the operator".into(), token: OPERATOR.into(), asked }
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use faults::client::{Request, token};
+use faults::evidence::rows;
 use faults::history::Asked;
 use faults::installation::{Role, Store};
 use faults::processes::Patience;
 use faults::redis::Fsync;
-use faults::run::rows;
 
 use crate::support::{Scene, Set, USUAL, run};
 
@@ -92,7 +92,10 @@ fn a_worker_killed_between_database_and_offsets_leaves_each_fact_once() {
                 patience.wait().await.unwrap();
             }
         }
-        assert!(!rows(&scene.installation).await.unwrap().is_empty(), "something is in the database");
+        assert!(
+            !rows(&scene.installation, &scene.rush.campaign).await.unwrap().is_empty(),
+            "something is in the database"
+        );
         for worker in &scene.workers {
             worker.kill().await;
             // A commit that is still under way when its sender is dead must not get through.
@@ -171,7 +174,7 @@ fn scripts_forgotten_in_mid_rush_are_loaded_again() {
         scene.begin();
         for given in [20, 50, 80] {
             scene.until_given(given).await;
-            scene.installation.redis.forget_scripts().await.unwrap();
+            scene.installation.redis().forget_scripts().await.unwrap();
         }
         scene.finish().await;
         let unanswered = scene.rush.history.count(503) + scene.rush.history.count(0);
@@ -205,8 +208,12 @@ fn what_kafka_cannot_take_is_refused_before_a_unit_is_taken() {
             worker.proxy(Store::Kafka).clear();
         }
         let installation = &scene.installation;
-        installation.settle(&scene.rush.campaign, PATIENCE).await.unwrap().unwrap();
-        assert_eq!(rows(installation).await.unwrap().len(), 999, "the refused claim took no unit");
+        installation.settle(Some(&scene.rush.campaign), PATIENCE).await.unwrap().unwrap();
+        assert_eq!(
+            rows(installation, &scene.rush.campaign).await.unwrap().len(),
+            999,
+            "the refused claim took no unit"
+        );
         let answer = scene.rush.claim("late", "key").await.unwrap().unwrap();
         assert_eq!((answer.status, answer.body["number"].as_u64()), (201, Some(1_000)), "{answer:?}");
         scene.ends_well().await;

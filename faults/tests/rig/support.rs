@@ -3,14 +3,15 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use faults::evidence::evidence;
 use faults::installation::{Installation, Node, Role, Setting, Store};
-use faults::oracle::{Evidence, judge};
+use faults::oracle::judge;
 use faults::plan::{Plan, Scale};
 use faults::processes::Patience;
 use faults::redis::Fsync;
-use faults::run::evidence;
 use faults::rush::Rush;
 use faults::stores::Stores;
+use faults::storm::Notes;
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 
@@ -46,7 +47,7 @@ pub(crate) struct Set {
     pub(crate) fsync: Fsync,
     /// It kills what other tests use.
     pub(crate) alone: bool,
-    pub(crate) settings: &'static [Setting],
+    pub(crate) settings: &'static [(&'static str, &'static str)],
     pub(crate) rush: Duration,
     /// Units for all; otherwise for some.
     pub(crate) plenty: bool,
@@ -69,7 +70,8 @@ impl Scene {
     /// Sets it, and lets nobody in yet. `seed`: who comes and wants what.
     pub(crate) async fn set(name: &str, seed: u64, set: Set) -> Self {
         let stores = stores().await;
-        let installation = Installation::start(&stores, name, set.fsync, set.alone, set.settings).await.unwrap();
+        let settings: Vec<Setting> = set.settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let installation = Installation::start(&stores, name, set.fsync, set.alone, &settings).await.unwrap();
         let (mut servers, mut workers) = (Vec::new(), Vec::new());
         for place in 0..2 {
             servers.push(installation.node(Role::Serve, &format!("server-{place}")).await.unwrap());
@@ -80,7 +82,7 @@ impl Scene {
                 worker.proxy(Store::Kafka).refuse();
             }
         }
-        let mut plan = Plan::new(seed, Scale { rush: set.rush, ..Scale::SHORT });
+        let mut plan = Plan::new(seed, Scale { rush: set.rush, ..Scale::ALONE });
         plan.limit = set.limit;
         plan.stock = if set.plenty { 100_000 } else { plan.stock };
         plan.raises.retain(|_| !set.plenty);
@@ -110,15 +112,12 @@ impl Scene {
         }
     }
 
-    pub(crate) async fn evidence(&self) -> Evidence {
-        evidence(&self.installation, &self.rush, &self.plan, None).await.unwrap()
-    }
-
     /// Everybody has had their say, everything arrives, and every promise was kept.
     pub(crate) async fn ends_well(mut self) {
         self.finish().await;
-        let settled = self.installation.settle(&self.rush.campaign, SETTLE_MAX).await.unwrap();
-        let mut wrong = judge(&self.evidence().await);
+        let settled = self.installation.settle(Some(&self.rush.campaign), SETTLE_MAX).await.unwrap();
+        let evidence = evidence(&self.installation, &self.rush, &self.plan, &Notes::default()).await.unwrap();
+        let mut wrong: Vec<String> = evidence.iter().flat_map(judge).collect();
         wrong.extend(settled.err());
         let folder = self.installation.folder.clone();
         self.rush.history.write(&folder.join("clients.jsonl")).unwrap();

@@ -1,4 +1,7 @@
-//! What lies between a node and a store? A TCP proxy that can cut, stall, delay and refuse connections, and lose replies.
+//! What lies between a node and a store? A TCP proxy that can cut, stall, delay and refuse connections, lose replies, hide
+//! messages and fail announcements.
+
+mod resp;
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,6 +16,8 @@ use tokio::sync::watch;
 
 /// Bytes that are passed on at a time.
 const CHUNK_BYTES: usize = 64 << 10;
+/// How long an announcement that is to fail is held: longer than a node waits for Redis.
+const ANNOUNCEMENT_HELD: Duration = Duration::from_millis(1_300);
 /// What a call of a script looks like on its way to Redis.
 const SCRIPT_CALL: &[u8] = b"EVALSHA";
 /// The number of Kafka's request `OffsetCommit`.
@@ -27,6 +32,8 @@ pub enum Protocol {
     Any,
     /// Requests to Kafka.
     Kafka,
+    /// Commands to Redis.
+    Redis,
 }
 
 /// How bytes travel now.
@@ -38,6 +45,7 @@ struct Weather {
     stalls: bool,
     delay: Duration,
     holds_offset_commits: bool,
+    hides_messages: bool,
 }
 
 /// A proxy in front of one store, for one node.
@@ -55,6 +63,8 @@ struct Shared {
     losing: AtomicUsize,
     lost: AtomicUsize,
     held: AtomicUsize,
+    /// Announcements that are still to fail.
+    failing: AtomicUsize,
 }
 
 impl Proxy {
@@ -69,6 +79,7 @@ impl Proxy {
             losing: AtomicUsize::new(0),
             lost: AtomicUsize::new(0),
             held: AtomicUsize::new(0),
+            failing: AtomicUsize::new(0),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self { address, shared, accepting })
@@ -132,9 +143,20 @@ impl Proxy {
         self.shared.held.load(Ordering::SeqCst)
     }
 
+    /// Takes out what other nodes say through Redis, until [`Self::clear`].
+    pub fn hide_messages(&self) {
+        self.shared.weather.send_modify(|weather| weather.hides_messages = true);
+    }
+
+    /// The next so many announcements do not get to Redis: whoever sent one hears nothing until it gives up.
+    pub fn fail_announcements(&self, count: usize) {
+        self.shared.failing.store(count, Ordering::SeqCst);
+    }
+
     /// Fair weather again. What was held goes on its way.
     pub fn clear(&self) {
         self.shared.losing.store(0, Ordering::SeqCst);
+        self.shared.failing.store(0, Ordering::SeqCst);
         self.shared.weather.send_modify(|weather| *weather = Weather { cuts: weather.cuts, ..Weather::default() });
     }
 }
@@ -180,7 +202,7 @@ async fn requests(shared: &Shared, mut sky: Sky, mut from: OwnedReadHalf, mut to
     loop {
         let read = match shared.protocol {
             Protocol::Kafka => read_request(&mut from, &mut bytes).await,
-            Protocol::Any => read_chunk(&mut from, &mut bytes).await,
+            Protocol::Any | Protocol::Redis => read_chunk(&mut from, &mut bytes).await,
         };
         if read.is_err() || sky.travel().await.is_err() {
             return;
@@ -190,6 +212,14 @@ async fn requests(shared: &Shared, mut sky: Sky, mut from: OwnedReadHalf, mut to
             if sky.until(|now| !now.holds_offset_commits).await.is_err() {
                 return;
             }
+        }
+        if shared.protocol == Protocol::Redis
+            && shared.failing.load(Ordering::SeqCst) > 0
+            && resp::announces(&bytes)
+            && shared.failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok()
+        {
+            tokio::time::sleep(ANNOUNCEMENT_HELD).await;
+            return;
         }
         if bytes.windows(SCRIPT_CALL.len()).any(|word| word == SCRIPT_CALL) {
             called.store(true, Ordering::SeqCst);
@@ -207,14 +237,19 @@ async fn replies(shared: &Shared, mut sky: Sky, mut from: OwnedReadHalf, mut to:
         if read_chunk(&mut from, &mut bytes).await.is_err() {
             return;
         }
-        let one_less = |left: usize| left.checked_sub(1);
         if called.swap(false, Ordering::SeqCst)
             && shared.losing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok()
         {
             shared.lost.fetch_add(1, Ordering::SeqCst);
             return;
         }
-        if sky.travel().await.is_err() || to.write_all(&bytes).await.is_err() {
+        if sky.travel().await.is_err() {
+            return;
+        }
+        if shared.protocol == Protocol::Redis && sky.now().hides_messages {
+            bytes = resp::without_messages(&bytes);
+        }
+        if to.write_all(&bytes).await.is_err() {
             return;
         }
     }
@@ -256,6 +291,10 @@ impl Sky {
         }
         Ok(())
     }
+}
+
+fn one_less(left: usize) -> Option<usize> {
+    left.checked_sub(1)
 }
 
 async fn read_chunk(from: &mut OwnedReadHalf, bytes: &mut Vec<u8>) -> io::Result<()> {
