@@ -149,7 +149,7 @@ section!(
 );
 section!(
     /// Records that cannot become rows.
-    DeadLetters { retries_max: u32, retry_ms: u64, copy_max: usize }
+    DeadLetters { retries_max: u32, retry_ms: u64, dead_retries_max: u32, dead_retry_ms: u64, copy_max: usize }
 );
 section!(
     /// The comparison of all stores.
@@ -380,6 +380,14 @@ impl Config {
         );
         is.within("dead_letters.retries_max", dead_letters.retries_max, 0..=10);
         is.within("dead_letters.retry_ms", dead_letters.retry_ms, 10..=60_000);
+        is.within("dead_letters.dead_retries_max", dead_letters.dead_retries_max, 0..=100);
+        is.within("dead_letters.dead_retry_ms", dead_letters.dead_retry_ms, 10..=600_000);
+        is.unless(
+            dead_letters.dead_retries_max > 0
+                && u64::from(dead_letters.dead_retries_max) * dead_letters.dead_retry_ms >= audit.every_ms,
+            "dead_letters.dead_retries_max times dead_retry_ms must be below audit.every_ms: a letter is in its table before an \
+             audit misses its fact for the second time",
+        );
         is.within("dead_letters.copy_max", dead_letters.copy_max, 1..=10_000);
         is.within("audit.recount_max", audit.recount_max, 1_000..=100_000_000);
         is.within("audit.every_ms", audit.every_ms, 100..=3_600_000);

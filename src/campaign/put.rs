@@ -12,6 +12,8 @@ use crate::redis::{Channel, Redis, RedisError, Reply, Script, Value};
 use crate::script;
 
 static PUT: Script<2> = script!(prelude + "campaign/put");
+/// The same, for a row that sells no more: that may be put also when Redis has no memory left.
+static PUT_WITHOUT_MEMORY: Script<2> = script!(allow_oom prelude + "campaign/put");
 static PEEK: Script<1> = script!(prelude + "campaign/peek");
 static ANNOUNCE: Script<1> = script!("campaign/announce");
 
@@ -47,7 +49,8 @@ pub(super) async fn put(
     let mut args = campaign.known.args();
     args.push(i64::from(put_before).into());
     args.extend(definition_args(definition, limits));
-    let value = redis.call(&PUT, definition.id(), [keys.campaign(), keys.outbox()], args).await?;
+    let script = if definition.closed || definition.paused { &PUT_WITHOUT_MEMORY } else { &PUT };
+    let value = redis.call(script, definition.id(), [keys.campaign(), keys.outbox()], args).await?;
     let reply = Reply::parse(value)?;
     if let Some(head) = reply.head {
         campaign.saw(redis, head, reply.code != "unchanged");

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `{id}:campaign` | campaign, claim, relay (its outbox count), ledger (halt) | campaign, claim, ledger (auditor) |
 //! | `{id}:holders`, `{id}:claims` | claim | claim, ledger (auditor) |
+//! | `{id}:redemptions` | claim | claim |
 //! | `{id}:outbox` | campaign, claim (append), relay (delete) | relay, ledger (auditor) |
 //! | `{id}:relay`, `{id}:fence` | relay | relay |
 //! | `{id}:mark` | redis (lanes) | nobody: a write for WAIT and the log to follow |
@@ -102,6 +103,12 @@ impl CampaignKeys {
     #[must_use]
     pub fn claims(&self) -> String {
         format!("{}:claims", self.stem)
+    }
+
+    /// Hash: number to when the coupon was used and by which calls. See `lua/prelude.lua`.
+    #[must_use]
+    pub fn redemptions(&self) -> String {
+        format!("{}:redemptions", self.stem)
     }
 
     /// Stream: facts that Kafka does not have yet.
