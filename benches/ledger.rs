@@ -22,6 +22,7 @@ fn claimed(campaign: &str, number: u64) -> Fact {
         change: -1,
         at: 1_700_000_000_000,
         claim: Some(FactClaim { number, generation: 1, user: format!("user-{number}"), attempt }),
+        reason: None,
     }
 }
 

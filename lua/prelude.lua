@@ -24,11 +24,17 @@
 -- A claim's record    onrush:{id}:claims    number -> user US claimed_at US attempt US state US generation [US kept]
 -- A user's record     onrush:{id}:holders   user -> number:attempt:state,number:attempt:state,...
 -- A claim's state is one letter: l live, g given back, r redeemed.
+-- What is no claim and never will be: !attempt in the user's record, among the others. That attempt was cancelled.
 -- `kept` is the most that may be said of the claim's durability: f fsynced, r replicated; absent: memory. A claim begins
 -- with what its campaign asks for, and is weakened when its first answer could say only less. It is never strengthened.
 --
+-- A redemption        onrush:{id}:redemptions    number -> redeemed at US calls
+-- `redeemed at` is '' while the coupon is not used. Calls are those that have used it (r and their id) or undone that (u and
+-- their id), oldest first, parted by commas: who repeats one hears what became of it. See claim/redeem.lua.
+--
 -- An outbox entry     onrush:{id}:outbox    v 1, g generation, at ms, n facts in it, f facts joined by RS
--- A fact              fact_no US kind US change of stock US number US the claim's generation US user US attempt
+-- A fact              fact_no US kind US change of stock US number US the claim's generation US user US attempt [US reason]
+-- One about an attempt that never claims has the number 0.
 --
 -- US and RS are control characters, which no id may contain.
 local US, RS = '\31', '\30'
@@ -121,4 +127,33 @@ local function set_state(holders, claims, number, claim, state)
   local record = redis.call('HGET', holders, claim.user)
   local _, last = string.find(record, ':' .. claim.attempt .. ':', 1, true)
   redis.call('HSET', holders, claim.user, string.sub(record, 1, last) .. state .. string.sub(record, last + 2))
+end
+
+-- Whether this attempt of a user was cancelled, by the user's record.
+local function is_cancelled(record, attempt)
+  return string.find(record .. ',', '!' .. attempt .. ',', 1, true) ~= nil
+end
+
+-- How many attempts of the user were cancelled.
+local function count_cancelled(record)
+  local _, count = string.gsub(record, '!', '')
+  return count
+end
+
+-- When a coupon was used, '' if it is not, and the calls that its record remembers.
+local function split_redemption(record)
+  local at, calls = string.match(record or '', '^(%d*)' .. US .. '(.*)$')
+  return at or '', calls or ''
+end
+
+local function has_call(calls, call)
+  return string.find(',' .. calls .. ',', ',' .. call .. ',', 1, true) ~= nil
+end
+
+-- The record with one more call. It remembers the last CALLS_MAX.
+local CALLS_MAX = 16
+local function join_redemption(at, calls, call)
+  local _, commas = string.gsub(calls, ',', '')
+  if commas + 2 > CALLS_MAX then calls = string.match(calls, ',(.*)$') end
+  return at .. US .. (calls == '' and '' or calls .. ',') .. call
 end

@@ -244,7 +244,7 @@ fn work(stores: Stores<'_>, auditor: &Arc<Auditor>, config: &Config, stops: &Sto
     let producer = || Arc::clone(stores.producer);
     let relay = Relay::new(redis(), producer(), config);
     let writer = Writer::new(database(), producer(), config);
-    let copier = Copier::new(database(), config);
+    let copier = Copier::new(database(), producer(), config);
     let halter = Halter::new(redis(), database(), writer.contradicted());
     let reconciler = Reconciler::new(Arc::clone(auditor), redis(), database(), producer(), config);
     let vitals = VitalsReader::new(database(), &relay, &writer, config);

@@ -152,7 +152,7 @@ section!(
 );
 section!(
     /// Records that cannot become rows.
-    DeadLetters { retries_max: u32, retry_ms: u64, copy_max: usize }
+    DeadLetters { retries_max: u32, retry_ms: u64, dead_retries_max: u32, dead_retry_ms: u64, copy_max: usize }
 );
 section!(
     /// Who is told when something is wrong.
@@ -390,6 +390,14 @@ impl Config {
         );
         is.within("dead_letters.retries_max", dead_letters.retries_max, 0..=10);
         is.within("dead_letters.retry_ms", dead_letters.retry_ms, 10..=60_000);
+        is.within("dead_letters.dead_retries_max", dead_letters.dead_retries_max, 0..=100);
+        is.within("dead_letters.dead_retry_ms", dead_letters.dead_retry_ms, 10..=600_000);
+        is.unless(
+            dead_letters.dead_retries_max > 0
+                && u64::from(dead_letters.dead_retries_max) * dead_letters.dead_retry_ms >= audit.every_ms,
+            "dead_letters.dead_retries_max times dead_retry_ms must be below audit.every_ms: a letter is in its table before an \
+             audit misses its fact for the second time",
+        );
         is.within("dead_letters.copy_max", dead_letters.copy_max, 1..=10_000);
         self.audit.check(&mut is);
         self.rebuild.check(&mut is);

@@ -1,11 +1,15 @@
 //! What happened? A fact is what a script decided, written by that script; it is all that rooms tell each other.
 //!
-//! It has two forms: a line of an outbox entry, as the Lua prelude writes it, and JSON in Kafka.
+//! It has two forms: a line of an outbox entry, as the Lua prelude writes it, and JSON in Kafka. What cannot be read of the
+//! first goes as it is: see [`RawEntry`].
+
+mod raw;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::ids::{CampaignId, UserId};
+pub use raw::{EntryParts, RawEntry, Unreadable};
 
 /// The version of both forms. A reader refuses a version that it does not know.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -25,6 +29,10 @@ pub enum Kind {
     GivenBack,
     /// A claim's coupon was used.
     Redeemed,
+    /// An operator has undone that.
+    Unredeemed,
+    /// An attempt of a user has claimed nothing and never will.
+    Cancelled,
     /// Units were added.
     StockRaised,
     /// Units were taken away, before the campaign opened.
@@ -43,19 +51,34 @@ impl Kind {
             Self::Claimed => "claimed",
             Self::GivenBack => "given_back",
             Self::Redeemed => "redeemed",
+            Self::Unredeemed => "unredeemed",
+            Self::Cancelled => "cancelled",
             Self::StockRaised => "stock_raised",
             Self::StockLowered => "stock_lowered",
             Self::Rebuilt => "rebuilt",
         }
     }
 
-    /// Whether a fact of this kind is about a claim; the others are about the stock as a whole.
+    /// Whether a fact of this kind is about a claim.
     #[must_use]
     pub fn is_about_a_claim(self) -> bool {
         match self {
-            Self::Claimed | Self::GivenBack | Self::Redeemed => true,
-            Self::Created | Self::StockRaised | Self::StockLowered | Self::Rebuilt => false,
+            Self::Claimed | Self::GivenBack | Self::Redeemed | Self::Unredeemed => true,
+            Self::Created | Self::StockRaised | Self::StockLowered | Self::Rebuilt | Self::Cancelled => false,
         }
+    }
+
+    /// Whether a fact of this kind is about a user: about a claim, or an attempt without one. The others are about the stock
+    /// as a whole.
+    #[must_use]
+    pub fn is_about_a_user(self) -> bool {
+        self.is_about_a_claim() || self == Self::Cancelled
+    }
+
+    /// Whether it says that a coupon was used, or not after all: the last of them is so.
+    #[must_use]
+    pub fn is_about_a_redemption(self) -> bool {
+        matches!(self, Self::Redeemed | Self::Unredeemed)
     }
 
     fn of(word: &str) -> Option<Self> {
@@ -64,6 +87,8 @@ impl Kind {
             Self::Claimed,
             Self::GivenBack,
             Self::Redeemed,
+            Self::Unredeemed,
+            Self::Cancelled,
             Self::StockRaised,
             Self::StockLowered,
             Self::Rebuilt,
@@ -76,9 +101,9 @@ impl Kind {
 /// The claim that a fact is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FactClaim {
-    /// The claim's number, from 1.
+    /// The claim's number, from 1; 0: the attempt has none.
     pub number: u64,
-    /// The generation in which the claim was given, not the one in which the fact was written.
+    /// The generation in which the claim was given, not the one in which the fact was written; 0: the attempt has none.
     pub generation: u32,
     /// Whose claim it is.
     pub user: String,
@@ -103,9 +128,12 @@ pub struct Fact {
     pub change: i64,
     /// When it was decided, in milliseconds since 1970, by Redis' clock.
     pub at: i64,
-    /// The claim that it is about; a change of stock is about none.
+    /// The claim or the attempt that it is about; a change of stock is about none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub claim: Option<FactClaim>,
+    /// Why an operator has decided so, where they are asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
 }
 
 /// Why bytes are no fact. Such bytes are poison: no retry helps.
@@ -145,15 +173,32 @@ impl Fact {
             return Err(NotAFact::Version(v));
         }
         let fact: Self = serde_json::from_slice(bytes).map_err(form)?;
-        let ids_are_well_formed = fact.campaign.parse::<CampaignId>().is_ok()
-            && fact.claim.as_ref().is_none_or(|claim| claim.user.parse::<UserId>().is_ok());
-        if !ids_are_well_formed {
+        if fact.campaign.parse::<CampaignId>().is_err() {
             return Err(NotAFact::Form("an id that is none".into()));
         }
-        if fact.claim.is_some() != fact.kind.is_about_a_claim() {
-            return Err(NotAFact::Form(format!("{} with or without a claim", fact.kind.as_str())));
+        fact.checked()
+    }
+
+    /// Reads Kafka's value: a fact, or those of an outbox entry that could not be read when it was relayed and can be now.
+    pub fn all_from_json(bytes: &[u8]) -> Result<Vec<Self>, NotAFact> {
+        match RawEntry::from_json(bytes) {
+            Some(raw) => raw.facts(),
+            None => Self::from_json(bytes).map(|fact| vec![fact]),
         }
-        Ok(fact)
+    }
+
+    /// What it is about fits what it says.
+    fn checked(self) -> Result<Self, NotAFact> {
+        if self.claim.as_ref().is_some_and(|claim| claim.user.parse::<UserId>().is_err()) {
+            return Err(NotAFact::Form("an id that is none".into()));
+        }
+        let is_of = |number: fn(u64) -> bool| self.claim.as_ref().is_some_and(|claim| number(claim.number));
+        let fits = match (self.kind.is_about_a_claim(), self.kind.is_about_a_user()) {
+            (true, _) => is_of(|number| number > 0),
+            (false, true) => is_of(|number| number == 0),
+            (false, false) => self.claim.is_none(),
+        };
+        if fits { Ok(self) } else { Err(NotAFact::Form(format!("{} with or without a claim", self.kind.as_str()))) }
     }
 }
 
@@ -179,17 +224,20 @@ pub fn read_entry(campaign: &CampaignId, head: EntryHead, facts: &str) -> Result
 fn read_line(campaign: &CampaignId, head: EntryHead, line: &str) -> Result<Fact, NotAFact> {
     let bad = || NotAFact::Form(format!("outbox line {line:?}"));
     let fields: Vec<&str> = line.split(UNIT_SEPARATOR).collect();
+    let (fields, reason) = match fields[..] {
+        [.., reason] if fields.len() == 8 => (&fields[..7], Some(reason.to_owned())),
+        _ => (&fields[..], None),
+    };
     let [fact_no, kind, change, number, generation, user, attempt] = fields[..] else { return Err(bad()) };
-    let number: u64 = number.parse().map_err(|_| bad())?;
-    let claim = (number > 0).then(|| {
+    let claim = (!user.is_empty()).then(|| {
         Ok(FactClaim {
-            number,
+            number: number.parse().map_err(|_| bad())?,
             generation: generation.parse().map_err(|_| bad())?,
             user: user.to_owned(),
             attempt: attempt.to_owned(),
         })
     });
-    Ok(Fact {
+    let fact = Fact {
         v: head.v,
         campaign: campaign.as_str().to_owned(),
         generation: head.generation,
@@ -198,7 +246,9 @@ fn read_line(campaign: &CampaignId, head: EntryHead, line: &str) -> Result<Fact,
         change: change.parse().map_err(|_| bad())?,
         at: head.at,
         claim: claim.transpose()?,
-    })
+        reason,
+    };
+    fact.checked()
 }
 
 #[cfg(test)]
@@ -220,10 +270,29 @@ mod tests {
     }
 
     #[test]
+    fn a_cancelled_attempt_has_no_number_and_an_undone_redemption_has_a_reason() {
+        let head = EntryHead { v: 1, generation: 2, at: 3 };
+        let text = "1\u{1f}cancelled\u{1f}0\u{1f}0\u{1f}0\u{1f}u\u{1f}a\u{1e}2\u{1f}unredeemed\u{1f}0\u{1f}7\u{1f}1\u{1f}u\u{1f}a\u{1f}by mistake";
+        let facts = read_entry(&"c".parse().unwrap(), head, text).unwrap();
+        let claim = facts[0].claim.as_ref().unwrap();
+        assert_eq!(
+            (facts[0].kind, claim.number, claim.user.as_str(), claim.attempt.as_str()),
+            (Kind::Cancelled, 0, "u", "a")
+        );
+        assert_eq!((facts[1].kind, facts[1].reason.as_deref()), (Kind::Unredeemed, Some("by mistake")));
+        for fact in facts {
+            assert_eq!(Fact::from_json(&fact.to_json()), Ok(fact));
+        }
+    }
+
+    #[test]
     fn what_is_no_fact_says_why() {
         assert_eq!(Fact::from_json(br#"{"v":2}"#), Err(NotAFact::Version(2)));
         assert!(matches!(Fact::from_json(b"{}"), Err(NotAFact::Form(_))));
         assert!(matches!(Fact::from_json(b"\xff"), Err(NotAFact::Form(_))));
+        let numberless = br#"{"v":1,"campaign":"c","generation":1,"fact_no":1,"kind":"claimed","change":-1,"at":0,
+            "claim":{"number":0,"generation":0,"user":"u","attempt":"a"}}"#;
+        assert!(matches!(Fact::from_json(numberless), Err(NotAFact::Form(_))));
         let claimless = br#"{"v":1,"campaign":"c","generation":1,"fact_no":1,"kind":"claimed","change":-1,"at":0}"#;
         assert!(matches!(Fact::from_json(claimless), Err(NotAFact::Form(_))));
         let head = EntryHead { v: 1, generation: 1, at: 0 };

@@ -47,7 +47,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("campaign", &["cache", "clock", "config", "database", "ids", "redis", "script"]),
     ("ledger", &["clock", "config", "database", "facts", "ids", "kafka", "letters", "redis", "script", "throttle"]),
     ("cache", &["clock", "config", "redis", "script"]),
-    ("letters", &["clock", "config", "database", "ids", "kafka"]),
+    ("letters", &["clock", "config", "database", "facts", "ids", "kafka"]),
     ("throttle", &["database"]),
     ("redis", &["clock", "config", "facts", "ids", "script"]),
     ("kafka", &["config", "facts", "ids"]),

@@ -10,6 +10,7 @@
 -- Reply: {'lost'} | {'not_found'} | {'outbox_full'} | {'already_redeemed' | 'unchanged' | 'ok', now, generation,
 --   epoch, fact_no, left, outbox_facts before, the claim's record}
 -- Safe to repeat: yes; only the first call changes anything.
+-- Also when Redis has no memory left.
 local campaign, holders, claims, outbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local number, generation, owner = ARGV[4], ARGV[5], ARGV[6]
 

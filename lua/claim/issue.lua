@@ -14,7 +14,8 @@
 -- Reply: {'lost'} | {'unarmed'} | {'ok', now, generation, epoch, fact_no, left, outbox_facts before, then an answer
 --   for each request, in order}:
 --   number > 0                        issued
---   0 sold_out | -1 not_open_yet | -2 paused | -3 closed | -4 claims_exhausted | -5 outbox_full | -6 pass_required
+--   0 sold_out | -1 not_open_yet | -2 paused | -3 closed | -4 claims_exhausted | -5 outbox_full | -6 pass_required |
+--   -7 this attempt was cancelled: it never claims
 --   'r' RS number US claim            replayed: this attempt had its claim already
 --   'h' [RS number US claim]...       limit_reached: the claims that the user holds
 -- Where the campaign has a waiting room, a pass ends when its user holds the limit, and all end when no unit is left.
@@ -67,7 +68,8 @@ end
 
 -- What a user hears who has claimed before; nil: that is no reason to refuse another. And how many units they hold.
 local function judge(record, attempt, user)
-  local live, ever = {}, 0
+  if is_cancelled(record, attempt) then return -7 end
+  local live, ever = {}, count_cancelled(record)
   for number, made_by, state in gmatch(record, '(%d+):([^:,]+):(%a)') do
     if made_by == attempt then return 'r' .. RS .. number .. US .. claim_of(number) end
     ever = ever + 1

@@ -1,17 +1,20 @@
 -- redeem: use a claim's coupon, once.
 --
--- KEYS[1] campaign  hash    see prelude.lua                         onrush:{id}:campaign
--- KEYS[2] holders   hash    user -> number:attempt:state,...        onrush:{id}:holders
--- KEYS[3] claims    hash    number -> user, time, attempt, state    onrush:{id}:claims
--- KEYS[4] outbox    stream  facts for the ledger                    onrush:{id}:outbox
+-- KEYS[1] campaign     hash    see prelude.lua                         onrush:{id}:campaign
+-- KEYS[2] holders      hash    user -> number:attempt:state,...        onrush:{id}:holders
+-- KEYS[3] claims       hash    number -> user, time, attempt, state    onrush:{id}:claims
+-- KEYS[4] outbox       stream  facts for the ledger                    onrush:{id}:outbox
+-- KEYS[5] redemptions  hash    number -> redeemed at, calls            onrush:{id}:redemptions
 -- ARGV    '' or a time in ms (tests only); the generation and the highest fact_no that this node knows;
---         number; the claim's generation
+--         number; the claim's generation; the call's id: the hash of its Idempotency-Key, or random
 --
--- Reply: {'lost'} | {'not_found'} | {'outbox_full'} | {'already_redeemed' | 'given_back' | 'ok', now, generation,
---   epoch, fact_no, left, outbox_facts before, the claim's record}
--- Safe to repeat: no. No coupon is used twice, but a repeat hears already_redeemed: it is never sent again by itself.
-local campaign, holders, claims, outbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local number, generation = ARGV[4], ARGV[5]
+-- Reply: {'lost'} | {'not_found'} | {'outbox_full'} | {'already_redeemed' | 'given_back' | 'replayed' | 'ok', now,
+--   generation, epoch, fact_no, left, outbox_facts before, the claim's record, redeemed at or ''}
+-- `replayed`: this very call has used the coupon, whatever has become of it since.
+-- Safe to repeat: yes, by the call's id.
+-- Also when Redis has no memory left.
+local campaign, holders, claims, outbox, redemptions = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local number, generation, call = ARGV[4], ARGV[5], 'r' .. ARGV[6]
 
 local c = enter(campaign, ARGV[1], ARGV[2], ARGV[3])
 if not c then return { LOST } end
@@ -19,18 +22,23 @@ local record = redis.call('HGET', claims, number)
 if not record then return { 'not_found' } end
 local claim = split_claim(record)
 if claim.generation ~= generation then return { 'not_found' } end
+local at, calls = split_redemption(redis.call('HGET', redemptions, number))
 
 local code = 'ok'
-if claim.state == 'r' then code = 'already_redeemed' elseif claim.state == 'g' then code = 'given_back' end
+if has_call(calls, call) then code = 'replayed'
+elseif claim.state == 'r' then code = 'already_redeemed'
+elseif claim.state == 'g' then code = 'given_back' end
 if code == 'ok' and c.outbox_facts >= c.outbox_max then return { OUTBOX_FULL } end
 
 local outbox_before = c.outbox_facts
 if code == 'ok' then
+  at = digits(c.now)
   fact(c, 'redeemed', 0, number, claim.generation, claim.user, claim.attempt)
   set_state(holders, claims, number, claim, 'r')
+  redis.call('HSET', redemptions, number, join_redemption(at, calls, call))
   leave(c, outbox)
   record = redis.call('HGET', claims, number)
 end
 local reply = head(code, c)
-reply[7], reply[8] = outbox_before, record
+reply[7], reply[8], reply[9] = outbox_before, record, at
 return reply

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- take: become, or stay, the one relay of a campaign.
 --
 -- KEYS[1] lease  string  owner:token, expires    onrush:{id}:relay
@@ -6,6 +7,7 @@
 --
 -- Reply: the fencing token, greater than every one given before, or 0 if another relay holds the lease.
 -- Safe to repeat: yes; the holder keeps its token and its lease starts anew.
+-- Also when Redis has no memory left: relaying is what makes room.
 local owner, lease_ms = ARGV[1], ARGV[2]
 local held = redis.call('GET', KEYS[1])
 if held then

@@ -2,6 +2,8 @@
 //! healthy again.
 //!
 //! - Up a rule goes at once; down only when its value has been below for the whole window.
+//! - Where a rule counts things and stays critical, it is told of again when there is a new one, once a window at most: one that
+//!   nobody has dealt with hides no other.
 //! - Each rule is told of once when it is critical and once when it is healthy again, however many nodes watch: the one
 //!   that holds the lease sends, and what was told is kept in Redis, so that the next one does not tell it again.
 //! - The database may be away: the lease and the states are in Redis, and what the other stores say goes on being watched.

@@ -50,6 +50,14 @@ pub(super) struct Standing {
     below: Option<(i64, State)>,
     /// Whether the last that was told is that it is critical.
     pub(super) told_critical: bool,
+    /// Of a rule that counts things: what names the newest of them, and it grows; 0 of the others.
+    #[serde(default)]
+    newest: u64,
+    /// The newest that was told of, and when.
+    #[serde(default)]
+    told_newest: u64,
+    #[serde(default)]
+    told_at: i64,
     /// How often the message that is due was tried.
     pub(super) tries: u32,
 }
@@ -58,6 +66,8 @@ pub(super) struct Standing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
     Critical,
+    /// There is a new one, and the last was told of long enough ago.
+    Another,
     Recovered,
 }
 
@@ -84,18 +94,27 @@ impl Standing {
         }
     }
 
+    /// Of a rule that counts things: what names the newest.
+    pub(super) fn see_newest(&mut self, newest: u64) {
+        self.newest = self.newest.max(newest);
+    }
+
     /// What has to be told. A rule that goes back and forth between CAUTION and CRITICAL is told of once.
-    pub(super) fn due(&self) -> Option<Due> {
+    pub(super) fn due(&self, now_ms: i64, window_ms: i64) -> Option<Due> {
         match (self.state, self.told_critical) {
             (State::Critical, false) => Some(Due::Critical),
             (State::Healthy, true) => Some(Due::Recovered),
+            (State::Critical, true) if self.newest > self.told_newest && now_ms - self.told_at >= window_ms => {
+                Some(Due::Another)
+            }
             (State::Critical | State::Caution, true) | (State::Healthy | State::Caution, false) => None,
         }
     }
 
     /// It was told, or given up.
-    pub(super) fn tell(&mut self, due: Due) {
-        self.told_critical = due == Due::Critical;
+    pub(super) fn tell(&mut self, due: Due, now_ms: i64) {
+        self.told_critical = due != Due::Recovered;
+        (self.told_newest, self.told_at) = (self.newest, now_ms);
         self.tries = 0;
     }
 }
@@ -138,18 +157,33 @@ mod tests {
     #[test]
     fn critical_is_told_once_and_recovery_once() {
         let mut standing = after(&[(1, 20)]);
-        assert_eq!(standing.due(), Some(Due::Critical));
-        standing.tell(Due::Critical);
-        assert_eq!(standing.due(), None);
+        assert_eq!(standing.due(0, 60), Some(Due::Critical));
+        standing.tell(Due::Critical, 1);
+        assert_eq!(standing.due(0, 60), None);
         for (at, value) in [(2, 15), (62, 15), (63, 30)] {
             standing.see(Some(value), &THRESHOLDS, at, 60);
-            assert_eq!(standing.due(), None, "between CAUTION and CRITICAL");
+            assert_eq!(standing.due(0, 60), None, "between CAUTION and CRITICAL");
         }
         for at in [64, 124] {
             standing.see(Some(0), &THRESHOLDS, at, 60);
         }
-        assert_eq!(standing.due(), Some(Due::Recovered));
-        standing.tell(Due::Recovered);
-        assert_eq!(standing.due(), None);
+        assert_eq!(standing.due(0, 60), Some(Due::Recovered));
+        standing.tell(Due::Recovered, 124);
+        assert_eq!(standing.due(0, 60), None);
+    }
+    #[test]
+    fn a_rule_that_stays_critical_is_told_of_again_when_there_is_a_new_one_once_a_window() {
+        let mut standing = after(&[(1, 20)]);
+        standing.see_newest(7);
+        assert_eq!(standing.due(1, 60), Some(Due::Critical));
+        standing.tell(Due::Critical, 1);
+        assert_eq!(standing.due(1_000, 60), None, "the same ones");
+        // One went, another came: as many as before.
+        standing.see_newest(8);
+        assert_eq!(standing.due(60, 60), None, "too soon");
+        assert_eq!(standing.due(61, 60), Some(Due::Another));
+        standing.tell(Due::Another, 61);
+        standing.see_newest(0);
+        assert_eq!(standing.due(1_000, 60), None);
     }
 }

@@ -79,25 +79,29 @@ impl Alarm {
         let now_ms = self.redis.time().await?.0;
         let window_ms = i64::try_from(self.settings.window_ms).unwrap_or(i64::MAX);
         let mut standings = read(&self.redis, &self.settings).await?;
+        let newest = newest(&vitals);
         for ((standing, (_, thresholds)), value) in
             standings.iter_mut().zip(self.settings.thresholds()).zip(values(vitals, outbox))
         {
             standing.see(value, thresholds, now_ms, window_ms);
         }
+        for (standing, (rule, _)) in standings.iter_mut().zip(self.settings.thresholds()) {
+            standing.see_newest(newest.iter().find(|(known, _)| *known == rule).map_or(0, |(_, newest)| *newest));
+        }
         self.show(&standings);
         // Before the message: who takes over knows the states, and a message that is told twice is better than none.
         write(&self.redis, &self.settings, &standings).await?;
-        let watched = self.tell(&mut standings).await;
+        let watched = self.tell(&mut standings, now_ms, window_ms).await;
         if watched != Watched::Told(0) {
             write(&self.redis, &self.settings, &standings).await?;
         }
         Ok(watched)
     }
 
-    async fn tell(&self, standings: &mut [Standing]) -> Watched {
+    async fn tell(&self, standings: &mut [Standing], now_ms: i64, window_ms: i64) -> Watched {
         let Some(webhook) = &self.webhook else { return Watched::Told(0) };
-        let due: Vec<(usize, Due)> =
-            standings.iter().enumerate().filter_map(|(rule, standing)| Some((rule, standing.due()?))).collect();
+        let due = |(rule, standing): (usize, &Standing)| Some((rule, standing.due(now_ms, window_ms)?));
+        let due: Vec<(usize, Due)> = standings.iter().enumerate().filter_map(due).collect();
         if due.is_empty() {
             return Watched::Told(0);
         }
@@ -106,7 +110,7 @@ impl Alarm {
             Ok(()) => {
                 metrics::counter!("onrush_alarm_messages_total", "outcome" => "sent").increment(1);
                 for (rule, due) in &due {
-                    standings[*rule].tell(*due);
+                    standings[*rule].tell(*due, now_ms);
                 }
                 Watched::Told(due.len())
             }
@@ -118,7 +122,7 @@ impl Alarm {
                     standing.tries += 1;
                     if standing.tries >= self.settings.tries_max {
                         tracing::error!(message = line, "a message to the chat is given up");
-                        standing.tell(*due);
+                        standing.tell(*due, now_ms);
                     }
                 }
                 Watched::NotTold
@@ -131,6 +135,7 @@ impl Alarm {
         let value = standing.value.unwrap_or(0);
         match due {
             Due::Critical => format!("Onrush: CRITICAL: {name} is {value} (critical from {})", thresholds.critical),
+            Due::Another => format!("Onrush: still CRITICAL, and there is a new one: {name} is {value}"),
             Due::Recovered => format!("Onrush: recovered: {name} is {value}"),
         }
     }
@@ -142,9 +147,18 @@ impl Alarm {
     }
 }
 
+/// What names the newest, of the rules that count things.
+fn newest(vitals: &Vitals) -> [(&'static str, u64); 3] {
+    [
+        ("dead_letters_waiting", vitals.newest_dead_letter),
+        ("contradictions", vitals.newest_contradiction),
+        ("audits_broken", vitals.newest_broken_audit),
+    ]
+}
+
 /// In the order of [`config::Alarm::thresholds`].
 fn values(vitals: Vitals, outbox: Option<PostOutbox>) -> [Option<u64>; 8] {
-    let Vitals { dead_letters_waiting, contradictions, outbox_percent, lag_records, audits_broken } = vitals;
+    let Vitals { dead_letters_waiting, contradictions, outbox_percent, lag_records, audits_broken, .. } = vitals;
     let posts_waiting_s = outbox.map(|outbox| outbox.oldest_waiting_s.unsigned_abs());
     let posts_failed = outbox.map(|outbox| outbox.failed.unsigned_abs());
     let posts_unmended = outbox.map(|outbox| outbox.unmended.unsigned_abs());

@@ -13,6 +13,8 @@ use crate::redis::{Channel, Inspection, Redis, RedisError, Reply, Script, Value}
 use crate::script;
 
 static PUT: Script<2> = script!(prelude + "campaign/put");
+/// The same, for a row that sells no more: that may be put also when Redis has no memory left.
+static PUT_WITHOUT_MEMORY: Script<2> = script!(allow_oom prelude + "campaign/put");
 static PEEK: Script<1> = script!(prelude + "campaign/peek");
 static ANNOUNCE: Script<1> = script!("campaign/announce");
 
@@ -46,7 +48,8 @@ pub(super) async fn put(
 ) -> Result<Put, RedisError> {
     let keys = redis.keys().of(definition.id());
     let keys = [keys.campaign(), keys.outbox()];
-    let reply = redis.call(&PUT, definition.id(), keys, put_args(limits, campaign, definition, put_before)).await?;
+    let script = if definition.closed || definition.paused { &PUT_WITHOUT_MEMORY } else { &PUT };
+    let reply = redis.call(script, definition.id(), keys, put_args(limits, campaign, definition, put_before)).await?;
     learn(redis, campaign, Reply::parse(reply)?)
 }
 

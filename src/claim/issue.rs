@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::read;
 use super::record::{Claim, ClaimState, RECORD_SEPARATOR, letter};
 use crate::campaign::Campaign;
 use crate::clock::{self, Millis};
@@ -49,6 +50,8 @@ pub enum Answer {
     OutboxFull,
     /// The campaign has a waiting room, and no pass that holds came with the request.
     PassRequired,
+    /// The user has cancelled this attempt: it never takes a unit.
+    Cancelled,
     /// The campaign was lost in Redis and has to be rebuilt. No unit was taken.
     Lost,
     /// The campaign is being made just now. No unit was taken.
@@ -104,6 +107,7 @@ pub(super) async fn issue(
     if head.left == 0 && (issued || answers.contains(&Answer::SoldOut)) {
         campaign.saw_sold_out(head, asked_at_us, lease_us);
     }
+    read::look_up_redemptions(redis, &mut lane, &id, answers.iter_mut().flat_map(Answer::claims)).await?;
     if asked > Durability::Memory && answers.iter_mut().any(|answer| !answer.claims().is_empty()) {
         let reached = lane.reached(issued).await;
         if issued && reached < asked {
@@ -136,6 +140,7 @@ impl Answer {
             | Self::ClaimsExhausted
             | Self::OutboxFull
             | Self::PassRequired
+            | Self::Cancelled
             | Self::Lost
             | Self::NotArmed => &mut [],
         }
@@ -169,6 +174,7 @@ fn answer(value: Value, head: Head, user: &UserId, asked: Durability) -> Result<
             -4 => Ok(Answer::ClaimsExhausted),
             -5 => Ok(Answer::OutboxFull),
             -6 => Ok(Answer::PassRequired),
+            -7 => Ok(Answer::Cancelled),
             number => Ok(Answer::Issued(Claim {
                 number: u64::try_from(number)
                     .map_err(|_| RedisError::Unexpected(format!("{number} as the answer to a claim")))?,
@@ -176,6 +182,7 @@ fn answer(value: Value, head: Head, user: &UserId, asked: Durability) -> Result<
                 user: user.as_str().to_owned(),
                 claimed_at: head.now,
                 state: ClaimState::Live,
+                redeemed_at: None,
                 durability: asked,
             })),
         },

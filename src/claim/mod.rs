@@ -22,9 +22,9 @@ use thiserror::Error;
 use crate::campaign::Campaign;
 use crate::coalescer::Coalescer;
 use crate::config;
-use crate::ids::{ClaimId, UserId};
+use crate::ids::{AttemptId, ClaimId, UserId};
 use crate::redis::{Redis, RedisError};
-pub use after::{GiveBack, Redeem};
+pub use after::{Cancel, GiveBack, Redeem, Unredeem};
 pub use coupon::{Coupon, Coupons};
 pub use issue::{Answer, Request};
 use issuing::Issuing;
@@ -46,6 +46,9 @@ pub enum ClaimError {
     /// It did not happen: the campaign was lost in Redis and has to be rebuilt.
     #[error("the campaign was lost in Redis and has to be rebuilt")]
     Lost,
+    /// It did not happen: the campaign is being made.
+    #[error("the campaign is being made")]
+    BeingMade,
     /// It did not happen: facts wait for Kafka, and there is no room for more.
     #[error("too many facts of the campaign wait for Kafka")]
     OutboxFull,
@@ -105,9 +108,27 @@ impl Claims {
         outcome
     }
 
-    /// Uses a claim's coupon, once.
-    pub async fn redeem(&self, campaign: &Campaign, claim: &ClaimId) -> Result<Redeem, ClaimError> {
-        after::redeem(&self.redis, campaign, claim).await
+    /// Gives back what this attempt of the user has claimed; if that is nothing, it never will claim anything.
+    pub async fn cancel(&self, campaign: &Campaign, user: &UserId, attempt: &AttemptId) -> Result<Cancel, ClaimError> {
+        let outcome = after::cancel(&self.redis, campaign, user, attempt).await;
+        campaign.forget_counters().await;
+        outcome
+    }
+
+    /// Uses a claim's coupon, once. The same call again is the same redemption.
+    pub async fn redeem(&self, campaign: &Campaign, claim: &ClaimId, call: &AttemptId) -> Result<Redeem, ClaimError> {
+        after::redeem(&self.redis, campaign, claim, call).await
+    }
+
+    /// Undoes the use of a claim's coupon, for a reason without control characters.
+    pub async fn unredeem(
+        &self,
+        campaign: &Campaign,
+        claim: &ClaimId,
+        call: &AttemptId,
+        reason: &str,
+    ) -> Result<Unredeem, ClaimError> {
+        after::unredeem(&self.redis, campaign, claim, call, reason).await
     }
 
     /// One claim; `None` if there is none.

@@ -28,6 +28,8 @@ pub struct Claim {
     pub claimed_at: Millis,
     /// Where it is in its life.
     pub state: ClaimState,
+    /// When its coupon was used; `None`: it is not, or nobody has noted when.
+    pub redeemed_at: Option<Millis>,
     /// What holds of it. Read from its record, it is the most that may be said: see `Claim::at_most`.
     pub durability: Durability,
 }
@@ -56,6 +58,7 @@ impl Claim {
                 "r" => ClaimState::Redeemed,
                 _ => return Err(unexpected()),
             },
+            redeemed_at: None,
             durability: Durability::ALL.into_iter().find(|it| letter(*it) == kept).ok_or_else(unexpected)?,
         })
     }
@@ -63,6 +66,12 @@ impl Claim {
     /// No more than what holds now, and no more than what was recorded.
     pub(super) fn at_most(&mut self, reached: Durability) {
         self.durability = self.durability.min(reached);
+    }
+
+    /// Reads `redeemed at US calls`, of a claim that is redeemed.
+    pub(super) fn was_redeemed(&mut self, redemption: &str) {
+        let at = redemption.split(UNIT_SEPARATOR).next().unwrap_or_default();
+        self.redeemed_at = at.parse().ok().map(Millis).filter(|_| self.state == ClaimState::Redeemed);
     }
 
     /// Reads a record with its number before it, as replies carry it.

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -15,10 +15,10 @@ use utoipa_axum::routes;
 use super::App;
 use super::auth::{Caller, Operator, User};
 use super::campaigns::{Cursor, private};
-use super::input::{Input, header_of};
+use super::input::{self, Input, header_of};
 use super::problem::{Code, Problem, ProblemView};
 use crate::campaign::{Campaign, Durability};
-use crate::claim::{Answer, Claim, ClaimState, Coupon, GiveBack, Redeem, Request};
+use crate::claim::{Answer, Cancel, Claim, ClaimState, Coupon, GiveBack, Redeem, Request, Unredeem};
 use crate::clock::Millis;
 use crate::ids::{AttemptId, CampaignId, ClaimId, IdempotencyKey, UserId};
 
@@ -26,10 +26,12 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(claim, page))
         .routes(routes!(mine))
+        .routes(routes!(cancel))
         .routes(routes!(read))
         .routes(routes!(give_back))
         .routes(routes!(read_coupon))
         .routes(routes!(redeem))
+        .routes(routes!(unredeem))
 }
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -37,7 +39,10 @@ const ONRUSH_PASS: HeaderName = HeaderName::from_static("onrush-pass");
 pub(super) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Most claims have room in so many bytes.
-const CLAIM_BYTES: usize = 384;
+const CLAIM_BYTES: usize = 416;
+
+/// What an operator may say of why.
+const REASON_CHARACTERS_MAX: usize = 500;
 
 /// Seconds after which a paused campaign may be asked again, before jitter.
 const PAUSED_RETRY_S: u64 = 5;
@@ -61,6 +66,9 @@ pub(super) struct ClaimView {
     state: ClaimState,
     #[schema(value_type = String, format = DateTime)]
     claimed_at: Millis,
+    /// When the coupon was used; null unless it is.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    redeemed_at: Option<Millis>,
     /// What held when this answer was given: at most what the campaign asks for.
     durability: Durability,
 }
@@ -109,6 +117,7 @@ impl App {
             coupon_code,
             state: claim.state,
             claimed_at: claim.claimed_at,
+            redeemed_at: claim.redeemed_at,
             durability: claim.durability,
         })
     }
@@ -239,6 +248,10 @@ fn answered(app: &App, campaign: &Campaign, answer: Answer, has_key: bool) -> Re
         }
         Answer::ClaimsExhausted => Problem::new(Code::ClaimsExhausted, format!("no more claims of {id} for this user")),
         Answer::OutboxFull => Problem::new(Code::Unavailable, "too many facts of the campaign wait for Kafka"),
+        Answer::Cancelled => Problem::new(
+            Code::AlreadyExists,
+            "this Idempotency-Key was cancelled: what was asked with it is never claimed",
+        ),
         Answer::PassRequired => Problem::new(Code::PassRequired, format!("{id} has a waiting room"))
             .header(header::LINK, waiting_room_link(app, &id)),
         Answer::Lost => Problem::new(Code::Unavailable, format!("{id} was lost in Redis and has to be rebuilt")),
@@ -334,11 +347,15 @@ async fn read(State(app): State<App>, caller: Caller, input: Input) -> Result<Re
 
 /// Give a claim back. Again: nothing changes.
 #[utoipa::path(post, path = "/v1/claims/{claim_id}/give-back", tag = "claims",
-    security(("user" = []), ("operator" = [])), params(("claim_id" = String, Path)),
-    responses((status = 200, body = ClaimView), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    security(("user" = []), ("operator" = [])),
+    params(("claim_id" = String, Path), ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
+    responses((status = 200, body = ClaimView, headers(("Idempotency-Replayed" = String))),
+        (status = 409, body = ProblemView, description = "`already_redeemed`, with `redeemed_at`"),
+        (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
 async fn give_back(State(app): State<App>, caller: Caller, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let id: ClaimId = input.path("claim_id")?;
+    let key = key_of(input.headers())?;
     input.no_body().await?;
     let campaign = app.campaign_of(&id).await?;
     let owner = match &caller {
@@ -350,8 +367,56 @@ async fn give_back(State(app): State<App>, caller: Caller, input: Input) -> Resu
             app.waiting.freed(&campaign);
             Ok(private(app.claim_view(&campaign, claim)?))
         }
+        GiveBack::Unchanged(claim) => Ok(again(private(app.claim_view(&campaign, claim)?), key.is_some())),
         GiveBack::NotFound => Err(Problem::not_found("claim")),
-        GiveBack::AlreadyRedeemed => Err(Problem::new(Code::AlreadyRedeemed, "a used coupon cannot be given back")),
+        GiveBack::AlreadyRedeemed(claim) => Err(already_redeemed(&claim, "a used coupon cannot be given back")),
+    }
+}
+
+fn again(mut response: Response, replayed: bool) -> Response {
+    if replayed {
+        response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// Says when, so that a copied code can be told from one's own.
+fn already_redeemed(claim: &Claim, detail: &'static str) -> Problem {
+    Problem::new(Code::AlreadyRedeemed, detail).with("redeemed_at", json!(claim.redeemed_at))
+}
+
+/// Cancel a claim of unknown outcome, by its key.
+///
+/// Whatever the key has claimed is given back: 200 with the claim. If that is nothing, it never will claim anything: 204, and
+/// a claim with this key is `already_exists` from then on. Again: the same. A key that was cancelled without a claim counts as
+/// a claim that the user has made: `claims_exhausted` where those have come to their end.
+#[utoipa::path(delete, path = "/v1/campaigns/{id}/claims/by-key", tag = "claims", security(("user" = [])),
+    params(("id" = String, Path), ("Idempotency-Key" = String, Header, description = "1 to 255 visible ASCII characters")),
+    responses((status = 200, body = ClaimView, description = "what it had claimed is given back"),
+        (status = 204, description = "it has claimed nothing, and never will"),
+        (status = 409, body = ProblemView, description = "`already_redeemed`, with `redeemed_at`; `claims_exhausted`"),
+        (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn cancel(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&[])?;
+    let id: CampaignId = input.path("id")?;
+    let key = key_of(input.headers())?.ok_or_else(|| Problem::flaw("header/idempotency-key", "is required"))?;
+    input.no_body().await?;
+    let campaign = app.find(&id).await?;
+    match app.claims.cancel(&campaign, &user, &AttemptId::of_key(&key)).await? {
+        Cancel::GivenBack(claim) => {
+            app.waiting.freed(&campaign);
+            Ok(private(app.claim_view(&campaign, claim)?))
+        }
+        Cancel::Never => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            Ok(response)
+        }
+        Cancel::AlreadyRedeemed(claim) => Err(already_redeemed(&claim, "a used coupon cannot be given back")),
+        Cancel::ClaimsExhausted => {
+            Err(Problem::new(Code::ClaimsExhausted, format!("no more claims of {id} for this user")))
+        }
     }
 }
 
@@ -367,16 +432,71 @@ async fn read_coupon(State(app): State<App>, _: Operator, input: Input) -> Resul
 }
 
 /// Use a coupon, once.
+///
+/// The same `Idempotency-Key` again is the same redemption: 200 with the claim as it is today and `Idempotency-Replayed: true`.
+/// Any other is `already_redeemed`, with `redeemed_at`: a code that somebody has copied. A coupon remembers the last 16 calls
+/// that have used it or undone that.
 #[utoipa::path(post, path = "/v1/coupons/{coupon_code}/redeem", tag = "coupons", security(("operator" = [])),
-    params(("coupon_code" = String, Path)),
-    responses((status = 200, body = ClaimView), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    params(("coupon_code" = String, Path), ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
+    responses((status = 200, body = ClaimView, headers(("Idempotency-Replayed" = String))),
+        (status = 409, body = ProblemView, description = "`already_redeemed`, with `redeemed_at`"),
+        (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
 async fn redeem(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
+    let key = key_of(input.headers())?;
     input.no_body().await?;
     let (campaign, id) = app.coupon(&input)?;
-    match app.claims.redeem(&campaign, &id).await? {
+    match app.claims.redeem(&campaign, &id, &call_of(key.as_ref())).await? {
         Redeem::Done(claim) => Ok(private(app.claim_view(&campaign, claim)?)),
-        Redeem::NotFound => Err(Problem::new(Code::NotFound, "there is no such coupon, or its claim was given back")),
-        Redeem::AlreadyRedeemed => Err(Problem::new(Code::AlreadyRedeemed, "this coupon was used before")),
+        // Without a key it is the client library's own resend.
+        Redeem::Replayed(claim) => Ok(again(private(app.claim_view(&campaign, claim)?), key.is_some())),
+        Redeem::NotFound => Err(no_such_coupon()),
+        Redeem::AlreadyRedeemed(claim) => Err(already_redeemed(&claim, "this coupon was used before")),
     }
+}
+
+/// What tells one call about a coupon from another.
+fn call_of(key: Option<&IdempotencyKey>) -> AttemptId {
+    key.map_or_else(AttemptId::random, AttemptId::of_key)
+}
+
+fn no_such_coupon() -> Problem {
+    Problem::new(Code::NotFound, "there is no such coupon, or its claim was given back")
+}
+
+/// Why an operator does it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body in the OpenAPI document; `Members` reads it")]
+struct Reason {
+    /// 1 to 500 characters, without control characters.
+    #[schema(example = "wrong coupon scanned")]
+    reason: String,
+}
+
+/// Undo the use of a coupon.
+///
+/// The claim is live again, and can be given back or redeemed again; the history keeps both, with the reason. A coupon that is
+/// not used: 200, and nothing changes. An `Idempotency-Key` that has redeemed it before does not redeem it again.
+#[utoipa::path(post, path = "/v1/coupons/{coupon_code}/unredeem", tag = "coupons", security(("operator" = [])),
+    params(("coupon_code" = String, Path), ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
+    request_body = Reason,
+    responses((status = 200, body = ClaimView), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn unredeem(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&[])?;
+    let key = key_of(input.headers())?;
+    let mut members = input.members().await?;
+    let reason = members.require("reason", reason);
+    members.finish()?;
+    let reason = reason.ok_or_else(|| Problem::flaw("/reason", "is required"))?;
+    let (campaign, id) = app.coupon(&input)?;
+    match app.claims.unredeem(&campaign, &id, &call_of(key.as_ref()), &reason).await? {
+        Unredeem::Done(claim) => Ok(private(app.claim_view(&campaign, claim)?)),
+        Unredeem::NotFound => Err(no_such_coupon()),
+    }
+}
+
+/// A text that fits into a fact: its parts are told apart by control characters.
+pub(super) fn reason(value: &Value) -> Result<String, String> {
+    let text = input::text(REASON_CHARACTERS_MAX)(value)?;
+    if text.chars().any(char::is_control) { Err("must not contain control characters".into()) } else { Ok(text) }
 }

@@ -12,13 +12,14 @@ use utoipa_axum::routes;
 use super::App;
 use super::auth::Operator;
 use super::campaigns::{Cursor, Paging, private};
+use super::claims::reason;
 use super::input::{self, Input};
 use super::problem::{Problem, ProblemView};
 use crate::clock::Millis;
 use crate::letters::{Letter, Which};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(replay))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(replay)).routes(routes!(discard))
 }
 
 /// Ids that one request may name.
@@ -27,6 +28,7 @@ const IDS_MAX: usize = 1_000;
 /// Where a record was before it was set aside.
 #[derive(Serialize, ToSchema)]
 struct Origin {
+    /// Of what could not be read of an outbox: its key in Redis, and the entry's id.
     #[schema(example = "onrush.facts")]
     topic: String,
     partition: i32,
@@ -60,10 +62,15 @@ struct LetterView {
     /// What it says.
     #[schema(value_type = Object)]
     record: Value,
-    /// `waiting` or `replayed`.
+    /// `waiting`, `replayed` or `discarded`.
     state: String,
     #[schema(value_type = String, format = DateTime)]
     noticed_at: Millis,
+    /// Null unless it was.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    discarded_at: Option<Millis>,
+    /// Why; null unless it was.
+    discard_reason: Option<String>,
 }
 
 /// A page of dead letters.
@@ -91,8 +98,26 @@ struct Replayed {
     replayed: u64,
 }
 
+/// Which letters, and why.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body in the OpenAPI document; `discard` reads it")]
+struct Discard {
+    /// These; 1 to 1,000.
+    ids: Vec<String>,
+    /// 1 to 500 characters, without control characters.
+    #[schema(example = "a test wrote it")]
+    reason: String,
+}
+
+/// What was done.
+#[derive(Serialize, ToSchema)]
+struct Discarded {
+    /// Letters that were discarded by this request.
+    discarded: u64,
+}
+
 fn view(letter: Letter) -> LetterView {
-    let noticed_at = letter.noticed_at();
+    let (noticed_at, discarded_at) = (letter.noticed_at(), letter.discarded_at());
     let (record_form, record) = match serde_json::from_slice(&letter.record) {
         Ok(json) => (RecordForm::Json, json),
         Err(_) => (RecordForm::Base64, base64::engine::general_purpose::STANDARD.encode(&letter.record).into()),
@@ -107,6 +132,8 @@ fn view(letter: Letter) -> LetterView {
         record,
         state: letter.state,
         noticed_at,
+        discarded_at,
+        discard_reason: letter.discard_reason,
     }
 }
 
@@ -136,6 +163,23 @@ async fn replay(State(app): State<App>, _: Operator, input: Input) -> Result<Res
     let which = which(&input).await?;
     let replayed = app.letters.replay(&which).await?.ok_or_else(|| Problem::not_found("dead letter"))?;
     Ok(private(Replayed { replayed }))
+}
+
+/// Leave them at that.
+///
+/// They stay in the list with the reason, and alarm no more. A fact that is discarded never becomes a row: the audit goes on
+/// to miss it. What does not wait any more is left alone.
+#[utoipa::path(post, path = "/v1/ops/dead-letters/discard", tag = "operations", security(("operator" = [])),
+    request_body = Discard,
+    responses((status = 200, body = Discarded), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn discard(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&[])?;
+    let mut members = input.members().await?;
+    let (ids, reason) = (members.require("ids", ids), members.require("reason", reason));
+    members.finish()?;
+    let (ids, reason) = ids.zip(reason).ok_or_else(|| Problem::flaw("", "must have members ids and reason"))?;
+    let discarded = app.letters.discard(&ids, &reason).await?.ok_or_else(|| Problem::not_found("dead letter"))?;
+    Ok(private(Discarded { discarded }))
 }
 
 async fn which(input: &Input) -> Result<Which, Problem> {

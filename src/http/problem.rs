@@ -125,7 +125,10 @@ impl Code {
             Self::MethodNotAllowed => "The header <code>Allow</code> lists the methods of this route.",
             Self::BodyTooLarge => "Bodies are at most 128 KiB unless this server was set otherwise.",
             Self::UnsupportedMediaType => "Send <code>Content-Type: application/json</code>.",
-            Self::AlreadyExists => "The same content again would have been answered with 200.",
+            Self::AlreadyExists => {
+                "The same content again would have been answered with 200. An <code>Idempotency-Key</code> that was cancelled \
+                 claims nothing any more: use another one."
+            }
             Self::NotOpenYet => "<code>Retry-After</code> says how many seconds remain.",
             Self::Paused => "Come back after <code>Retry-After</code>.",
             Self::SoldOut => "That may change when units are given back or added.",
@@ -136,7 +139,10 @@ impl Code {
                  as <code>Onrush-Pass</code>."
             }
             Self::StockCannotShrink => "Units may be on their way to users. Close the campaign to sell no more.",
-            Self::AlreadyRedeemed => "A coupon is used once, and a used one is not given back.",
+            Self::AlreadyRedeemed => {
+                "A coupon is used once, and a used one is not given back. <code>redeemed_at</code> says when. The call that has \
+                 used it hears 200 again when it is repeated with its <code>Idempotency-Key</code>."
+            }
             Self::ClaimsExhausted => "One may give back and claim again, but not without end.",
             Self::Unavailable => {
                 "What was asked for may have happened. Repeat it after <code>Retry-After</code>; a claim with the same \
@@ -184,6 +190,8 @@ pub(super) struct ProblemView {
     request_id: String,
     /// With `invalid_request`.
     errors: Option<Vec<Flaw>>,
+    /// With `already_redeemed`: when, where that is known.
+    redeemed_at: Option<String>,
     /// With `limit_reached`.
     claims: Option<Vec<ClaimView>>,
 }
@@ -271,6 +279,7 @@ impl From<ClaimError> for Problem {
             | ClaimError::TooManyInFlight
             | ClaimError::WaitedTooLong
             | ClaimError::Lost
+            | ClaimError::BeingMade
             | ClaimError::OutboxFull => Self::new(Code::Unavailable, error.to_string()),
         }
     }

@@ -60,7 +60,8 @@ struct Halves {
 }
 
 fn fits(fact: &Fact, by_claim: &mut HashMap<(String, u32, u64), Halves>) -> bool {
-    let Some(claim) = &fact.claim else { return true };
+    // An attempt that never claims touches no row of a claim.
+    let Some(claim) = fact.claim.as_ref().filter(|claim| claim.number > 0) else { return true };
     let halves = by_claim.entry((fact.campaign.clone(), claim.generation, claim.number)).or_insert_with(|| Halves {
         user: claim.user.clone(),
         attempt: claim.attempt.clone(),
@@ -88,6 +89,7 @@ mod tests {
             change: 0,
             at: 0,
             claim: Some(FactClaim { number, generation: 1, user: user.into(), attempt: "a".into() }),
+            reason: None,
         }
     }
 

@@ -3,6 +3,7 @@
 //! - One relay a campaign at a time, by a lease with a fencing token. A relay that has lost it deletes nothing.
 //! - Always from the head: publish in order, delete the acknowledged entries, begin again. After a failure, too: an
 //!   entry may then be published twice, but none is left out.
+//! - What cannot be read of an entry is published as a dead letter, and stops neither the entry nor the campaign.
 //! - A campaign that is hot is drained without a pause, in turn with others.
 
 use std::collections::HashMap;
@@ -15,7 +16,8 @@ use super::LedgerError;
 use super::figure::Figure;
 use crate::config::{self, Config};
 use crate::ids::CampaignId;
-use crate::kafka::{KafkaError, Producer, Published};
+use crate::kafka::{KafkaError, Producer, Published, ensure_dead_letters_topic};
+use crate::letters::{FromOutbox, set_unreadable_aside};
 use crate::redis::{Entry, Redis, RedisError, Script, Value, read_outbox};
 use crate::script;
 
@@ -121,6 +123,7 @@ impl Relay {
         if entries.is_empty() {
             return Ok(Head::Nothing(Drained::Empty));
         }
+        self.set_unreadable_aside(campaign, &entries).await?;
         let facts: Vec<_> = entries.iter().flat_map(|entry| entry.facts.iter().cloned()).collect();
         let Published { acknowledged, failure } = tokio::select! {
             published = self.producer.publish(&facts) => published,
@@ -128,6 +131,25 @@ impl Relay {
             () = self.keep_lease(campaign, token) => return Ok(Head::Nothing(Drained::LeaseLost)),
         };
         Ok(Head::Published(PublishedHead { token, entries, acknowledged, failure }))
+    }
+
+    /// What cannot be read is among the dead letters before its entry is deleted. Whoever dies in between leaves it to be set
+    /// aside once more, as the same letter.
+    async fn set_unreadable_aside(&self, campaign: &CampaignId, entries: &[Entry]) -> Result<(), LedgerError> {
+        let letters: Vec<FromOutbox> = entries
+            .iter()
+            .flat_map(|entry| entry.unreadable.iter().enumerate().map(move |(place, found)| (entry, place, found)))
+            .map(|(entry, place, unreadable)| FromOutbox { entry: &entry.id, place, unreadable })
+            .collect();
+        if letters.is_empty() {
+            return Ok(());
+        }
+        ensure_dead_letters_topic(&self.kafka).await?;
+        let outbox = self.redis.keys().of(campaign).outbox();
+        let to = self.kafka.dead_letters_topic();
+        set_unreadable_aside(&self.producer, (&outbox, &to), campaign, &letters).await?;
+        metrics::counter!("onrush_relay_unreadable_total").increment(letters.len() as u64);
+        Ok(())
     }
 
     /// The second half: deletes what Kafka has acknowledged, if this still is the campaign's relay.
@@ -177,7 +199,7 @@ impl Relay {
         let mut args: Vec<Value> = vec![self.owner.as_str().into(), token.into()];
         for entry in entries {
             args.push(entry.id.as_str().into());
-            args.push(i64::try_from(entry.facts.len()).unwrap_or(i64::MAX).into());
+            args.push(i64::try_from(entry.counted).unwrap_or(0).into());
         }
         number(&self.redis.call(&DELETE, campaign, [keys.relay(), keys.campaign(), keys.outbox()], args).await?)
     }
@@ -229,8 +251,14 @@ mod tests {
             change: 0,
             at: 0,
             claim: None,
+            reason: None,
         };
-        let entry = |facts| Entry { id: "1-1".into(), facts: vec![fact.clone(); facts] };
+        let entry = |facts: u64| Entry {
+            id: "1-1".into(),
+            facts: (0..facts).map(|_| fact.clone()).collect(),
+            unreadable: Vec::new(),
+            counted: facts,
+        };
         let entries = [entry(2), entry(3), entry(1)];
         let deleted: Vec<usize> = (0..=6).map(|facts| whole_entries(&entries, facts).len()).collect();
         assert_eq!(deleted, [0, 0, 1, 1, 1, 2, 3]);

@@ -110,6 +110,7 @@ fn fact_of(campaign: &CampaignId, (number, fact_no): (u64, u64), record: &str) -
         change: -1,
         at: claimed_at.parse().ok()?,
         claim: Some(FactClaim { number, generation: 1, user: user.to_owned(), attempt: attempt.to_owned() }),
+        reason: None,
     })
 }
 

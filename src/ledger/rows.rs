@@ -144,17 +144,20 @@ async fn insert_claimed(database: &Database, claimed: &[(&Placed, &FactClaim)]) 
 async fn insert_facts(database: &Database, part: &[Placed]) -> Result<Vec<(i64, String)>, sqlx::Error> {
     let facts = || part.iter().map(|placed| &placed.fact);
     let claims = || facts().map(|fact| fact.claim.as_ref());
+    // An attempt that never claims has a user and no number.
+    let numbered = || claims().map(|claim| claim.filter(|claim| claim.number > 0));
     sqlx::query_as(INSERT_FACTS)
         .bind(facts().map(|fact| fact.campaign.as_str()).collect::<Vec<_>>())
         .bind(facts().map(|fact| signed(fact.generation)).collect::<Vec<i32>>())
         .bind(facts().map(|fact| signed(fact.fact_no)).collect::<Vec<i64>>())
         .bind(facts().map(|fact| fact.kind.as_str()).collect::<Vec<_>>())
         .bind(facts().map(|fact| fact.change).collect::<Vec<_>>())
-        .bind(claims().map(|claim| claim.map(|claim| signed(claim.number))).collect::<Vec<Option<i64>>>())
-        .bind(claims().map(|claim| claim.map(|claim| signed(claim.generation))).collect::<Vec<Option<i32>>>())
+        .bind(numbered().map(|claim| claim.map(|claim| signed(claim.number))).collect::<Vec<Option<i64>>>())
+        .bind(numbered().map(|claim| claim.map(|claim| signed(claim.generation))).collect::<Vec<Option<i32>>>())
         .bind(claims().map(|claim| claim.map(|claim| claim.user.as_str())).collect::<Vec<_>>())
         .bind(claims().map(|claim| claim.map(|claim| claim.attempt.as_str())).collect::<Vec<_>>())
         .bind(facts().map(|fact| fact.at).collect::<Vec<_>>())
+        .bind(facts().map(|fact| fact.reason.as_deref()).collect::<Vec<_>>())
         // Planned anew each time: a plan for arrays of unknown length joins them row by row.
         .persistent(false)
         .fetch_all(database)

@@ -21,7 +21,7 @@ use crate::config::{self, Config};
 use crate::database::Database;
 use crate::facts::Fact;
 use crate::kafka::{Consumer, Offsets, Producer, Record, Taken, ensure_dead_letters_topic, ensure_topic};
-use crate::letters::{Refused, set_aside};
+use crate::letters::{Refused, is_retried, set_aside};
 use crate::throttle::{Allowance, Throttle, Turn};
 
 /// How often the lag is asked for.
@@ -162,12 +162,13 @@ impl Writer {
             return Ok(Step::Idle);
         };
         let outcome = self.write(&mut taken).await;
-        // Also what failed: it may have been committed all the same.
-        self.throttle.count(taken.records().len() as u64, Instant::now());
+        // Also what failed: it may have been committed all the same. A raw entry is one record and may be many facts.
+        let facts = outcome.as_ref().map_or(0, |facts| *facts);
+        self.throttle.count(taken.records().len().max(facts) as u64, Instant::now());
         if let Some(turn) = turn {
             turn.end();
         }
-        outcome.map(|()| Step::InDatabase(taken))
+        outcome.map(|_| Step::InDatabase(taken))
     }
 
     /// Commits what was written and leaves the group.
@@ -220,17 +221,18 @@ impl Writer {
         }
     }
 
-    /// All of these become rows or dead letters, or are held back.
-    async fn write(&self, taken: &mut Taken) -> Result<(), LedgerError> {
+    /// All of these become rows or dead letters, or are held back. Answers how many facts they are.
+    async fn write(&self, taken: &mut Taken) -> Result<usize, LedgerError> {
         let began = Instant::now();
         let records = taken.records();
         let (mut facts, mut refused) = (Vec::with_capacity(records.len()), Vec::new());
         for (place, record) in records.iter().enumerate() {
             match decode(record) {
-                Ok(fact) => facts.push(Placed { place, fact }),
+                Ok(found) => facts.extend(found.into_iter().map(|fact| Placed { place, fact })),
                 Err(reason) => refused.push(Refused { place, reason }),
             }
         }
+        let count = facts.len();
         let written = rows::write(&self.database, facts).await?;
         refused.extend(written.refused.into_iter().map(|(Placed { place, .. }, reason)| Refused { place, reason }));
         metrics::counter!("onrush_ledger_facts_written_total").increment(written.new);
@@ -240,15 +242,21 @@ impl Writer {
         if written.contradictions > 0 {
             self.contradicted.notify_one();
         }
+        // Several facts of one raw entry are one record.
+        refused.sort_by_key(|refused| refused.place);
+        refused.dedup_by_key(|refused| refused.place);
         self.set_aside_or_hold(taken, refused).await;
-        Ok(())
+        Ok(count)
     }
 
     /// What was tried often enough goes to the topic of dead letters, the rest is tried again later. So is what Kafka
     /// does not take: until it has, nothing is committed past it.
     async fn set_aside_or_hold(&self, taken: &mut Taken, refused: Vec<Refused>) {
         let records = taken.records();
-        let is_final = |refused: &Refused| records[refused.place].tries >= self.dead_letters.retries_max;
+        let is_final = |refused: &Refused| {
+            let record = &records[refused.place];
+            record.tries >= self.dead_letters.retries_max || is_retried(record)
+        };
         let (letters, mut again): (Vec<_>, Vec<_>) = refused.into_iter().partition(is_final);
         let topics = (self.kafka.facts_topic.as_str(), &*self.kafka.dead_letters_topic());
         let acknowledged = set_aside(&self.producer, topics, None, records, &letters).await;
@@ -263,9 +271,9 @@ impl Writer {
     }
 }
 
-fn decode(record: &Record) -> Result<Fact, String> {
-    let fact = Fact::from_json(&record.value).map_err(|error| error.to_string())?;
-    unfit(&fact).map_or(Ok(fact), |reason| Err(reason.to_owned()))
+fn decode(record: &Record) -> Result<Vec<Fact>, String> {
+    let facts = Fact::all_from_json(&record.value).map_err(|error| error.to_string())?;
+    facts.iter().find_map(unfit).map_or(Ok(facts), |reason| Err(reason.to_owned()))
 }
 
 async fn sleep_until(moment: Instant) {

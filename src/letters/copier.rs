@@ -1,5 +1,9 @@
 //! From the ledger's topic of dead letters to their table: a topic can neither be paged by id nor told what was replayed.
+//!
+//! Before that each of them is tried again `dead_retries_max` times: after a pause it goes back to the topic of facts, and so
+//! through the writer like every fact, throttled, with nobody behind it. It says how often that was.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -9,7 +13,7 @@ use super::letter::Headers;
 use super::{LettersError, rows};
 use crate::config::{self, Config};
 use crate::database::Database;
-use crate::kafka::{Consumer, ensure_dead_letters_topic};
+use crate::kafka::{Consumer, Outgoing, Producer, Record, Taken, ensure_dead_letters_topic};
 
 /// How often a copier that has nothing to do counts what waits.
 const COUNT_EVERY: Duration = Duration::from_secs(2);
@@ -17,8 +21,9 @@ const COUNT_EVERY: Duration = Duration::from_secs(2);
 /// Copies the ledger's dead letters. One a node; several share the partitions.
 pub struct Copier {
     database: Database,
+    producer: Arc<Producer>,
     kafka: config::Kafka,
-    copy_max: usize,
+    settings: config::DeadLetters,
     retry: Duration,
     consumer: Option<Consumer>,
 }
@@ -26,11 +31,12 @@ pub struct Copier {
 impl Copier {
     /// Connects to nothing yet.
     #[must_use]
-    pub fn new(database: Database, config: &Config) -> Self {
+    pub fn new(database: Database, producer: Arc<Producer>, config: &Config) -> Self {
         Self {
             database,
+            producer,
             kafka: config.kafka.clone(),
-            copy_max: config.dead_letters.copy_max,
+            settings: config.dead_letters.clone(),
             retry: Duration::from_millis(config.ledger.retry_ms),
             consumer: None,
         }
@@ -61,23 +67,45 @@ impl Copier {
         self.close().await;
     }
 
-    /// Copies what has arrived, and lets its offsets be committed. Answers how many records that were.
+    /// Copies what has arrived or sends it back to be tried again, and lets its offsets be committed. Answers how many records
+    /// that were.
     pub async fn tick(&mut self) -> Result<usize, LettersError> {
         let consumer = if let Some(consumer) = &self.consumer {
             consumer
         } else {
             ensure_dead_letters_topic(&self.kafka).await?;
-            self.consumer.insert(Consumer::join_dead_letters(&self.kafka, self.copy_max)?)
+            self.consumer.insert(Consumer::join_dead_letters(&self.kafka, self.settings.copy_max)?)
         };
-        let Some(taken) = consumer.take(self.copy_max) else { return Ok(0) };
+        let Some(mut taken) = consumer.take(self.settings.copy_max) else { return Ok(0) };
         let topic = self.kafka.dead_letters_topic();
         // The ledger is no lane, whatever somebody has put there.
         let headers = |record| Headers { lane: None, ..Headers::read(&topic, record) };
-        let letters: Vec<_> = taken.records().iter().map(|record| (headers(record), record)).collect();
+        let is_final = |record: &Record| !self.is_tried_again(record);
+        let letters: Vec<_> =
+            taken.records().iter().filter(|it| is_final(it)).map(|record| (headers(record), record)).collect();
         rows::keep(&self.database, &topic, &letters).await?;
-        let count = taken.records().len();
+        self.try_again(&mut taken).await?;
+        let count = taken.dealt_with();
         taken.written();
         Ok(count)
+    }
+
+    fn is_tried_again(&self, record: &Record) -> bool {
+        Headers::ours(record).is_some_and(|headers| headers.dead_tries < self.settings.dead_retries_max)
+    }
+
+    /// Sends those back to the topic of facts that have had their pause, and holds the others until then.
+    async fn try_again(&self, taken: &mut Taken) -> Result<(), LettersError> {
+        let (mut due, mut early) = (Vec::new(), Vec::new());
+        for (place, record) in taken.records().iter().enumerate().filter(|(_, record)| self.is_tried_again(record)) {
+            if record.tries == 0 { early.push(place) } else { due.extend(once_more(record)) }
+        }
+        for place in early {
+            taken.hold(place, Duration::from_millis(self.settings.dead_retry_ms));
+        }
+        let published = self.producer.publish_records(&self.kafka.facts_topic, &due).await;
+        metrics::counter!("onrush_ledger_dead_letters_retried_total").increment(published.acknowledged as u64);
+        published.failure.map_or(Ok(()), |failure| Err(failure.into()))
     }
 
     /// Commits what was copied and leaves the group.
@@ -101,6 +129,13 @@ impl Copier {
             Err(error) => tracing::debug!(%error, "counting dead letters"),
         }
     }
+}
+
+/// The fact as it was, with what is known of it as a dead letter.
+fn once_more(record: &Record) -> Option<Outgoing> {
+    let headers = Headers::ours(record)?;
+    let headers = Headers { lane: None, dead_tries: headers.dead_tries + 1, ..headers };
+    Some(headers.outgoing(record.key.clone(), record.value.clone()))
 }
 
 /// How many wait for an operator.

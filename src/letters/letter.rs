@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 
-use crate::kafka::{Outgoing, Producer, Record};
+use crate::facts::Unreadable;
+use crate::ids::CampaignId;
+use crate::kafka::{KafkaError, Outgoing, Producer, Record};
 
 const REASON: &str = "onrush-reason";
 const ATTEMPTS: &str = "onrush-attempts";
@@ -10,6 +12,8 @@ const TOPIC: &str = "onrush-topic";
 const PARTITION: &str = "onrush-partition";
 const OFFSET: &str = "onrush-offset";
 const LANE: &str = "onrush-lane";
+/// How often it was tried again after it had become a dead letter.
+const DEAD_TRIES: &str = "onrush-dead-tries";
 
 /// A record that cannot be dealt with.
 #[derive(Debug)]
@@ -47,6 +51,47 @@ pub async fn set_aside(
     published.acknowledged
 }
 
+/// What cannot be read of an outbox entry.
+#[derive(Debug, Clone, Copy)]
+pub struct FromOutbox<'a> {
+    /// The entry's id.
+    pub entry: &'a str,
+    /// Its place among what cannot be read of the entry.
+    pub place: usize,
+    /// What and why.
+    pub unreadable: &'a Unreadable,
+}
+
+/// Publishes what cannot be read of this outbox (`from`, its key) to `to`, the ledger's topic of dead letters. All of it is
+/// there afterwards, or it fails. The letter's origin names the outbox and the entry, and its record has all that was there.
+pub async fn set_unreadable_aside(
+    producer: &Producer,
+    (from, to): (&str, &str),
+    campaign: &CampaignId,
+    letters: &[FromOutbox<'_>],
+) -> Result<(), KafkaError> {
+    let outgoing = letters.iter().map(|FromOutbox { entry, place, unreadable }| {
+        let headers = Headers {
+            reason: unreadable.reason.clone(),
+            attempts: 1,
+            topic: format!("{from} {entry}"),
+            partition: 0,
+            offset: i64::try_from(*place).unwrap_or(i64::MAX),
+            lane: None,
+            dead_tries: 0,
+        };
+        headers.outgoing(format!("{campaign}:").into_bytes(), unreadable.value.clone())
+    });
+    if let Some(error) = producer.publish_records(to, &outgoing.collect::<Vec<_>>()).await.failure {
+        return Err(error);
+    }
+    for FromOutbox { entry, unreadable, .. } in letters {
+        let reason = &unreadable.reason;
+        tracing::error!(%campaign, entry, reason, "a part of an outbox entry cannot be read: it is set aside");
+    }
+    Ok(())
+}
+
 /// What the headers of a dead letter say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Headers {
@@ -62,10 +107,18 @@ pub struct Headers {
     pub offset: i64,
     /// Who could not deal with it; `None`: the ledger.
     pub lane: Option<String>,
+    /// How often it was tried again since it became a dead letter.
+    pub dead_tries: u32,
 }
 
 impl Headers {
+    /// Of a record that is set aside. One that was a dead letter before goes on being that letter.
     fn of(topic: &str, record: &Record, lane: Option<&str>, reason: &str) -> Self {
+        if let Some(before) = Self::of_retried(record) {
+            let tries = i32::try_from(record.tries).unwrap_or(i32::MAX).saturating_add(1);
+            let attempts = before.attempts.saturating_add(tries);
+            return Self { reason: reason.to_owned(), attempts, lane: lane.map(str::to_owned), ..before };
+        }
         Self {
             reason: reason.to_owned(),
             attempts: i32::try_from(record.tries).unwrap_or(i32::MAX).saturating_add(1),
@@ -73,34 +126,44 @@ impl Headers {
             partition: record.partition,
             offset: record.offset,
             lane: lane.map(str::to_owned),
+            dead_tries: 0,
         }
+    }
+
+    /// Of a fact that is tried again since it became a dead letter: what it was then.
+    fn of_retried(record: &Record) -> Option<Self> {
+        Self::ours(record).filter(|headers| headers.dead_tries > 0 && headers.lane.is_none())
     }
 
     /// A record without them was put into the topic by somebody else: it is its own origin.
     #[must_use]
     pub fn read(dead_letters_topic: &str, record: &Record) -> Self {
+        Self::ours(record).unwrap_or_else(|| Self {
+            reason: "put into the topic of dead letters by another program".into(),
+            attempts: 0,
+            dead_tries: 0,
+            topic: dead_letters_topic.to_owned(),
+            partition: record.partition,
+            offset: record.offset,
+            lane: None,
+        })
+    }
+
+    /// `None`: another program has put the record there.
+    pub(super) fn ours(record: &Record) -> Option<Self> {
         let text = |name: &str| {
             let found = record.headers.iter().find(|(known, _)| known == name);
             // A text in the database has no U+0000, and the reason may quote what is wrong.
             found.map(|(_, value)| String::from_utf8_lossy(value).replace('\0', "\u{fffd}"))
         };
-        let ours = || {
-            Some(Self {
-                reason: text(REASON)?,
-                attempts: text(ATTEMPTS)?.parse().ok()?,
-                topic: text(TOPIC)?,
-                partition: text(PARTITION)?.parse().ok()?,
-                offset: text(OFFSET)?.parse().ok()?,
-                lane: text(LANE),
-            })
-        };
-        ours().unwrap_or_else(|| Self {
-            reason: "put into the topic of dead letters by another program".into(),
-            attempts: 0,
-            topic: dead_letters_topic.to_owned(),
-            partition: record.partition,
-            offset: record.offset,
-            lane: None,
+        Some(Self {
+            reason: text(REASON)?,
+            attempts: text(ATTEMPTS)?.parse().ok()?,
+            topic: text(TOPIC)?,
+            partition: text(PARTITION)?.parse().ok()?,
+            offset: text(OFFSET)?.parse().ok()?,
+            lane: text(LANE),
+            dead_tries: text(DEAD_TRIES).and_then(|tries| tries.parse().ok()).unwrap_or(0),
         })
     }
 
@@ -115,8 +178,17 @@ impl Headers {
             (OFFSET, self.offset.to_string().into()),
         ];
         headers.extend(self.lane.iter().map(|lane| (LANE, lane.clone().into_bytes())));
+        if self.dead_tries > 0 {
+            headers.push((DEAD_TRIES, self.dead_tries.to_string().into()));
+        }
         Outgoing { key, value, headers }
     }
+}
+
+/// Whether a fact was a dead letter before, and is tried once more: where it fails it is one again at once.
+#[must_use]
+pub fn is_retried(record: &Record) -> bool {
+    record.headers.iter().any(|(name, _)| name == DEAD_TRIES)
 }
 
 /// Records of the same key and lane are dealt with in their order: see [`crate::kafka::Parallel`].

@@ -2,7 +2,7 @@
 //!
 //! A letter is sent back as it was: the same key and the same value. One of the ledger goes to the topic of facts, and so
 //! through the writer like every fact: throttled, compared, and a new dead letter if it cannot become a row again. One of
-//! a lane goes to the topic of dead letters, where only that lane sees it.
+//! a lane goes to the topic of dead letters, where only that lane sees it. What nobody wants back is discarded, with a reason.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,9 +47,12 @@ pub struct Letter {
     pub lane: Option<String>,
     /// What it says.
     pub record: Vec<u8>,
-    /// `waiting` or `replayed`.
+    /// `waiting`, `replayed` or `discarded`.
     pub state: String,
+    /// Why it was discarded.
+    pub discard_reason: Option<String>,
     noticed_at_ms: i64,
+    discarded_at_ms: Option<i64>,
 }
 
 impl Letter {
@@ -57,6 +60,12 @@ impl Letter {
     #[must_use]
     pub fn noticed_at(&self) -> Millis {
         Millis(self.noticed_at_ms)
+    }
+
+    /// When it was discarded, by the same clock.
+    #[must_use]
+    pub fn discarded_at(&self) -> Option<Millis> {
+        self.discarded_at_ms.map(Millis)
     }
 }
 
@@ -79,8 +88,9 @@ impl LetterBox {
     /// Letters after this position, in the order in which they were noticed, at most so many.
     pub async fn page(&self, after: i64, count_max: usize) -> Result<Vec<Letter>, LettersError> {
         let letters = sqlx::query_as(
-            "SELECT id, position, reason, attempts, topic, partition, record_offset, lane, record, state,
-                    floor(extract(epoch FROM noticed_at) * 1000)::bigint AS noticed_at_ms
+            "SELECT id, position, reason, attempts, topic, partition, record_offset, lane, record, state, discard_reason,
+                    floor(extract(epoch FROM noticed_at) * 1000)::bigint AS noticed_at_ms,
+                    floor(extract(epoch FROM discarded_at) * 1000)::bigint AS discarded_at_ms
              FROM dead_letters WHERE position > $1 ORDER BY position LIMIT $2",
         )
         .bind(after)
@@ -93,17 +103,10 @@ impl LetterBox {
     /// Sends letters back, and answers how many; those that were sent back before are left alone. `None`, and nothing
     /// is done, if one of the ids is no letter's.
     pub async fn replay(&self, which: &Which) -> Result<Option<u64>, LettersError> {
-        if let Which::Ids(ids) = which {
-            let known: i64 = sqlx::query_scalar(
-                "SELECT count(*) FROM unnest($1::text[]) AS asked (id)
-                 WHERE EXISTS (SELECT FROM dead_letters d WHERE d.id = asked.id)",
-            )
-            .bind(ids)
-            .fetch_one(&self.database)
-            .await?;
-            if known.unsigned_abs() < ids.len() as u64 {
-                return Ok(None);
-            }
+        if let Which::Ids(ids) = which
+            && !self.knows_all(ids).await?
+        {
+            return Ok(None);
         }
         // What becomes a dead letter again meanwhile stays one: otherwise `all` might never end.
         let last: Option<i64> =
@@ -116,6 +119,37 @@ impl LetterBox {
             }
             replayed += some;
         }
+    }
+
+    /// Leaves letters at that, for this reason, and answers how many; those that do not wait are left alone. They stay in the
+    /// list, and nobody is told of them any more. `None`, and nothing is done, if one of the ids is no letter's.
+    pub async fn discard(&self, ids: &[String], reason: &str) -> Result<Option<u64>, LettersError> {
+        if !self.knows_all(ids).await? {
+            return Ok(None);
+        }
+        let discarded = sqlx::query(
+            "UPDATE dead_letters SET state = 'discarded', discarded_at = clock_timestamp(), discard_reason = $2
+             WHERE id = ANY ($1) AND state = 'waiting'",
+        )
+        .bind(ids)
+        .bind(reason)
+        .execute(&self.database)
+        .await?
+        .rows_affected();
+        metrics::counter!("onrush_ledger_dead_letters_discarded_total").increment(discarded);
+        tracing::warn!(discarded, ?ids, reason, "an operator has discarded dead letters: they stay in the list");
+        Ok(Some(discarded))
+    }
+
+    async fn knows_all(&self, ids: &[String]) -> Result<bool, sqlx::Error> {
+        let known: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM unnest($1::text[]) AS asked (id)
+             WHERE EXISTS (SELECT FROM dead_letters d WHERE d.id = asked.id)",
+        )
+        .bind(ids)
+        .fetch_one(&self.database)
+        .await?;
+        Ok(known.unsigned_abs() >= ids.len() as u64)
     }
 
     /// Some of them, in one transaction: Kafka has acknowledged them when it is committed. If it cannot be committed they
@@ -185,6 +219,6 @@ impl Waiting {
         if lane.is_none() {
             return Outgoing { key, value, headers: Vec::new() };
         }
-        Headers { reason, attempts, topic, partition, offset: record_offset, lane }.outgoing(key, value)
+        Headers { reason, attempts, topic, partition, offset: record_offset, lane, dead_tries: 0 }.outgoing(key, value)
     }
 }

@@ -1,6 +1,8 @@
 //! What could not be done, and who looks at it? Records of any topic that were tried often enough.
 //!
 //! - Such a record goes to its topic's dead letters, and only then is an offset committed past it.
+//! - A dead letter is tried again some times, at its turn like every record, before it waits for an operator: what was wrong
+//!   may have been mended, or the one that could not read it replaced.
 //! - What an operator has to look at is a row, with an id that no other letter has, of whatever topic.
 //! - A letter knows what it is: its topic and place, the lane that could not deal with it, and where a replay sends it. Only
 //!   that lane sees it again.
@@ -13,7 +15,7 @@ mod rows;
 use thiserror::Error;
 
 pub use copier::Copier;
-pub use letter::{Headers, Refused, key_and_lane, set_aside};
+pub use letter::{FromOutbox, Headers, Refused, is_retried, key_and_lane, set_aside, set_unreadable_aside};
 pub use letter_box::{Letter, LetterBox, Which};
 pub use rows::keep;
 

@@ -5,6 +5,7 @@
 //! - A script is called with exactly the keys that its header lists, or the program does not compile.
 
 mod fence;
+mod fields;
 mod keys;
 mod lane;
 mod lease;
@@ -235,11 +236,6 @@ impl Redis {
     /// All fields of a hash that belongs to no campaign. Only for small ones.
     pub async fn all_fields(&self, key: &str) -> Result<std::collections::HashMap<String, String>, RedisError> {
         Ok(self.pool.next().hgetall(key).await?)
-    }
-
-    /// Sets fields of a hash that belongs to no campaign.
-    pub async fn set_fields(&self, key: &str, fields: Vec<(String, String)>) -> Result<(), RedisError> {
-        Ok(self.pool.next().hset(key, fields).await?)
     }
 
     /// One page of a hash: where to go on (`"0"` at the end), and pairs of field and value. A field may come twice.

@@ -1,11 +1,10 @@
 //! Reading the stream that holds the facts of one campaign until Kafka has them.
 
-use std::collections::HashMap;
+use fred::prelude::ClientLike;
+use fred::types::{ClusterHash, CustomCommand};
 
-use fred::prelude::StreamsInterface;
-
-use super::{Redis, RedisError};
-use crate::facts::{EntryHead, Fact, read_entry};
+use super::{Redis, RedisError, Value};
+use crate::facts::{EntryParts, Fact, RawEntry, Unreadable};
 use crate::ids::CampaignId;
 
 /// What one script call wrote.
@@ -15,9 +14,14 @@ pub struct Entry {
     pub id: String,
     /// Its facts, in the order of decision.
     pub facts: Vec<Fact>,
+    /// What cannot be read of it: a newer program's facts, or nobody's.
+    pub unreadable: Vec<Unreadable>,
+    /// The facts that it counts for in the campaign's outbox.
+    pub counted: u64,
 }
 
-/// The oldest entries after this id (exclusive; `None`: from the head), at most so many.
+/// The oldest entries after this id (exclusive; `None`: from the head), at most so many. What cannot be read of one stops
+/// neither it nor the others.
 pub async fn read_outbox(
     redis: &Redis,
     campaign: &CampaignId,
@@ -26,28 +30,36 @@ pub async fn read_outbox(
 ) -> Result<Vec<Entry>, RedisError> {
     let key = redis.keys().of(campaign).outbox();
     let start = after.map_or_else(|| "-".to_owned(), |id| format!("({id}"));
-    let raw: Vec<(String, HashMap<String, String>)> =
-        redis.client_of(campaign).xrange_values(key, start, "+", Some(entries_max)).await?;
-    let entries: Vec<Entry> =
-        raw.into_iter().map(|(id, fields)| parse(campaign, id, &fields)).collect::<Result<_, _>>()?;
+    // Not by the library's own call: that makes text of everything, and fails where something is none.
+    let command = CustomCommand::new_static("XRANGE", ClusterHash::FirstKey, false);
+    let args: Vec<Value> = vec![key.into(), start.into(), "+".into(), "COUNT".into(), entries_max.to_string().into()];
+    let found: Value = redis.client_of(campaign).custom(command, args).await?;
+    let Value::Array(found) = found else { return Err(unexpected(campaign)) };
+    let entries = found.into_iter().map(|entry| parse(campaign, entry).ok_or_else(|| unexpected(campaign)));
+    let entries: Vec<Entry> = entries.collect::<Result<_, _>>()?;
     // Whoever has facts in hand knows of them: a Redis that goes back behind them is noticed by this node.
-    if let Some(fact) = entries.last().and_then(|entry| entry.facts.last()) {
+    if let Some(fact) = entries.iter().rev().find_map(|entry| entry.facts.last()) {
         redis.marks().of(campaign).raise(fact.generation, fact.fact_no);
     }
     Ok(entries)
 }
 
-fn parse(campaign: &CampaignId, id: String, fields: &HashMap<String, String>) -> Result<Entry, RedisError> {
-    let unexpected = |what: &str| RedisError::Unexpected(format!("outbox entry {id} of {campaign}: {what}"));
-    let number = |name: &str| -> Result<i64, RedisError> {
-        fields.get(name).and_then(|text| text.parse().ok()).ok_or_else(|| unexpected(name))
-    };
-    let head = EntryHead {
-        v: u32::try_from(number("v")?).map_err(|_| unexpected("v"))?,
-        generation: u32::try_from(number("g")?).map_err(|_| unexpected("g"))?,
-        at: number("at")?,
-    };
-    let text = fields.get("f").ok_or_else(|| unexpected("f"))?;
-    let facts = read_entry(campaign, head, text).map_err(|error| unexpected(&error.to_string()))?;
-    Ok(Entry { id, facts })
+fn unexpected(campaign: &CampaignId) -> RedisError {
+    RedisError::Unexpected(format!("the outbox of {campaign} is no stream"))
+}
+
+/// `None`: no entry of a stream looks like this.
+fn parse(campaign: &CampaignId, entry: Value) -> Option<Entry> {
+    let Value::Array(entry) = entry else { return None };
+    let [id, fields]: [Value; 2] = entry.try_into().ok()?;
+    let id = id.into_string()?;
+    // An entry that was deleted in the middle of a node of the stream has none.
+    let fields = if let Value::Array(fields) = fields { fields } else { Vec::new() };
+    let mut bytes = fields.into_iter().map(|part| part.into_owned_bytes().unwrap_or_default());
+    let mut pairs = Vec::new();
+    while let Some(name) = bytes.next() {
+        pairs.push((name, bytes.next().unwrap_or_default()));
+    }
+    let EntryParts { facts, unreadable, counted } = RawEntry::new(campaign, &id, &pairs).parts();
+    Some(Entry { id, facts, unreadable, counted })
 }

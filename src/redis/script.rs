@@ -92,10 +92,21 @@ const fn count(text: &str, mark: &str) -> usize {
 }
 
 /// Names a script below `lua/` and binds it to a `static`; with `prelude`, what all scripts of a campaign share comes
-/// before it; with `waiting`, also what all scripts of a waiting room share.
+/// before it; with `waiting`, also what all scripts of a waiting room share. With `allow_oom` it runs also when Redis has no
+/// memory left: for what makes room, and for small writes that others wait for. Redis wants to know that before all else.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! script {
+    (allow_oom prelude + $path:literal) => {
+        $crate::redis::Script::new(
+            $path,
+            concat!(
+                "#!lua flags=allow-oom\n",
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/prelude.lua")),
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/", $path, ".lua"))
+            ),
+        )
+    };
     (prelude + $path:literal) => {
         $crate::redis::Script::new(
             $path,

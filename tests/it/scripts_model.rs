@@ -1,9 +1,10 @@
-//! The Lua scripts against a plain model in Rust: random claims, give-backs, redemptions, raises, pauses, time that
-//! passes and calls that are repeated. After each call the answers agree; at the end all that Redis holds does.
+//! The Lua scripts against a plain model in Rust: random claims, give-backs, redemptions that are undone, attempts that are
+//! cancelled, raises, pauses, time that passes and calls that are repeated. After each call the answers agree; at the end all that Redis holds does.
 
+mod model;
 mod store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use onrush::facts::Kind;
@@ -12,6 +13,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use crate::support::names;
+use model::Model;
 use store::{Call, Row, Store};
 
 const OPENS_AT: i64 = 1_000_000;
@@ -28,7 +30,13 @@ enum Step {
     },
     Redeem {
         number: u8,
+        call: u8,
     },
+    Unredeem {
+        number: u8,
+        call: u8,
+    },
+    Cancel(u8, u8),
     /// A claim's first answer could say only so much.
     Weaken {
         number: u8,
@@ -68,7 +76,9 @@ fn step() -> impl Strategy<Value = Step> {
         // Few users and few attempts, so that they meet; within a batch too.
         12 => prop::collection::vec((0..6_u8, 0..12_u8), 1..9).prop_map(Step::Claim),
         5 => (1..20_u8, prop::option::of(0..6_u8)).prop_map(|(number, as_user)| Step::GiveBack { number, as_user }),
-        2 => (1..20_u8).prop_map(|number| Step::Redeem { number }),
+        3 => (1..10_u8, 0..4_u8).prop_map(|(number, call)| Step::Redeem { number, call }),
+        2 => (1..10_u8, 0..4_u8).prop_map(|(number, call)| Step::Unredeem { number, call }),
+        2 => (0..6_u8, 0..12_u8).prop_map(|(user, attempt)| Step::Cancel(user, attempt)),
         2 => (1..20_u8, letter()).prop_map(|(number, kept)| Step::Weaken { number, kept }),
         4 => edit.prop_map(Step::Put),
         3 => Just(Step::Again),
@@ -90,151 +100,6 @@ fn strength(letter: &str) -> usize {
     LETTERS.iter().position(|known| *known == letter).unwrap()
 }
 
-#[derive(Debug, Clone, PartialEq)]
-struct ModelClaim {
-    user: String,
-    attempt: String,
-    at: i64,
-    state: char,
-    kept: &'static str,
-}
-
-/// What the scripts are meant to do, in the plainest words.
-#[derive(Debug, Clone)]
-struct Model {
-    /// What the campaign asks for.
-    asked: &'static str,
-    stock: i64,
-    limit: usize,
-    paused: bool,
-    closed: bool,
-    version: i64,
-    claims: BTreeMap<u64, ModelClaim>,
-    facts: Vec<(Kind, i64, Option<u64>)>,
-    outbox: usize,
-    /// The time of the last decision; no later decision is earlier.
-    last_now: i64,
-}
-
-impl Model {
-    fn left(&self) -> i64 {
-        self.stock - i64::try_from(self.claims.values().filter(|claim| claim.state != 'g').count()).unwrap()
-    }
-
-    fn fact(&mut self, kind: Kind, change: i64, number: Option<u64>, now: i64) {
-        self.facts.push((kind, change, number));
-        self.outbox += 1;
-        self.last_now = now;
-    }
-
-    fn shown(&self, number: u64) -> String {
-        let claim = &self.claims[&number];
-        let kept = if claim.kept.is_empty() { String::new() } else { format!("\u{1f}{}", claim.kept) };
-        let ModelClaim { user, at, attempt, state, .. } = claim;
-        format!("{number}\u{1f}{user}\u{1f}{at}\u{1f}{attempt}\u{1f}{state}\u{1f}1{kept}")
-    }
-
-    fn claim(&mut self, requests: &[(String, String)], now: i64) -> Vec<String> {
-        let now = now.max(self.last_now);
-        requests.iter().map(|(user, attempt)| self.claim_one(user, attempt, now)).collect()
-    }
-
-    fn claim_one(&mut self, user: &str, attempt: &str, now: i64) -> String {
-        let mine = || self.claims.iter().filter(|(_, claim)| claim.user == user);
-        if let Some((number, _)) = mine().find(|(_, claim)| claim.attempt == attempt) {
-            return format!("r\u{1e}{}", self.shown(*number));
-        }
-        if self.closed || now >= CLOSES_AT {
-            return "-3".into();
-        }
-        if self.paused {
-            return "-2".into();
-        }
-        if now < OPENS_AT {
-            return "-1".into();
-        }
-        let live: Vec<String> =
-            mine().filter(|(_, claim)| claim.state != 'g').map(|(number, _)| self.shown(*number)).collect();
-        if live.len() >= self.limit {
-            return format!("h\u{1e}{}", live.join("\u{1e}"));
-        }
-        if mine().count() >= self.limit * USER_MAX_FACTOR {
-            return "-4".into();
-        }
-        if self.left() <= 0 {
-            return "0".into();
-        }
-        if self.outbox >= OUTBOX_MAX {
-            return "-5".into();
-        }
-        let number = self.claims.len() as u64 + 1;
-        let claim = ModelClaim { user: user.into(), attempt: attempt.into(), at: now, state: 'l', kept: self.asked };
-        self.claims.insert(number, claim);
-        self.fact(Kind::Claimed, -1, Some(number), now);
-        number.to_string()
-    }
-
-    fn give_back(&mut self, number: u64, as_user: Option<&str>, now: i64) -> &'static str {
-        let Some(claim) = self.claims.get_mut(&number) else { return "not_found" };
-        if as_user.is_some_and(|user| user != claim.user) {
-            return "not_found";
-        }
-        match claim.state {
-            'r' => "already_redeemed",
-            'g' => "unchanged",
-            _ if self.outbox >= OUTBOX_MAX => "outbox_full",
-            _ => {
-                claim.state = 'g';
-                self.fact(Kind::GivenBack, 1, Some(number), now.max(self.last_now));
-                "ok"
-            }
-        }
-    }
-
-    fn redeem(&mut self, number: u64, now: i64) -> &'static str {
-        let Some(claim) = self.claims.get_mut(&number) else { return "not_found" };
-        match claim.state {
-            'r' => "already_redeemed",
-            'g' => "given_back",
-            _ if self.outbox >= OUTBOX_MAX => "outbox_full",
-            _ => {
-                claim.state = 'r';
-                self.fact(Kind::Redeemed, 0, Some(number), now.max(self.last_now));
-                "ok"
-            }
-        }
-    }
-
-    fn weaken(&mut self, number: u64, kept: &'static str) -> &'static str {
-        let Some(claim) = self.claims.get_mut(&number) else { return "0" };
-        if strength(kept) >= strength(claim.kept) {
-            return "0";
-        }
-        claim.kept = kept;
-        "1"
-    }
-
-    fn put(&mut self, row: &Row, now: i64) -> &'static str {
-        if row.version <= self.version {
-            return "unchanged";
-        }
-        let change = row.stock - self.stock;
-        if change < 0 && (now.max(self.last_now) >= OPENS_AT || self.left() + change < 0) {
-            return "stock_cannot_shrink";
-        }
-        if change != 0 && self.outbox >= OUTBOX_MAX {
-            return "outbox_full";
-        }
-        (self.stock, self.limit, self.paused, self.closed, self.version) =
-            (row.stock, row.limit, row.paused, row.closed, row.version);
-        if change != 0 {
-            let kind = if change > 0 { Kind::StockRaised } else { Kind::StockLowered };
-            self.fact(kind, change, None, now.max(self.last_now));
-        }
-        "ok"
-    }
-}
-
 fn name(prefix: &str, index: u8) -> String {
     format!("{prefix}{index}")
 }
@@ -254,6 +119,7 @@ async fn agree(redis: Arc<Redis>, asked: &'static str, steps: Vec<Step>) -> Resu
         closed: false,
         version: 1,
         claims: BTreeMap::new(),
+        cancelled: BTreeSet::new(),
         facts: vec![(Kind::Created, row.stock, None)],
         outbox: 1,
         last_now: now,
@@ -284,7 +150,9 @@ async fn agree(redis: Arc<Redis>, asked: &'static str, steps: Vec<Step>) -> Resu
             Step::GiveBack { number, as_user } => {
                 Call::GiveBack(u64::from(number), as_user.map(|user| name("u", user)))
             }
-            Step::Redeem { number } => Call::Redeem(u64::from(number)),
+            Step::Redeem { number, call } => Call::Redeem(u64::from(number), name("call", call)),
+            Step::Unredeem { number, call } => Call::Unredeem(u64::from(number), name("call", call)),
+            Step::Cancel(user, attempt) => Call::Cancel(name("u", user), name("attempt", attempt)),
             Step::Weaken { number, kept } => Call::Weaken(u64::from(number), kept),
             Step::Put(edit) => {
                 // A refused edit leaves the row as it was: the next one starts from what Redis has.
@@ -311,7 +179,9 @@ async fn agree(redis: Arc<Redis>, asked: &'static str, steps: Vec<Step>) -> Resu
         let expected = match &call {
             Call::Claim(requests) => model.claim(requests, now),
             Call::GiveBack(number, owner) => vec![model.give_back(*number, owner.as_deref(), now).to_owned()],
-            Call::Redeem(number) => vec![model.redeem(*number, now).to_owned()],
+            Call::Redeem(number, call) => vec![model.redeem(*number, call, now)],
+            Call::Unredeem(number, call) => vec![model.unredeem(*number, call, now)],
+            Call::Cancel(user, attempt) => vec![model.cancel(user, attempt, now).to_owned()],
             Call::Weaken(number, kept) => vec![model.weaken(*number, kept).to_owned()],
             Call::Put(row) => vec![model.put(row, now).to_owned()],
         };
@@ -339,9 +209,18 @@ async fn compare(store: &Store, model: &Model) -> Result<(), TestCaseError> {
     let told: Vec<_> = store
         .facts
         .iter()
-        .map(|fact| (fact.kind, fact.change, fact.claim.as_ref().map(|claim| claim.number)))
+        .map(|fact| {
+            (fact.kind, fact.change, fact.claim.as_ref().map(|claim| claim.number).filter(|number| *number > 0))
+        })
         .collect();
     prop_assert_eq!(&told, &model.facts);
+    let cancelled: BTreeSet<(String, String)> = store
+        .facts
+        .iter()
+        .filter(|fact| fact.kind == Kind::Cancelled)
+        .filter_map(|fact| fact.claim.clone().map(|claim| (claim.user, claim.attempt)))
+        .collect();
+    prop_assert_eq!(&cancelled, &model.cancelled);
     for (index, fact) in store.facts.iter().enumerate() {
         prop_assert_eq!(fact.fact_no, index as u64 + 1);
     }

@@ -80,6 +80,7 @@ fn claims(next: &mut u64) -> Vec<Fact> {
             user: format!("user-{:08x}", number.cast_signed().wrapping_mul(0x9e37_79b9) & 0xffff_ffff),
             attempt: AttemptId::random().as_str().to_owned(),
         }),
+        reason: None,
     };
     numbers.map(fact).collect()
 }

@@ -11,8 +11,10 @@ use super::{CLOSES_AT, OPENS_AT, OUTBOX_MAX, USER_MAX_FACTOR};
 
 static PUT: Script<2> = script!(prelude + "campaign/put");
 static ISSUE: Script<6> = script!(prelude + "claim/issue");
-static GIVE_BACK: Script<4> = script!(prelude + "claim/give_back");
-static REDEEM: Script<4> = script!(prelude + "claim/redeem");
+static GIVE_BACK: Script<4> = script!(allow_oom prelude + "claim/give_back");
+static REDEEM: Script<5> = script!(allow_oom prelude + "claim/redeem");
+static UNREDEEM: Script<5> = script!(allow_oom prelude + "claim/unredeem");
+static CANCEL: Script<4> = script!(prelude + "claim/cancel");
 static WEAKEN: Script<1> = script!(prelude + "claim/weaken");
 static TAKE: Script<2> = script!("relay/take");
 static DELETE: Script<3> = script!("relay/delete");
@@ -32,7 +34,9 @@ pub(super) struct Row {
 pub(super) enum Call {
     Claim(Vec<(String, String)>),
     GiveBack(u64, Option<String>),
-    Redeem(u64),
+    Redeem(u64, String),
+    Unredeem(u64, String),
+    Cancel(String, String),
     Weaken(u64, &'static str),
     Put(Row),
 }
@@ -73,11 +77,11 @@ impl Store {
         Reply::parse(self.redis.call(&PUT, &self.campaign, keys, args).await.unwrap()).unwrap().code
     }
 
-    pub(super) async fn run(&self, call: &Call, now: i64) -> Vec<String> {
-        let keys = self.redis.keys().of(&self.campaign);
-        let keys = [keys.campaign(), keys.holders(), keys.claims(), keys.outbox()];
+    pub(super) async fn run(&self, made: &Call, now: i64) -> Vec<String> {
+        let all = self.redis.keys().of(&self.campaign);
+        let keys = [all.campaign(), all.holders(), all.claims(), all.outbox()];
         let mut args = Self::head(now);
-        let script = match call {
+        let script = match made {
             Call::Put(row) => return vec![self.put(row, now, true).await],
             Call::Weaken(number, kept) => {
                 let args = vec!["1".into(), (*kept).into(), number.to_string().into()];
@@ -99,9 +103,23 @@ impl Store {
                 args.extend([number.to_string().into(), "1".into(), owner.clone().unwrap_or_default().into()]);
                 &GIVE_BACK
             }
-            Call::Redeem(number) => {
-                args.extend([number.to_string().into(), "1".into()]);
-                &REDEEM
+            Call::Redeem(number, call) | Call::Unredeem(number, call) => {
+                args.extend([number.to_string().into(), "1".into(), call.as_str().into()]);
+                let script = if matches!(made, Call::Redeem(..)) {
+                    &REDEEM
+                } else {
+                    args.push("no reason".into());
+                    &UNREDEEM
+                };
+                let keys = [all.campaign(), all.holders(), all.claims(), all.outbox(), all.redemptions()];
+                let reply = self.redis.call(script, &self.campaign, keys, args).await.unwrap();
+                let reply = Reply::parse(reply).unwrap();
+                let at = reply.rest.into_iter().nth(1).and_then(Value::into_string).unwrap_or_default();
+                return vec![format!("{} {at}", reply.code).trim_end().to_owned()];
+            }
+            Call::Cancel(user, attempt) => {
+                args.extend([user.as_str().into(), attempt.as_str().into()]);
+                &CANCEL
             }
         };
         let reply = Reply::parse(self.redis.call(script, &self.campaign, keys, args).await.unwrap()).unwrap();
@@ -116,7 +134,7 @@ impl Store {
         let token = self.redis.call(&TAKE, &self.campaign, [keys.relay(), keys.fence()], lease).await.unwrap();
         let mut args = vec!["model".into(), token.as_u64().unwrap().to_string().into()];
         for entry in &entries {
-            args.extend([Value::from(entry.id.as_str()), entry.facts.len().to_string().into()]);
+            args.extend([Value::from(entry.id.as_str()), entry.counted.to_string().into()]);
         }
         let keys = [keys.relay(), keys.campaign(), keys.outbox()];
         let removed = self.redis.call(&DELETE, &self.campaign, keys, args).await.unwrap();

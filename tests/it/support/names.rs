@@ -30,6 +30,9 @@ pub(crate) fn config() -> Config {
     config.kafka.ledger_group = name;
     // Retries are awaited in many tests.
     config.dead_letters.retry_ms = 20;
+    // Most tests turn the ledger by hand: who sends letters back by itself asks for it.
+    config.dead_letters.dead_retries_max = 0;
+    config.dead_letters.dead_retry_ms = 20;
     config.feed.connections_max = 3;
     // The machine is busy with all the other tests.
     config.cache.redis_timeout_ms = 5_000;

@@ -21,7 +21,7 @@ use super::{leftovers, names};
 
 static PUT: Script<2> = script!(prelude + "campaign/put");
 static ISSUE: Script<6> = script!(prelude + "claim/issue");
-static GIVE_BACK: Script<4> = script!(prelude + "claim/give_back");
+static GIVE_BACK: Script<4> = script!(allow_oom prelude + "claim/give_back");
 static ANNOUNCE: Script<1> = script!("campaign/announce");
 
 /// How long anything may take that a test waits for.
@@ -62,7 +62,7 @@ impl Stores {
 
     /// Copies dead letters into their table until so many are there.
     pub(crate) async fn copy_letters(&self, count: i64) {
-        let mut copier = Copier::new(self.database.clone(), &self.config);
+        let mut copier = Copier::new(self.database.clone(), self.producer.clone(), &self.config);
         eventually("the dead letters are in their table", async || {
             copier.tick().await.unwrap();
             self.count("SELECT count(*) FROM dead_letters").await >= count
@@ -158,6 +158,7 @@ pub(crate) fn fact(campaign: &str, fact_no: u64, kind: Kind, number: u64) -> Fac
             user: format!("user-{number}"),
             attempt: format!("attempt-{number}"),
         }),
+        reason: None,
     }
 }
 

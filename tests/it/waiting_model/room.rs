@@ -12,7 +12,7 @@ use crate::support::names;
 
 static PUT: Script<2> = script!(prelude + "campaign/put");
 static ISSUE: Script<6> = script!(prelude + "claim/issue");
-static GIVE_BACK: Script<4> = script!(prelude + "claim/give_back");
+static GIVE_BACK: Script<4> = script!(allow_oom prelude + "claim/give_back");
 static JOIN: Script<9> = script!(waiting + "waiting/join");
 static LOOK: Script<9> = script!(waiting + "waiting/look");
 static LEAVE: Script<9> = script!(waiting + "waiting/leave");
