@@ -199,9 +199,7 @@ impl Stream {
     async fn wait(&mut self, app: &App) -> Option<()> {
         let (is_near, ends_in) = match &self.told {
             Some(Standing::Waiting(wait)) => (wait.ahead.is_none_or(|ahead| app.waiting.is_near(ahead)), None),
-            Some(Standing::Admitted { expires_at, .. }) => {
-                (false, u64::try_from(expires_at.0 - app.now().0 + 1).ok())
-            }
+            Some(Standing::Admitted { expires_at, .. }) => (false, u64::try_from(expires_at.0 - app.now().0 + 1).ok()),
             _ => (false, None),
         };
         let news = self.news.next(is_near);

@@ -51,7 +51,8 @@ impl Lottery {
                 let seed = self.seed()?;
                 let listed = Arc::clone(&list);
                 // Seconds for millions: not on a thread that answers requests.
-                let computed = tokio::task::spawn_blocking(move || EmptyPlaces::of(n, &Draw::new(&seed, &hash, n), &listed));
+                let computed =
+                    tokio::task::spawn_blocking(move || EmptyPlaces::of(n, &Draw::new(&seed, &hash, n), &listed));
                 let empty = computed.await.map_err(|error| WaitingError::Unknown(error.to_string()))?;
                 for (piece, bytes) in empty.bitmap.chunks(BITMAP_BYTES).enumerate() {
                     let bytes = bytes::Bytes::copy_from_slice(bytes);

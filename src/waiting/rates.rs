@@ -82,6 +82,10 @@ mod tests {
     #[test]
     fn what_was_more_than_a_minute_ago_counts_no_more() {
         assert_eq!(rates(&[(0, 0, 0), (30, 60, 0), (95, 60, 0)]), Rates::default());
-        assert_eq!(rates(&[(0, 0, 0), (30, 60, 0), (80, 120, 0)]).cap, Some(120.0 / 80.0), "one look before the window");
+        assert_eq!(
+            rates(&[(0, 0, 0), (30, 60, 0), (80, 120, 0)]).cap,
+            Some(120.0 / 80.0),
+            "one look before the window"
+        );
     }
 }

@@ -145,9 +145,8 @@ mod tests {
         assert_eq!(wait(gate(10, Some(2.0)), 9), Some(0), "one of the ten who may enter now");
         assert_eq!(wait(gate(7, Some(2.0)), 9), Some(1_500), "the third of those who wait for somebody to leave");
         let both = waiting(100, 1_000, Some(50));
-        let wait = |rate, ahead| {
-            Schedule::new(&both, Millis(0), &[(0, 50)], gate(0, Some(rate)), ENOUGH).wait_ms(ahead)
-        };
+        let wait =
+            |rate, ahead| Schedule::new(&both, Millis(0), &[(0, 50)], gate(0, Some(rate)), ENOUGH).wait_ms(ahead);
         assert_eq!(wait(10.0, 99), Some(10_000));
         assert_eq!(wait(1_000.0, 99), Some(1_000));
     }
