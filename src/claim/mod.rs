@@ -26,7 +26,7 @@ use crate::ids::{AttemptId, ClaimId, UserId};
 use crate::redis::{Redis, RedisError};
 pub use after::{Cancel, GiveBack, Redeem, Unredeem};
 pub use coupon::{Coupon, Coupons};
-pub use issue::{Answer, Request};
+pub use issue::{Answer, PassOf, Request};
 use issuing::Issuing;
 use memory::Memory;
 pub use record::{Claim, ClaimState};

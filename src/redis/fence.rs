@@ -26,7 +26,8 @@ use crate::ids::CampaignId;
 #[derive(Debug)]
 pub struct Incarnation {
     name: String,
-    shas: RwLock<HashMap<&'static str, Arc<str>>>,
+    /// By the hash of the text alone.
+    shas: RwLock<HashMap<Arc<str>, Arc<str>>>,
 }
 
 impl Incarnation {
@@ -46,10 +47,10 @@ impl Incarnation {
 
     /// What the script is called by here.
     fn sha<const KEYS: usize>(&self, script: &Script<KEYS>) -> Arc<str> {
-        let known = self.shas.read().unwrap_or_else(PoisonError::into_inner).get(script.name()).cloned();
+        let known = self.shas.read().unwrap_or_else(PoisonError::into_inner).get(&script.sha()).cloned();
         known.unwrap_or_else(|| {
             let sha: Arc<str> = fred::util::sha1_hash(&self.text(script.source())).into();
-            self.shas.write().unwrap_or_else(PoisonError::into_inner).insert(script.name(), Arc::clone(&sha));
+            self.shas.write().unwrap_or_else(PoisonError::into_inner).insert(script.sha(), Arc::clone(&sha));
             sha
         })
     }

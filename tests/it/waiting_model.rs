@@ -3,6 +3,7 @@
 
 mod cap;
 mod draw;
+mod lives;
 mod model;
 mod operators;
 mod pace;
