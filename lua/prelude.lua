@@ -38,11 +38,11 @@
 --
 -- US and RS are control characters, which no id may contain.
 local US, RS = '\31', '\30'
-local LOST, UNARMED, OUTBOX_FULL = 'lost', 'unarmed', 'outbox_full'
+local UNARMED, OUTBOX_FULL = 'unarmed', 'outbox_full'
 
--- Reads the campaign. Answers nil if it is lost: marked so, or missing although the node has seen it, of an older generation
+-- Reads the campaign. Answers nil and a reply if it is lost: marked so, or missing although the node has seen it, of an older generation
 -- than the node knows, or behind the highest fact that the node has seen of it. Whoever notices marks it for everyone.
--- One that is missing and that the node has never seen is not lost: it is being made. Then LOST says 'missing'.
+-- One that is missing and that the node has never seen is not lost: it is being made. The reply says which.
 local function enter(key, at, known_generation, known_fact_no)
   local f = redis.call('HMGET', key, 'generation', 'fact_no', 'lost', 'armed', 'stock', 'left', 'next', 'given_back',
     'limit', 'user_max', 'opens_at', 'closes_at', 'paused', 'closed', 'epoch', 'outbox_facts', 'outbox_max', 'last_now',
@@ -52,12 +52,11 @@ local function enter(key, at, known_generation, known_fact_no)
   local behind = generation == 0 or generation < known_generation
     or (generation == known_generation and fact_no < known_fact_no)
   if generation == 0 and known_generation == 0 and not f[3] then
-    LOST = 'missing'
-    return nil
+    return nil, { 'missing' }
   end
   if f[3] or behind then
     if not f[3] then redis.call('HSET', key, 'lost', 1) end
-    return nil
+    return nil, { 'lost' }
   end
   local now = tonumber(at)
   if not now then

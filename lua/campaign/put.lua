@@ -6,11 +6,11 @@
 --         whether the database says that the campaign was put before (0 | 1);
 --         version; stock; limit; user_max; opens_at; closes_at; paused; closed; outbox_max; definition; room
 --
--- Reply: {'lost'} | {'outbox_full'} | {'stock_cannot_shrink', stock here} | {'created' | 'ok' | 'unchanged', now,
---   generation, epoch, fact_no, left, outbox_facts before}
--- A campaign that was put before, or that this node has seen here, and is not here was lost, not forgotten: it is never created again. A new one is
--- created unarmed; the call that says `put before` arms it. So there is no moment at which a claim was issued and the
--- database does not know that the campaign has lived.
+-- Reply: {'lost'} | {'missing'} | {'outbox_full'} | {'stock_cannot_shrink', stock here} | {'created' | 'ok' | 'unchanged',
+--   now, generation, epoch, fact_no, left, outbox_facts before}
+-- A campaign that was put before, or that this node has seen here, and is not here was lost, not forgotten: it is never
+-- created again. A new one is created unarmed; the call that says `put before` arms it. So there is no moment at which a
+-- claim was issued and the database does not know that the campaign has lived.
 -- Safe to repeat: yes, by version.
 local campaign, outbox = KEYS[1], KEYS[2]
 local put_before, version, stock = ARGV[4] == '1', tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -34,8 +34,8 @@ end
 
 -- What was put before was here, whether this node has seen it or not.
 local known_generation = math.max(tonumber(ARGV[2]), put_before and 1 or 0)
-local c = enter(campaign, ARGV[1], known_generation, ARGV[3])
-if not c then return { LOST } end
+local c, refusal = enter(campaign, ARGV[1], known_generation, ARGV[3])
+if not c then return refusal end
 local armed = (c.armed or put_before) and 1 or 0
 if version <= c.version then
   if armed == 1 and not c.armed then redis.call('HSET', campaign, 'armed', 1) end

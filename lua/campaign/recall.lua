@@ -2,8 +2,8 @@
 -- recall: hold what is known of a campaign against what is here, before anything is decided here.
 --
 -- KEYS[1] campaign  hash    see prelude.lua    onrush:{id}:campaign
--- ARGV    the generation and its highest fact_no that are known; 1: a rebuild that is under way has to begin again, 0: it goes
---         on
+-- ARGV    the generation and its highest fact_no that are known; 1: a rebuild that is under way has to begin again, 0: it
+--         goes on
 --
 -- Reply: {'lost' | 'missing' | 'ok', generation here, fact_no here, version here, 1 if it is armed}, each 0 where nothing is
 --   here

@@ -6,16 +6,16 @@
 -- KEYS[4] outbox    stream  facts for the ledger                    onrush:{id}:outbox
 -- ARGV    '' or a time in ms (tests only); the generation and the highest fact_no that this node knows; user; attempt
 --
--- Reply: {'lost'} | {'claims_exhausted'} | {'outbox_full'} | {'claimed' | 'ok' | 'unchanged', now, generation, epoch,
---   fact_no, left, outbox_facts before; with `claimed` also number US claim}
+-- Reply: {'lost'} | {'missing'} | {'claims_exhausted'} | {'outbox_full'} | {'claimed' | 'ok' | 'unchanged', now,
+--   generation, epoch, fact_no, left, outbox_facts before; with `claimed` also number US claim}
 -- `claimed`: it has a claim, and nothing was done: that is to be given back. What was cancelled counts as a claim that the
 -- user has made. Not when Redis has no memory left: there is no end of users.
 -- Safe to repeat: yes, by user and attempt.
 local campaign, holders, claims, outbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local user, attempt = ARGV[4], ARGV[5]
 
-local c = enter(campaign, ARGV[1], ARGV[2], ARGV[3])
-if not c then return { LOST } end
+local c, refusal = enter(campaign, ARGV[1], ARGV[2], ARGV[3])
+if not c then return refusal end
 local record = redis.call('HGET', holders, user) or ''
 local ever = count_cancelled(record)
 for number, made_by in string.gmatch(record, '(%d+):([^:,]+):%a') do

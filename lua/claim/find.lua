@@ -5,11 +5,11 @@
 -- ARGV    '' or a time in ms (tests only); the generation and the highest fact_no that this node knows;
 --         a number; how many numbers after it are looked at
 --
--- Reply: {'lost'} | {'ok', now, generation, epoch, fact_no, left, outbox_facts, the last number that was looked at, '' if
---   there are none beyond the one that was given; then number US claim, ...}, by number
+-- Reply: {'lost'} | {'missing'} | {'ok', now, generation, epoch, fact_no, left, outbox_facts, the last number that was
+--   looked at, '' if there are none beyond the one that was given; then number US claim, ...}, by number
 -- Safe to repeat: yes, it changes nothing (but marks a campaign that it finds lost).
-local c = enter(KEYS[1], ARGV[1], ARGV[2], ARGV[3])
-if not c then return { LOST } end
+local c, refusal = enter(KEYS[1], ARGV[1], ARGV[2], ARGV[3])
+if not c then return refusal end
 local reply = head('ok', c)
 local after = tonumber(ARGV[4])
 local last = math.min(c.next, after + tonumber(ARGV[5]))

@@ -7,15 +7,15 @@
 -- ARGV    '' or a time in ms (tests only); the generation and the highest fact_no that this node knows;
 --         number; the claim's generation; the user who must own it, or '' for an operator
 --
--- Reply: {'lost'} | {'not_found'} | {'outbox_full'} | {'already_redeemed' | 'unchanged' | 'ok', now, generation,
---   epoch, fact_no, left, outbox_facts before, the claim's record}
+-- Reply: {'lost'} | {'missing'} | {'not_found'} | {'outbox_full'} | {'already_redeemed' | 'unchanged' | 'ok', now,
+--   generation, epoch, fact_no, left, outbox_facts before, the claim's record}
 -- Safe to repeat: yes; only the first call changes anything.
 -- Also when Redis has no memory left.
 local campaign, holders, claims, outbox = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local number, generation, owner = ARGV[4], ARGV[5], ARGV[6]
 
-local c = enter(campaign, ARGV[1], ARGV[2], ARGV[3])
-if not c then return { LOST } end
+local c, refusal = enter(campaign, ARGV[1], ARGV[2], ARGV[3])
+if not c then return refusal end
 local record = redis.call('HGET', claims, number)
 if not record then return { 'not_found' } end
 local claim = split_claim(record)

@@ -12,8 +12,8 @@
 --         of which life of the room it is, parted by commas, or '' if none came with any; then attempt id, user,
 --         alternating
 --
--- Reply: {'lost'} | {'unarmed'} | {'ok', now, generation, epoch, fact_no, left, outbox_facts before, then an answer
---   for each request, in order}:
+-- Reply: {'lost'} | {'missing'} | {'unarmed'} | {'ok', now, generation, epoch, fact_no, left, outbox_facts before, then an
+--   answer for each request, in order}:
 --   number > 0                        issued
 --   0 sold_out | -1 not_open_yet | -2 paused | -3 closed | -4 claims_exhausted | -5 outbox_full | -6 pass_required |
 --   -7 this attempt was cancelled: it never claims
@@ -26,8 +26,8 @@ local NUMBER_MAX = 2147483647 -- what a coupon code has room for
 local ARGV = ARGV
 local gmatch = string.gmatch
 
-local c = enter(campaign, ARGV[1], ARGV[2], ARGV[3])
-if not c then return { LOST } end
+local c, refusal = enter(campaign, ARGV[1], ARGV[2], ARGV[3])
+if not c then return refusal end
 if not c.armed then return { UNARMED } end
 
 -- One answer for the whole batch: all of it is decided at one moment.

@@ -8,16 +8,16 @@
 -- ARGV    '' or a time in ms (tests only); the generation and the highest fact_no that this node knows;
 --         number; the claim's generation; the call's id: the hash of its Idempotency-Key, or random
 --
--- Reply: {'lost'} | {'not_found'} | {'outbox_full'} | {'already_redeemed' | 'given_back' | 'replayed' | 'ok', now,
---   generation, epoch, fact_no, left, outbox_facts before, the claim's record, redeemed at or ''}
+-- Reply: {'lost'} | {'missing'} | {'not_found'} | {'outbox_full'} | {'already_redeemed' | 'given_back' | 'replayed' |
+--   'ok', now, generation, epoch, fact_no, left, outbox_facts before, the claim's record, redeemed at or ''}
 -- `replayed`: this very call has used the coupon, whatever has become of it since.
 -- Safe to repeat: yes, by the call's id.
 -- Also when Redis has no memory left.
 local campaign, holders, claims, outbox, redemptions = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local number, generation, call = ARGV[4], ARGV[5], 'r' .. ARGV[6]
 
-local c = enter(campaign, ARGV[1], ARGV[2], ARGV[3])
-if not c then return { LOST } end
+local c, refusal = enter(campaign, ARGV[1], ARGV[2], ARGV[3])
+if not c then return refusal end
 local record = redis.call('HGET', claims, number)
 if not record then return { 'not_found' } end
 local claim = split_claim(record)

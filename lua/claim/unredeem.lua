@@ -8,15 +8,15 @@
 -- ARGV    '' or a time in ms (tests only); the generation and the highest fact_no that this node knows;
 --         number; the claim's generation; the call's id: the hash of its Idempotency-Key, or random; the reason
 --
--- Reply: {'lost'} | {'not_found'} | {'outbox_full'} | {'given_back' | 'unchanged' | 'ok', now, generation, epoch,
---   fact_no, left, outbox_facts before, the claim's record, redeemed at or ''}
+-- Reply: {'lost'} | {'missing'} | {'not_found'} | {'outbox_full'} | {'given_back' | 'unchanged' | 'ok', now, generation,
+--   epoch, fact_no, left, outbox_facts before, the claim's record, redeemed at or ''}
 -- Safe to repeat: yes, by the call's id: a late repetition does not undo a redemption that came after the first.
 -- Also when Redis has no memory left.
 local campaign, holders, claims, outbox, redemptions = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local number, generation, call, reason = ARGV[4], ARGV[5], 'u' .. ARGV[6], ARGV[7]
 
-local c = enter(campaign, ARGV[1], ARGV[2], ARGV[3])
-if not c then return { LOST } end
+local c, refusal = enter(campaign, ARGV[1], ARGV[2], ARGV[3])
+if not c then return refusal end
 local record = redis.call('HGET', claims, number)
 if not record then return { 'not_found' } end
 local claim = split_claim(record)

@@ -14,11 +14,11 @@
 --         over; how many may be admitted, and how many overdue passes removed, in one call; of a draw: two places, and
 --         all places from the one to the other at which somebody may wait, each with the number that has it
 --
--- Reply: {'lost'} | {'no_room'} | {'ok', now, generation, epoch, fact_no, left, outbox_facts, admitted by this call, passes
---   that ended, users who wait, users inside, from which place on drawn numbers are wanted or 0}
+-- Reply: {'lost'} | {'missing'} | {'no_room'} | {'ok', now, generation, epoch, fact_no, left, outbox_facts, admitted by
+--   this call, passes that ended, users who wait, users inside, from which place on drawn numbers are wanted or 0}
 -- Safe to repeat: yes. Any number of nodes may call it at any time: what may be admitted is judged here.
-local c = enter(CAMPAIGN, ARGV[1], ARGV[2], ARGV[3])
-if not c then return { LOST } end
+local c, refusal = enter(CAMPAIGN, ARGV[1], ARGV[2], ARGV[3])
+if not c then return refusal end
 if not c.room then return { NO_ROOM } end
 local r = enter_room(c)
 local drawn = {}

@@ -13,11 +13,11 @@
 --         the channel and the text that tell nodes of a change, and how long in ms a room is kept after its campaign is
 --         over
 --
--- Reply: {'lost'} | {'no_room'} | {'unchanged'}: nothing is drawn here, or not yet | {'ok', now, generation, epoch, fact_no,
---   left, outbox_facts, numbers that are drawn, 1 if that was published}
+-- Reply: {'lost'} | {'missing'} | {'no_room'} | {'unchanged'}: nothing is drawn here, or not yet | {'ok', now, generation,
+--   epoch, fact_no, left, outbox_facts, numbers that are drawn, 1 if that was published}
 -- Safe to repeat: yes.
-local c = enter(CAMPAIGN, ARGV[1], ARGV[2], ARGV[3])
-if not c then return { LOST } end
+local c, refusal = enter(CAMPAIGN, ARGV[1], ARGV[2], ARGV[3])
+if not c then return refusal end
 if not c.room then return { NO_ROOM } end
 local r = enter_room(c)
 if not r.is_draw or c.now < c.opens_at then return { 'unchanged' } end

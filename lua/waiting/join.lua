@@ -14,9 +14,9 @@
 --         over; how many may be admitted, and how many overdue passes removed, in one call; how many places there may be;
 --         then the users
 --
--- Reply: {'lost'} | {'no_room'} | {'closed'} | {'not_open_yet', now, ...} | {'ok', now, generation, epoch, fact_no, left,
---   outbox_facts, admitted by this call, passes that ended, the room's life, its moves, then three numbers for each user,
---   in order}:
+-- Reply: {'lost'} | {'missing'} | {'no_room'} | {'closed'} | {'not_open_yet', now, ...} | {'ok', now, generation, epoch,
+--   fact_no, left, outbox_facts, admitted by this call, passes that ended, the room's life, its moves, then three numbers
+--   for each user, in order}:
 --   1 number ahead      waits; ahead -1: had this place before
 --   2 number deadline   is inside, and has picked the pass up with this
 --   3 0 0               of a list that is being drawn, and left it: to be tried again
@@ -24,8 +24,8 @@
 -- Who waits keeps the place; who is not inside any more gets a new one, at the end. Before a draw there is no end: who
 -- left the list comes back with the number they had, so that nobody makes the draw longer by coming and going.
 -- Safe to repeat: yes, by user.
-local c = enter(CAMPAIGN, ARGV[1], ARGV[2], ARGV[3])
-if not c then return { LOST } end
+local c, refusal = enter(CAMPAIGN, ARGV[1], ARGV[2], ARGV[3])
+if not c then return refusal end
 if not c.room then return { NO_ROOM } end
 if is_over(c) then return { 'closed' } end
 local r = enter_room(c)

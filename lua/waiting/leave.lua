@@ -14,12 +14,12 @@
 --         over; how many may be admitted, and how many overdue passes removed, in one call; the user; a number and the place
 --         that was drawn for it, or 0 and 0
 --
--- Reply: {'lost'} | {'no_room'} | {'drawing'}: to be tried again | {'place_of', number}: to be called again with the place
---   that was drawn for it | {'ok', now, generation, epoch, fact_no, left, outbox_facts, admitted by this call, passes that
---   ended}
+-- Reply: {'lost'} | {'missing'} | {'no_room'} | {'drawing'}: to be tried again | {'place_of', number}: to be called again
+--   with the place that was drawn for it | {'ok', now, generation, epoch, fact_no, left, outbox_facts, admitted by this
+--   call, passes that ended}
 -- Safe to repeat: yes; who is not there has left.
-local c = enter(CAMPAIGN, ARGV[1], ARGV[2], ARGV[3])
-if not c then return { LOST } end
+local c, refusal = enter(CAMPAIGN, ARGV[1], ARGV[2], ARGV[3])
+if not c then return refusal end
 if not c.room then return { NO_ROOM } end
 local r = enter_room(c)
 local user = ARGV[9]

@@ -14,12 +14,13 @@
 --         over; how many overdue passes may be removed in one call; the user; a number and the place that was drawn for it,
 --         or 0 and 0
 --
--- Reply: {'lost'} | {'no_room'} | {'drawing'}: to be tried again | {'place_of', number}: to be called again with the place
---   that was drawn for it | {'full'} | {'ok' | 'unchanged', now, generation, epoch, fact_no, left, outbox_facts}
+-- Reply: {'lost'} | {'missing'} | {'no_room'} | {'drawing'}: to be tried again | {'place_of', number}: to be called again
+--   with the place that was drawn for it | {'full'} | {'ok' | 'unchanged', now, generation, epoch, fact_no, left,
+--   outbox_facts}
 -- Who never joined gets a number with it.
 -- Safe to repeat: yes; who is inside stays there.
-local c = enter(CAMPAIGN, ARGV[1], ARGV[2], ARGV[3])
-if not c then return { LOST } end
+local c, refusal = enter(CAMPAIGN, ARGV[1], ARGV[2], ARGV[3])
+if not c then return refusal end
 if not c.room then return { NO_ROOM } end
 local r = enter_room(c)
 close_list(c, r)

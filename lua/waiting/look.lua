@@ -12,14 +12,14 @@
 -- ARGV    '' or a time in ms (tests only); the generation and the highest fact_no that this node knows;
 --         the user
 --
--- Reply: {'lost'} | {'no_room'} | {'ok', now, generation, epoch, fact_no, left, outbox_facts, then one of these, the room's life, its moves}
---   0 0 0               never joined
+-- Reply: {'lost'} | {'missing'} | {'no_room'} | {'ok', now, generation, epoch, fact_no, left, outbox_facts, then one of
+--   these, the room's life, its moves} 0 0 0               never joined
 --   1 number 0          waits
 --   2 number deadline   is inside
 --   5 0 0               was inside or waited, and is not and does not any more
 -- Safe to repeat: yes.
-local c = enter(CAMPAIGN, ARGV[1], ARGV[2], ARGV[3])
-if not c then return { LOST } end
+local c, refusal = enter(CAMPAIGN, ARGV[1], ARGV[2], ARGV[3])
+if not c then return refusal end
 if not c.room then return { NO_ROOM } end
 local r = enter_room(c)
 local reply = head('ok', c)

@@ -14,11 +14,11 @@
 --         over; the hash, or '' while there are more places to note; how many places of all that are drawn nobody waits at;
 --         a byte of the departures and what is written from there on, or 0 and ''; more places that nobody waits at
 --
--- Reply: {'lost'} | {'no_room'} | {'unchanged'}: it was published before, or the list is not closed | {'ok', now,
---   generation, epoch, fact_no, left, outbox_facts}
+-- Reply: {'lost'} | {'missing'} | {'no_room'} | {'unchanged'}: it was published before, or the list is not closed | {'ok',
+--   now, generation, epoch, fact_no, left, outbox_facts}
 -- Safe to repeat: yes. What several nodes find is the same, since nobody leaves a list that is being drawn.
-local c = enter(CAMPAIGN, ARGV[1], ARGV[2], ARGV[3])
-if not c then return { LOST } end
+local c, refusal = enter(CAMPAIGN, ARGV[1], ARGV[2], ARGV[3])
+if not c then return refusal end
 if not c.room then return { NO_ROOM } end
 local r = enter_room(c)
 if not r.draw_n or r.list_hash then return { 'unchanged' } end

@@ -13,10 +13,10 @@
 --         the channel and the text that tell nodes of a change, and how long in ms a room is kept after its campaign is
 --         over; 1 to stop, 0 to go on
 --
--- Reply: {'lost'} | {'no_room'} | {'ok', now, generation, epoch, fact_no, left, outbox_facts}
+-- Reply: {'lost'} | {'missing'} | {'no_room'} | {'ok', now, generation, epoch, fact_no, left, outbox_facts}
 -- Safe to repeat: yes.
-local c = enter(CAMPAIGN, ARGV[1], ARGV[2], ARGV[3])
-if not c then return { LOST } end
+local c, refusal = enter(CAMPAIGN, ARGV[1], ARGV[2], ARGV[3])
+if not c then return refusal end
 if not c.room then return { NO_ROOM } end
 local r = enter_room(c)
 redis.call('HSET', ROOM, 'stopped', ARGV[7])

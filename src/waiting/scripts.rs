@@ -163,7 +163,8 @@ impl Scripts<'_> {
                 self.campaign.saw_lost();
                 Err(WaitingError::Lost)
             }
-            "no_room" => Err(WaitingError::NoRoom),
+            // A campaign that is being made has no room yet.
+            "no_room" | "missing" => Err(WaitingError::NoRoom),
             _ => Ok(reply),
         }
     }
