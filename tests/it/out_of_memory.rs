@@ -26,8 +26,6 @@ async fn the_outbox_drains_to_empty_and_the_alarm_is_told() {
         quick(config, url);
         config.redis.url = redis.url();
         config.relay.entries_max = 3;
-        config.campaign.outbox_facts_max = 100;
-        config.alarm.outbox_percent.critical = 50;
     })
     .await;
     let campaign = stores.put("full", 200).await;
