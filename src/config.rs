@@ -394,8 +394,8 @@ impl Config {
         is.within("dead_letters.dead_retries_max", dead_letters.dead_retries_max, 0..=100);
         is.within("dead_letters.dead_retry_ms", dead_letters.dead_retry_ms, 10..=600_000);
         is.unless(
-            dead_letters.dead_retries_max > 0
-                && u64::from(dead_letters.dead_retries_max) * dead_letters.dead_retry_ms >= self.audit.every_ms,
+            dead_letters.dead_retries_max == 0
+                || u64::from(dead_letters.dead_retries_max) * dead_letters.dead_retry_ms < self.audit.every_ms,
             "dead_letters.dead_retries_max times dead_retry_ms must be below audit.every_ms: a letter is in its table before an \
              audit misses its fact for the second time",
         );

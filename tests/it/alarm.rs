@@ -151,3 +151,27 @@ async fn without_the_database_a_rule_keeps_its_state_and_nothing_is_told_twice()
     assert_eq!((board[0].rule, board[0].state), ("dead_letters_waiting", State::Critical));
     assert_eq!(chat.told().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_that_nobody_deals_with_hides_no_later_one() {
+    let chat = Chat::default();
+    let url = chat.open().await;
+    let stores = Stores::with(|config| quick(config, url)).await;
+    let alarm = alarm(&stores);
+    stores.execute(LETTER).await;
+    assert_eq!(alarm.tick().await.unwrap(), Watched::Told(1));
+    // One is discarded, another comes: as many as before.
+    stores.execute("UPDATE dead_letters SET state = 'discarded'").await;
+    stores
+        .execute(
+            "INSERT INTO dead_letters (topic, partition, record_offset, reason, record) VALUES ('t', 0, 1, 'r', '')",
+        )
+        .await;
+    eventually("the new one is told of", async || alarm.tick().await.unwrap() == Watched::Told(1)).await;
+    assert_eq!(chat.told()[1..], ["Onrush: still CRITICAL, and there is a new one: dead_letters_waiting is 1"]);
+    // Nothing new, for many windows.
+    for _ in 0..20 {
+        assert_eq!(alarm.tick().await.unwrap(), Watched::Told(0));
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}

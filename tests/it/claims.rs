@@ -8,7 +8,8 @@ use onrush::clock::Millis;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::installation::{Answer, Installation, TestNode};
+use crate::support::installation::{Answer, Installation, OPERATOR, TestNode};
+use crate::support::stores::{dump_campaign, restore_campaign};
 
 fn in_ms(ms: i64) -> String {
     Millis(Millis::now().0 + ms).to_rfc3339()
@@ -224,4 +225,135 @@ async fn who_claims_and_gives_back_without_end_is_stopped() {
     assert_eq!(node.claim(&campaign, "alice").await.outcome(), "409 claims_exhausted");
     assert_eq!(node.claim(&campaign, "bob").await.outcome(), "201");
     node.audit_ok(&campaign).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redemption_is_repeated_by_its_key_told_from_a_copied_code_and_undone_by_an_operator() {
+    let installation = Installation::new().await;
+    let node = installation.node(Role::All).await;
+    let campaign = node.campaign(5, json!({})).await;
+    let claim = node.claim(&campaign, "alice").await;
+    assert_eq!(claim.body["redeemed_at"], json!(null));
+    let coupon = format!("/v1/coupons/{}", claim.text("coupon_code"));
+    let redeem = async |key: &str| {
+        let request = node.request(Method::POST, &format!("{coupon}/redeem")).bearer_auth(OPERATOR);
+        node.send(request.header("Idempotency-Key", key)).await
+    };
+    let first = redeem("till-1").await;
+    assert_eq!((first.outcome().as_str(), first.text("state")), ("200", "redeemed"));
+    assert!(first.header("idempotency-replayed").is_none() && first.body["redeemed_at"].is_string(), "{first:?}");
+    let again = redeem("till-1").await;
+    assert_eq!((again.outcome().as_str(), again.header("idempotency-replayed")), ("200", Some("true")));
+    assert_eq!(again.body, first.body);
+    let copied = redeem("till-2").await;
+    assert_eq!(copied.outcome(), "409 already_redeemed");
+    assert_eq!(copied.body["redeemed_at"], first.body["redeemed_at"]);
+    let back = node.give_back(&claim).await;
+    assert_eq!(
+        (back.outcome().as_str(), &back.body["redeemed_at"]),
+        ("409 already_redeemed", &first.body["redeemed_at"])
+    );
+    let read = node.as_operator(Method::GET, &format!("/v1/claims/{}", claim.text("claim_id"))).await;
+    assert_eq!(read.body, first.body);
+
+    let unredeem = format!("{coupon}/unredeem");
+    for bad in [json!({}), json!({"reason": ""}), json!({"reason": "a\u{1f}b"}), json!({"reason": "x", "more": 1})] {
+        let answer = node.operator_sends(Method::POST, &unredeem, &bad).await;
+        assert_eq!(answer.outcome(), "400 invalid_request", "{bad}");
+    }
+    for _ in 0..2 {
+        let undone = node.operator_sends(Method::POST, &unredeem, &json!({"reason": "wrong coupon"})).await;
+        assert_eq!((undone.outcome().as_str(), &undone.body), ("200", &claim.body));
+    }
+    // A late repetition of what was undone does not use it again.
+    assert_eq!(redeem("till-1").await.text("state"), "live");
+    assert_eq!(redeem("till-2").await.text("state"), "redeemed");
+    assert_eq!(node.operator_sends(Method::POST, &unredeem, &json!({"reason": "again"})).await.text("state"), "live");
+    node.audit_ok(&campaign).await;
+    let database = onrush::database::open(&installation.config.postgres).unwrap();
+    let history: Vec<(String, Option<String>)> =
+        sqlx::query_as("SELECT kind, reason FROM stock_history WHERE change = 0 ORDER BY fact_no")
+            .fetch_all(&database)
+            .await
+            .unwrap();
+    let told: Vec<_> = history.iter().map(|(kind, reason)| (kind.as_str(), reason.as_deref())).collect();
+    let (used, undone) = (("redeemed", None), |why| ("unredeemed", Some(why)));
+    assert_eq!(told, [used, undone("wrong coupon"), used, undone("again")]);
+    let redeemed: i64 = sqlx::query_scalar("SELECT count(*) FROM claims WHERE redeemed_at IS NOT NULL")
+        .fetch_one(&database)
+        .await
+        .unwrap();
+    assert_eq!(redeemed, 0);
+    assert_eq!(node.give_back(&claim).await.text("state"), "given_back");
+    assert_eq!(
+        node.operator_sends(Method::POST, &unredeem, &json!({"reason": "late"})).await.outcome(),
+        "404 not_found"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_of_unknown_outcome_is_cancelled_by_its_key() {
+    let installation = Installation::with(|config| config.campaign.claims_per_user_factor = 3).await;
+    let nodes = [installation.node(Role::All).await, installation.node(Role::Serve).await];
+    let campaign = nodes[0].campaign(5, json!({})).await;
+    let path = format!("/v1/campaigns/{campaign}/claims/by-key");
+    let cancel = async |user: &str, key: &str| {
+        let request = nodes[1].request(Method::DELETE, &path).bearer_auth(nodes[1].token(user));
+        nodes[1].send(request.header("Idempotency-Key", key)).await
+    };
+    assert_eq!(nodes[0].as_user("alice", Method::DELETE, &path).await.outcome(), "400 invalid_request");
+
+    // What it claimed is given back.
+    let claim = nodes[0].claim_with_key(&campaign, "alice", "k1").await;
+    for _ in 0..2 {
+        let cancelled = cancel("alice", "k1").await;
+        assert_eq!((cancelled.outcome().as_str(), cancelled.text("state")), ("200", "given_back"));
+        assert_eq!(cancelled.text("claim_id"), claim.text("claim_id"));
+    }
+    assert_eq!(nodes[0].view(&campaign).await.number("left"), 5);
+    // What claimed nothing never will, whatever comes late; another user's key of the same name is another.
+    for _ in 0..2 {
+        assert_eq!(cancel("alice", "k2").await.status, 204);
+    }
+    let late = nodes[0].claim_with_key(&campaign, "alice", "k2").await;
+    assert_eq!(late.outcome(), "409 already_exists");
+    assert_eq!(nodes[0].claim_with_key(&campaign, "bob", "k2").await.outcome(), "201");
+    // It counts as a claim that was made, and holds no unit.
+    let third = nodes[0].claim_with_key(&campaign, "alice", "k3").await;
+    assert_eq!(third.outcome(), "201");
+    let mine = nodes[0].as_user("alice", Method::GET, &format!("/v1/campaigns/{campaign}/claims/mine")).await;
+    assert_eq!(mine.body["items"].as_array().unwrap().len(), 1);
+    assert_eq!(cancel("alice", "k4").await.outcome(), "409 claims_exhausted");
+    let redeem = format!("/v1/coupons/{}/redeem", third.text("coupon_code"));
+    assert_eq!(nodes[0].as_operator(Method::POST, &redeem).await.outcome(), "200");
+    assert_eq!(cancel("alice", "k3").await.outcome(), "409 already_redeemed");
+    nodes[0].audit_ok(&campaign).await;
+    let database = onrush::database::open(&installation.config.postgres).unwrap();
+    let rows: Vec<(Option<i64>, String, i64)> =
+        sqlx::query_as("SELECT number, user_id, change FROM stock_history WHERE kind = 'cancelled'")
+            .fetch_all(&database)
+            .await
+            .unwrap();
+    assert_eq!(rows, [(None, "alice".to_owned(), 0)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_that_redis_has_lost_is_unavailable_and_not_unknown() {
+    let installation = Installation::new().await;
+    let node = installation.node(Role::Serve).await;
+    let campaign = node.campaign(5, json!({})).await;
+    let before = dump_campaign(&installation.config, &campaign).await;
+    let claim = node.claim(&campaign, "alice").await;
+    assert_eq!(claim.outcome(), "201");
+    // As before the claim: its number is not there, and this node knows that it was.
+    restore_campaign(&installation.config, &before).await;
+    let claims = format!("/v1/campaigns/{campaign}/claims");
+    for path in [
+        format!("/v1/claims/{}", claim.text("claim_id")),
+        claims.clone(),
+        format!("{claims}?user_id=alice"),
+        format!("/v1/coupons/{}", claim.text("coupon_code")),
+    ] {
+        assert_eq!(node.as_operator(Method::GET, &path).await.outcome(), "503 unavailable", "{path}");
+    }
 }

@@ -21,6 +21,7 @@ mod ledger;
 mod limits;
 mod memory;
 mod order;
+mod out_of_memory;
 mod page;
 mod rebuild;
 mod rush;

@@ -118,6 +118,91 @@ async fn a_refused_fact_is_tried_three_times_more_with_growing_pauses_and_holds_
     assert_eq!(stores.count("SELECT record_offset FROM dead_letters").await, 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_letter_is_tried_three_times_more_before_it_waits_and_is_one_letter() {
+    let installation = Installation::with(|config| {
+        config.dead_letters.retries_max = 1;
+        config.dead_letters.dead_retries_max = 3;
+    })
+    .await;
+    let node = installation.node(Role::All).await;
+    let database = database::open(&installation.config.postgres).unwrap();
+    refuse(&database, "bob").await;
+    let campaign = node.campaign(10, json!({})).await;
+    for user in ["alice", "bob", "carol"] {
+        assert_eq!(node.claim(&campaign, user).await.outcome(), "201");
+    }
+    eventually("it is listed", async || letters(&node).await.len() == 1).await;
+    let letter = letters(&node).await.remove(0);
+    // Twice in the topic of facts, three times as a dead letter.
+    assert_eq!(
+        (letter["attempts"].as_u64(), &letter["origin"]["topic"]),
+        (Some(5), &json!(installation.config.kafka.facts_topic))
+    );
+    let origin = letter["origin"]["offset"].as_u64().unwrap();
+    assert!(origin < 4, "it is where it was at first: {letter}");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_letter_whose_fault_is_mended_meanwhile_needs_no_operator() {
+    let stores = Stores::with(|config| {
+        config.dead_letters.retries_max = 0;
+        config.dead_letters.dead_retries_max = 3;
+    })
+    .await;
+    refuse(&stores.database, "user-1").await;
+    stores.publish(&[fact("c", 1, Kind::Claimed, 1)]).await;
+    assert_eq!(write_all(&stores, 1).await, 1);
+    mend(&stores.database).await;
+    let mut copier = onrush::letters::Copier::new(stores.database.clone(), stores.producer.clone(), &stores.config);
+    eventually("it is sent back", async || copier.tick().await.unwrap() == 1).await;
+    copier.close().await;
+    assert_eq!(write_all(&stores, 1).await, 1);
+    assert_eq!(stores.count("SELECT count(*) FROM claims").await, 1);
+    assert_eq!(stores.count("SELECT count(*) FROM dead_letters").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn discarded_letters_stay_in_the_list_with_the_reason_and_are_sent_nowhere() {
+    let stores = Stores::with(|config| config.dead_letters.retries_max = 0).await;
+    for number in 0..3 {
+        topic::put(&stores, 0, format!("no fact {number}").as_bytes()).await;
+    }
+    assert_eq!(write_all(&stores, 3).await, 3);
+    stores.copy_letters(3).await;
+    let installation = Installation::with(|config| {
+        config.postgres.schema.clone_from(&stores.config.postgres.schema);
+        config.kafka.facts_topic.clone_from(&stores.config.kafka.facts_topic);
+    })
+    .await;
+    let node = installation.node(Role::Serve).await;
+    const DISCARD: &str = "/v1/ops/dead-letters/discard";
+    for bad in [
+        json!({"ids": ["0-0"]}),
+        json!({"reason": "r"}),
+        json!({"ids": [], "reason": "r"}),
+        json!({"ids": ["0-0"], "reason": ""}),
+        json!({"all": true, "reason": "r"}),
+    ] {
+        assert_eq!(node.operator_sends(Method::POST, DISCARD, &bad).await.outcome(), "400 invalid_request", "{bad}");
+    }
+    let unknown = node.operator_sends(Method::POST, DISCARD, &json!({"ids": ["0-0", "9-9"], "reason": "r"})).await;
+    assert_eq!(unknown.outcome(), "404 not_found");
+    let body = json!({"ids": ["0-0", "0-2"], "reason": "a test wrote it"});
+    assert_eq!(node.operator_sends(Method::POST, DISCARD, &body).await.body, json!({"discarded": 2}));
+    assert_eq!(node.operator_sends(Method::POST, DISCARD, &body).await.body, json!({"discarded": 0}));
+    let listed = letters(&node).await;
+    let states: Vec<&str> = listed.iter().map(|letter| letter["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["discarded", "waiting", "discarded"]);
+    assert_eq!((&listed[0]["discard_reason"], &listed[1]["discarded_at"]), (&json!("a test wrote it"), &Value::Null));
+    assert!(listed[0]["discarded_at"].is_string(), "{listed:?}");
+    assert_eq!(node.operator_sends(Method::POST, REPLAY, &json!({"all": true})).await.body, json!({"replayed": 1}));
+    assert_eq!(node.operator_sends(Method::POST, REPLAY, &json!({"ids": ["0-0"]})).await.body, json!({"replayed": 0}));
+    let nobody = node.as_user("alice", Method::POST, DISCARD).await;
+    assert_eq!(nobody.outcome(), "403 forbidden");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fact_that_the_database_takes_at_the_second_try_is_no_dead_letter() {
     let stores = Stores::new().await;

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use onrush::facts::Fact;
+use onrush::ids::CampaignId;
 use onrush::kafka::Producer;
 use onrush::ledger::{Drained, Head, Relay};
+use onrush::redis::{Script, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::writer::write_all;
@@ -106,4 +108,72 @@ async fn without_kafka_the_outbox_stays_and_another_relay_goes_on() {
     assert!(matches!(relay.drain_once(&campaign).await, Drained::HeldByAnother));
     eventually("the lease has ended", async || matches!(relay.drain_once(&campaign).await, Drained::Facts(4))).await;
     assert_eq!(stores.field(&campaign, "outbox_facts").await, "0");
+}
+
+/// Adds an entry to a campaign's outbox, as though a script had written it.
+async fn add_entry(stores: &Stores, campaign: &CampaignId, fields: &[(&str, &[u8])]) {
+    static ADD: Script<2> = Script::new(
+        "add",
+        "--\n-- KEYS[1]\n-- KEYS[2]\nredis.call('HINCRBY', KEYS[2], 'outbox_facts', ARGV[1])\nreturn redis.call('XADD', KEYS[1], '*', unpack(ARGV, 2))",
+    );
+    let keys = stores.redis.keys().of(campaign);
+    let mut args: Vec<Value> = vec!["2".into()];
+    args.extend(fields.iter().flat_map(|(name, value)| [Value::from(*name), Value::Bytes(value.to_vec().into())]));
+    stores.redis.call(&ADD, campaign, [keys.outbox(), keys.campaign()], args).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_of_an_entry_is_a_dead_letter_and_stops_nobody() {
+    let stores = Stores::with(|config| config.dead_letters.retries_max = 0).await;
+    let campaign = stores.put("broken", 10).await;
+    stores.issue(&campaign, &users(1, 2)).await;
+    let line = |fact_no: u64, kind: &str| {
+        format!("{fact_no}\u{1f}{kind}\u{1f}-1\u{1f}{0}\u{1f}1\u{1f}u{0}\u{1f}a{0}", fact_no - 1)
+    };
+    let mixed = format!("{}\u{1e}{}", line(4, "claimed"), line(5, "bewitched"));
+    let head: [(&str, &[u8]); 4] = [("v", b"1"), ("g", b"1"), ("at", b"1700000000000"), ("n", b"2")];
+    add_entry(&stores, &campaign, &[&head[..], &[("f", mixed.as_bytes())]].concat()).await;
+    add_entry(&stores, &campaign, &[("v", b"2"), ("n", b"2"), ("f", b"of a newer program")]).await;
+    add_entry(&stores, &campaign, &[("nothing", b"\xff\x00")]).await;
+    stores.issue(&campaign, &users(3, 3)).await;
+
+    // The auditor bears them, too.
+    assert!(stores.auditor().audit(&campaign).await.is_ok());
+    let relay = stores.relay();
+    // Whoever dies after publishing leaves them to be published again.
+    let Head::Published(_) = relay.publish_head(&campaign).await.unwrap() else { panic!("nothing published") };
+    while let Drained::Facts(_) = relay.drain_once(&campaign).await {}
+    assert_eq!(stores.field(&campaign, "outbox_facts").await, "0");
+    let topic = stores.config.kafka.facts_topic.clone();
+    // Created, three claims and the one line of the mixed entry; twice.
+    assert_eq!(topic::read_from(&stores, &topic, 10).await.len(), 10);
+
+    stores.copy_letters(3).await;
+    let letters: Vec<(String, String, String, Vec<u8>)> =
+        sqlx::query_as("SELECT campaign_id, reason, topic, record FROM dead_letters ORDER BY position")
+            .fetch_all(&stores.database)
+            .await
+            .unwrap();
+    assert_eq!(letters.len(), 3, "each once: {letters:?}");
+    let outbox = stores.redis.keys().of(&campaign).outbox();
+    for (id, _, origin, record) in &letters {
+        let record: serde_json::Value = serde_json::from_slice(record).unwrap();
+        assert_eq!((id.as_str(), &record["campaign"]), ("broken", &"broken".into()));
+        assert_eq!(*origin, format!("{outbox} {}", record["outbox_entry"].as_str().unwrap()));
+    }
+    assert!(letters[0].1.contains("bewitched") && letters[1].1.contains("version 2"), "{letters:?}");
+    assert!(letters[2].3.windows(4).any(|bytes| bytes == b"/wA="), "the bytes are kept: {letters:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_read_of_an_entry_becomes_rows_when_it_is_sent_back_to_who_can() {
+    let stores = Stores::with(|config| config.dead_letters.retries_max = 0).await;
+    let lines = "2\u{1f}claimed\u{1f}-1\u{1f}1\u{1f}1\u{1f}u1\u{1f}a1\u{1e}3\u{1f}claimed\u{1f}-1\u{1f}2\u{1f}1\u{1f}u2\u{1f}a2";
+    // As an older relay has set it aside, to which `claimed` was new.
+    let letter = serde_json::json!({"campaign": "mended", "outbox_entry": "1-1",
+        "fields": [["v", "1"], ["g", "1"], ["at", "1700000000000"], ["n", "2"], ["f", lines]]});
+    topic::put(&stores, 0, letter.to_string().as_bytes()).await;
+    assert_eq!(write_all(&stores, 1).await, 1);
+    assert_eq!(stores.count("SELECT count(*) FROM claims WHERE campaign_id = 'mended'").await, 2);
+    assert_eq!(stores.count("SELECT count(*) FROM stock_history").await, 2);
 }

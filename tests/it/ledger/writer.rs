@@ -68,6 +68,41 @@ async fn facts_in_any_order_and_twice_give_the_same_rows() {
     }
 }
 
+/// All orders of these.
+fn permutations(count: usize) -> Vec<Vec<usize>> {
+    if count == 0 {
+        return vec![Vec::new()];
+    }
+    let insert =
+        |shorter: Vec<usize>| (0..count).map(move |at| [&shorter[..at], &[count - 1], &shorter[at..]].concat());
+    permutations(count - 1).into_iter().flat_map(insert).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coupon_is_used_or_not_by_the_last_fact_in_whatever_order_they_come() {
+    for batch_max in [1, 2, 1_000] {
+        let stores = Stores::with(|config| config.ledger.batch_max = batch_max).await;
+        let mut facts = Vec::new();
+        for (ends, count) in [("undone", 3), ("again", 4)] {
+            for (index, order) in permutations(count).into_iter().enumerate() {
+                let campaign = format!("{ends}-{index}");
+                let kinds = [Kind::Claimed, Kind::Redeemed, Kind::Unredeemed, Kind::Redeemed];
+                let of = |at: usize| fact(&campaign, at as u64 + 1, kinds[at], 7);
+                facts.extend(order.into_iter().map(of));
+            }
+        }
+        stores.publish(&facts).await;
+        assert_eq!(write_all(&stores, facts.len()).await, facts.len());
+        let undone = "SELECT count(*) FROM claims WHERE campaign_id LIKE 'undone%' AND redeemed_at IS NULL
+                          AND redemption_fact_no = 3 AND claimed_at IS NOT NULL";
+        assert_eq!(stores.count(undone).await, 6, "in batches of {batch_max}");
+        let again = "SELECT count(*) FROM claims WHERE campaign_id LIKE 'again%' AND redemption_fact_no = 4
+                         AND extract(epoch FROM redeemed_at) = 1700000000.127 AND claimed_at IS NOT NULL";
+        assert_eq!(stores.count(again).await, 24, "in batches of {batch_max}");
+        assert_eq!(stores.count("SELECT count(*) FROM contradictions").await, 0);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_contradiction_is_recorded_and_not_applied() {
     for batch_max in [1, 1_000] {
