@@ -87,7 +87,10 @@ async fn visit(rush: &Rush, index: usize) {
     let began = rush.history.now();
     let mut joins = true;
     while rush.history.now() < began + WAITS_MAX {
-        let Some(answer) = rush.ask(index, &request(Asked::Wait { joins })).await else { continue };
+        let Some(answer) = rush.ask(index, &request(Asked::Wait { joins })).await else {
+            tokio::time::sleep(ASKS_EVERY).await;
+            continue;
+        };
         // A room that was lost is joined again.
         joins = answer.status != 200 && answer.status != 202;
         match answer.text("state") {

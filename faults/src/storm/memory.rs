@@ -6,6 +6,7 @@ use super::Storm;
 use crate::client::{Request, token};
 use crate::history::Asked;
 use crate::installation::Store;
+use crate::rush::Rush;
 
 /// How long the outbox may take to be drained by a relay that may have to take over first, and a give-back.
 const DRAINED_MAX: Duration = Duration::from_secs(8);
@@ -34,9 +35,12 @@ impl Storm {
             let Some(saved) = &saved else { return anyhow::Ok(()) };
             let asked = Asked::GiveBack { claim: saved.text("claim_id").to_owned() };
             let request = Request { token: token(&saver)?, user: saver.clone(), asked };
-            let answer = tokio::time::timeout(ANSWERED_MAX, self.rush.until_known(0, &request)).await.ok().flatten();
+            let saver = Rush { patience: ANSWERED_MAX, ..self.rush.clone() };
+            let answer = saver.until_known(0, &request).await;
             if answer.as_ref().is_none_or(|answer| answer.status != 200) {
-                self.complain(format!("invariant 6: Redis has no memory left, and a give-back is answered {answer:?}"));
+                self.complain(format!(
+                    "invariant 6: Redis has no memory left, and a give-back is answered {answer:?} for {ANSWERED_MAX:?}"
+                ));
             }
             Ok(())
         };
