@@ -334,7 +334,8 @@ async fn a_contradiction_is_settled_by_a_rebuild_and_the_audit_is_ok_again() {
     // One of a fact that is recorded otherwise, and one of a number that another fact has given.
     let published = producer.publish(&[2, 9].map(|fact_no| fact(&campaign, fact_no, Kind::Claimed, 1))).await;
     assert_eq!(published.acknowledged, 2);
-    eventually("it takes no claims", async || node.claim(&campaign, "late").await.outcome() == "503 unavailable").await;
+    let probe = async || node.claim(&campaign, "user-0").await.outcome();
+    eventually("it takes no claims", async || probe().await == "503 unavailable").await;
     let broken = node.audit(&campaign).await;
     assert_eq!((broken.text("verdict"), broken.number("oversold")), ("broken", 1), "{broken:?}");
     let rebuilt = rebuild(&installation, &campaign, WAIT).await.unwrap();
