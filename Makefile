@@ -1,7 +1,7 @@
 # Thin names for what is below. `make run` and `make test` are all the set-up there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check models burst k6 load upstream tour audit faults strategies bench million down prerequisites services binaries
+.PHONY: help run test check models burst k6 load upstream tour audit rebuild faults strategies bench million down prerequisites services binaries
 
 USERS ?= 10000
 STOCK ?= 100
@@ -58,6 +58,9 @@ tour: prerequisites services ## go through the waiting room in a real browser: p
 
 audit: ## compare Redis, Kafka and the database: make audit CAMPAIGN=WELCOME_001, or all
 	target/release/onrush audit $(CAMPAIGN) --wait 30s
+
+rebuild: ## bring back what Redis has lost: make rebuild CAMPAIGN=WELCOME_001, or all that is lost
+	target/release/onrush rebuild $(or $(CAMPAIGN),--all)
 
 faults: prerequisites services binaries ## hurt it in mid-rush and judge its promises: make faults SEED=1 RUNS=50 REPORT=reports/today
 	cargo build --workspace

@@ -167,22 +167,31 @@ async fn audit(config: &Config, campaign: Option<CampaignId>, wait: Duration) ->
     let redis = Arc::new(Redis::connect(&config.redis).await.context("connecting to Redis")?);
     let database = database::open(&config.postgres)?;
     let auditor = Auditor::new(Arc::clone(&redis), database, config)?;
-    let campaigns = match campaign {
-        Some(campaign) => vec![campaign],
-        None => redis.changed_since(0).await?.into_iter().map(|(campaign, _)| campaign).collect(),
+    let campaigns = match &campaign {
+        Some(campaign) => vec![campaign.clone()],
+        None => auditor.campaigns().await?,
     };
-    let mut worst = Verdict::Ok;
-    for campaign in campaigns {
-        let Some(audit) = auditor.audit_settled(&campaign, wait).await? else {
-            anyhow::bail!("there is no campaign {campaign}");
-        };
-        println!("{audit}");
-        worst = worst.max(audit.verdict);
+    let (mut worst, mut untold) = (Verdict::Ok, 0);
+    for id in campaigns {
+        match auditor.audit_settled(&id, wait).await {
+            Ok(Some(audit)) => {
+                println!("{audit}");
+                worst = worst.max(audit.verdict);
+            }
+            Ok(None) if campaign.is_some() => anyhow::bail!("there is no campaign {id}"),
+            Ok(None) => println!("audit {id}: it is in Redis' directory, and no store knows anything of it"),
+            // One that cannot be told hides no other.
+            Err(error) => {
+                untold += 1;
+                println!("audit {id}: could not be told: {error}");
+            }
+        }
     }
     Ok(match worst {
-        Verdict::Ok => ExitCode::SUCCESS,
-        Verdict::Settling => ExitCode::from(3),
         Verdict::Broken => ExitCode::from(1),
+        _ if untold > 0 => ExitCode::from(2),
+        Verdict::Settling => ExitCode::from(3),
+        Verdict::Ok => ExitCode::SUCCESS,
     })
 }
 

@@ -152,6 +152,11 @@ impl Client {
         Ok(self.request(Method::GET, "/metrics").send().await?.text().await?)
     }
 
+    /// Makes a campaign of this body.
+    pub async fn create(&self, body: &Value) -> Option<Answer> {
+        self.operate(Method::POST, "/v1/campaigns", Some(body)).await
+    }
+
     /// Something of an operator's that is not about a campaign.
     pub async fn operate(&self, method: Method, path: &str, body: Option<&Value>) -> Option<Answer> {
         let builder = self.request(method, path).bearer_auth(OPERATOR);

@@ -5,14 +5,16 @@
 //! then how far the writers have committed, then the rows: what the writers have passed must be a row. Facts that are
 //! neither in the outbox nor rows are on their way until the writers have passed that end, and missing from then on.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::LedgerError;
-use super::evidence::{Counters, Outbox, Recount, Rows};
+use super::evidence::{Counters, Outbox, Recount};
+use super::snapshot::Rows;
+use super::{LedgerError, findings};
 use crate::config::Config;
 use crate::database::Database;
 use crate::ids::CampaignId;
@@ -28,6 +30,7 @@ pub struct Auditor {
     offsets: Offsets,
     database: Database,
     recount_max: u64,
+    rows_at_once: i64,
 }
 
 /// What the stores say of a campaign, and what does not fit. The names are those of the HTTP answer.
@@ -55,12 +58,16 @@ pub struct Audit {
     pub missing: u64,
     /// Numbers, or attempts of a user, that are live twice.
     pub doubled: u64,
-    /// Live claims beyond the stock.
+    /// Live claims beyond the stock, and units that were promised to two.
     pub oversold: u64,
+    /// Units that users hold beyond what one may hold.
+    pub above_limit: u64,
     /// Numbers up to the highest that are not in the database in any state, nor on their way.
     pub gaps: u64,
     /// Whether the live claims were counted one by one. Not when they are too many, or while they keep changing.
     pub recounted: bool,
+    /// What an operator has to know, in words.
+    pub findings: Vec<String>,
     /// The end of it.
     pub verdict: Verdict,
 }
@@ -101,12 +108,19 @@ impl fmt::Display for Audit {
             self.rows,
             self.outbox + self.lag
         )?;
-        for (name, value) in
-            [("missing", self.missing), ("doubled", self.doubled), ("oversold", self.oversold), ("gaps", self.gaps)]
-        {
+        for (name, value) in [
+            ("missing", self.missing),
+            ("doubled", self.doubled),
+            ("oversold", self.oversold),
+            ("above limit", self.above_limit),
+            ("gaps", self.gaps),
+        ] {
             if value > 0 {
                 write!(f, ", {name} {value}")?;
             }
+        }
+        for finding in &self.findings {
+            write!(f, "; {finding}")?;
         }
         Ok(())
     }
@@ -124,7 +138,23 @@ impl Auditor {
     /// Connects to nothing yet.
     pub fn new(redis: Arc<Redis>, database: Database, config: &Config) -> Result<Self, LedgerError> {
         let offsets = Offsets::new(&config.kafka)?;
-        Ok(Self { redis, offsets, database, recount_max: config.audit.recount_max })
+        Ok(Self {
+            redis,
+            offsets,
+            database,
+            recount_max: config.audit.recount_max,
+            rows_at_once: config.audit.rows_at_once_max,
+        })
+    }
+
+    /// All campaigns that any store knows of: those that Redis has lost are in the database, and one that the database lost
+    /// is in Redis' directory.
+    pub async fn campaigns(&self) -> Result<Vec<CampaignId>, LedgerError> {
+        let recorded: Vec<String> =
+            sqlx::query_scalar("SELECT id FROM campaigns WHERE ever_put").fetch_all(&self.database).await?;
+        let in_redis = self.redis.changed_since(0).await?.into_iter().map(|(campaign, _)| campaign);
+        let all: BTreeSet<CampaignId> = recorded.iter().filter_map(|id| id.parse().ok()).chain(in_redis).collect();
+        Ok(all.into_iter().collect())
     }
 
     /// Compares now. `None`: there is no such campaign.
@@ -157,15 +187,18 @@ impl Auditor {
         };
         let outbox = Outbox::read(&self.redis, campaign, &counters).await?;
         let passed = self.writers_passed(&counters, &outbox, mark).await?;
-        let rows = Rows::read(&self.database, campaign, &counters, &outbox).await?;
+        let rows = Rows::read(&self.database, campaign, (&counters, &outbox), self.rows_at_once).await?;
         let recount = Recount::make(&self.redis, campaign, self.recount_max).await?;
         let after = Counters::read(&self.redis, campaign).await?.unwrap_or_default();
         let went_back = rows.is_ahead_of(&after);
         let nothing_since = (after.generation, after.fact_no) == (counters.generation, counters.fact_no);
         let mut audit = judge(campaign, &counters, &outbox, &rows, passed, nothing_since);
         audit.recounted = recount.is_some();
-        if went_back || recount.is_some_and(Recount::disagrees) {
-            audit.verdict = Verdict::Broken;
+        if went_back {
+            audit.is_broken(findings::went_back(campaign));
+        }
+        if recount.is_some_and(Recount::disagrees) {
+            audit.is_broken("Redis' claims, counted one by one, are not as many as its counters say".to_owned());
         }
         Ok(Some(audit))
     }
@@ -200,7 +233,8 @@ impl Auditor {
     ) -> Result<Option<Audit>, LedgerError> {
         let found = counters.is_some();
         let counters = counters.unwrap_or_default();
-        let rows = Rows::read(&self.database, campaign, &counters, &Outbox::default()).await?;
+        let nothing = Outbox::default();
+        let rows = Rows::read(&self.database, campaign, (&counters, &nothing), self.rows_at_once).await?;
         let definition = Rows::definition(&self.database, campaign).await?;
         if !found && definition.is_none() && rows.facts_ever == 0 {
             return Ok(None);
@@ -208,6 +242,15 @@ impl Auditor {
         let (stock, ever_put) = definition.unwrap_or((counters.stock, true));
         // What was never in Redis is not lost: it is about to be put.
         let lost = found || ever_put || rows.facts_ever > 0;
+        let mut findings = Vec::new();
+        if lost {
+            findings.push(findings::lost(campaign, counters.halted));
+            let beyond = rows.live_ever.saturating_sub(stock);
+            if beyond > 0 {
+                findings.push(format!("{beyond} units were sold beyond the stock"));
+            }
+        }
+        findings.extend(findings::of_rows(campaign, &rows));
         Ok(Some(Audit {
             campaign_id: campaign.as_str().to_owned(),
             generation: counters.generation.max(rows.generation),
@@ -220,11 +263,20 @@ impl Auditor {
             rows: rows.live_ever,
             missing: 0,
             doubled: rows.doubled,
-            oversold: rows.live_ever.saturating_sub(stock),
+            oversold: rows.live_ever.saturating_sub(stock) + rows.sold_twice,
+            above_limit: rows.above_limit,
             gaps: 0,
             recounted: false,
+            findings,
             verdict: if lost { Verdict::Broken } else { Verdict::Settling },
         }))
+    }
+}
+
+impl Audit {
+    fn is_broken(&mut self, finding: String) {
+        self.verdict = Verdict::Broken;
+        self.findings.push(finding);
     }
 }
 
@@ -245,16 +297,21 @@ fn judge(
     let claimed_in_outbox = waiting(outbox.claimed, rows.claimed_in_outbox);
     let given_back_in_outbox = waiting(outbox.given_back, rows.given_back_in_outbox);
     // What is neither in the outbox nor a row.
-    let elsewhere = i128::from(counters.fact_no) - i128::from(rows.facts) - in_outbox;
-    let claimed_elsewhere =
-        i128::from(counters.next) - i128::from(counters.base_next) - i128::from(rows.claimed) - claimed_in_outbox;
+    let discarded = &rows.discarded;
+    let elsewhere = i128::from(counters.fact_no) - i128::from(rows.facts + discarded.facts) - in_outbox;
+    let claimed_elsewhere = i128::from(counters.next)
+        - i128::from(counters.base_next)
+        - i128::from(rows.claimed + discarded.claimed)
+        - claimed_in_outbox;
     let given_back_elsewhere = i128::from(counters.given_back)
         - i128::from(counters.base_given_back)
-        - i128::from(rows.given_back)
+        - i128::from(rows.given_back + discarded.given_back)
         - given_back_in_outbox;
     let on_the_way = |elsewhere: i128| if passed { 0 } else { elsewhere };
 
+    let live_discarded = i128::from(discarded.claimed) - i128::from(discarded.given_back);
     let live_expected = i128::from(counters.live())
+        - live_discarded
         - (claimed_in_outbox - given_back_in_outbox)
         - (on_the_way(claimed_elsewhere) - on_the_way(given_back_elsewhere));
     let all_arrived = in_outbox == 0 && elsewhere == 0;
@@ -267,6 +324,7 @@ fn judge(
     };
     let numbers_expected = i128::from(counters.next)
         - i128::from(counters.lost_numbers)
+        - i128::from(discarded.claimed)
         - claimed_in_outbox
         - on_the_way(claimed_elsewhere);
     let mut audit = Audit {
@@ -281,18 +339,34 @@ fn judge(
         rows: rows.live,
         missing: below(live_expected - i128::from(rows.live)),
         doubled: rows.doubled,
-        oversold: counters.live().max(rows_live).saturating_sub(counters.stock),
+        oversold: counters.live().max(rows_live).saturating_sub(counters.stock) + rows.sold_twice,
+        above_limit: rows.above_limit,
         gaps: below(numbers_expected - i128::from(rows.numbers)),
         recounted: false,
+        findings: Vec::new(),
         verdict: Verdict::Ok,
     };
-    let something_is_wrong = audit.missing + audit.doubled + audit.oversold + audit.gaps > 0
-        || rows.contradictions + rows.dead_letters > 0
-        || rows.claims_differ_from_history
-        || (passed && elsewhere != 0)
-        || elsewhere < 0
-        || counters.left + counters.live() != counters.stock
-        || (all_arrived && (rows.change != i128::from(counters.left) || rows.live != counters.live()));
+    let mut wrong = findings::of_figures(&audit, rows);
+    wrong.extend(findings::of_rows(campaign, rows));
+    if (passed && elsewhere != 0) || elsewhere < 0 {
+        wrong.push(format!(
+            "{elsewhere} facts of Redis are neither in the outbox, nor on their way, nor in the history"
+        ));
+    }
+    if counters.left + counters.live() != counters.stock {
+        wrong.push("what Redis has left and what it has given do not sum up to the stock".to_owned());
+    }
+    if all_arrived && rows.change + discarded.change != i128::from(counters.left) {
+        wrong.push("the history does not sum up to what Redis has left".to_owned());
+    }
+    if all_arrived && i128::from(rows.live) + live_discarded != i128::from(counters.live()) && audit.missing == 0 {
+        wrong.push("the database has more live claims than Redis".to_owned());
+    }
+    let something_is_wrong = !wrong.is_empty();
+    audit.findings = wrong;
+    if discarded.facts > 0 {
+        audit.findings.push(format!("{} facts are no rows because an operator has discarded them", discarded.facts));
+    }
     audit.verdict = match (something_is_wrong, all_arrived) {
         (true, _) => Verdict::Broken,
         (false, true) => Verdict::Ok,

@@ -1,9 +1,6 @@
 //! What does each store say of a campaign? Read for the auditor, who draws the conclusions.
 
-use sqlx::FromRow;
-
 use super::LedgerError;
-use crate::database::Database;
 use crate::facts::Kind;
 use crate::ids::CampaignId;
 use crate::redis::{Redis, RedisError, read_outbox};
@@ -30,6 +27,8 @@ pub(super) struct Counters {
     /// Numbers that a rebuild found no claim of.
     pub(super) lost_numbers: u64,
     pub(super) lost: bool,
+    /// It is lost because its facts contradict each other.
+    pub(super) halted: bool,
 }
 
 impl Counters {
@@ -62,6 +61,7 @@ impl Counters {
                 next: number(4)?,
                 given_back: number(5)?,
                 lost: found[6].is_some(),
+                halted: found[6].as_deref() == Some("contradiction"),
                 // A first generation begins with nothing.
                 base_next: number(7).unwrap_or(0),
                 base_given_back: number(8).unwrap_or(0),
@@ -85,7 +85,7 @@ pub(super) struct Outbox {
     pub(super) claimed: u64,
     pub(super) given_back: u64,
     pub(super) first: Option<u64>,
-    last: u64,
+    pub(super) last: u64,
 }
 
 impl Outbox {
@@ -109,113 +109,6 @@ impl Outbox {
                 outbox.last = fact.fact_no;
             }
         }
-    }
-}
-
-/// The database's word, in one snapshot.
-#[derive(Debug, Default)]
-pub(super) struct Rows {
-    /// Facts up to the mark; of these in the outbox, too; by kind.
-    pub(super) facts: u64,
-    pub(super) in_outbox: u64,
-    pub(super) claimed: u64,
-    pub(super) claimed_in_outbox: u64,
-    pub(super) given_back: u64,
-    pub(super) given_back_in_outbox: u64,
-    /// The sum of what they changed in stock.
-    pub(super) change: i128,
-    pub(super) facts_ever: u64,
-    pub(super) generation: u32,
-    pub(super) highest: u64,
-    /// Claims up to the mark's number, in any state.
-    pub(super) numbers: u64,
-    /// Claims that were live at the mark.
-    pub(super) live: u64,
-    pub(super) live_ever: u64,
-    pub(super) doubled: u64,
-    pub(super) contradictions: u64,
-    pub(super) dead_letters: u64,
-    pub(super) claims_differ_from_history: bool,
-}
-
-#[derive(FromRow)]
-struct RawRows {
-    facts: i64,
-    in_outbox: i64,
-    claimed: i64,
-    claimed_in_outbox: i64,
-    given_back: i64,
-    given_back_in_outbox: i64,
-    change: i64,
-    given_back_since: i64,
-    live_by_history: i64,
-    facts_ever: i64,
-    generation: i32,
-    highest: i64,
-    numbers: i64,
-    live: i64,
-    live_ever: i64,
-    live_by_claims: i64,
-    doubled: i64,
-    contradictions: i64,
-    dead_letters: i64,
-}
-
-impl Rows {
-    pub(super) async fn read(
-        database: &Database,
-        campaign: &CampaignId,
-        counters: &Counters,
-        outbox: &Outbox,
-    ) -> Result<Self, LedgerError> {
-        let bound = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let raw: RawRows = sqlx::query_as(include_str!("audit.sql"))
-            .bind(campaign.as_str())
-            .bind(i32::try_from(counters.generation).unwrap_or(i32::MAX))
-            .bind(bound(counters.fact_no))
-            .bind(bound(counters.next))
-            .bind(bound(outbox.first.unwrap_or(0)))
-            .bind(bound(outbox.last))
-            .fetch_one(database)
-            .await?;
-        let count = |number: i64| u64::try_from(number).unwrap_or(0);
-        Ok(Self {
-            facts: count(raw.facts),
-            in_outbox: count(raw.in_outbox),
-            claimed: count(raw.claimed),
-            claimed_in_outbox: count(raw.claimed_in_outbox),
-            given_back: count(raw.given_back),
-            given_back_in_outbox: count(raw.given_back_in_outbox),
-            change: raw.change.into(),
-            facts_ever: count(raw.facts_ever),
-            generation: u32::try_from(raw.generation).unwrap_or(0),
-            highest: count(raw.highest),
-            numbers: count(raw.numbers),
-            live: count(raw.live + raw.given_back_since),
-            live_ever: count(raw.live_ever),
-            doubled: count(raw.doubled),
-            contradictions: count(raw.contradictions),
-            dead_letters: count(raw.dead_letters),
-            claims_differ_from_history: raw.live_by_claims != raw.live_by_history,
-        })
-    }
-
-    /// The campaign's stock, and whether it was ever put into Redis, by its row.
-    pub(super) async fn definition(
-        database: &Database,
-        campaign: &CampaignId,
-    ) -> Result<Option<(u64, bool)>, LedgerError> {
-        let row: Option<(i64, bool)> = sqlx::query_as("SELECT stock, ever_put FROM campaigns WHERE id = $1")
-            .bind(campaign.as_str())
-            .fetch_optional(database)
-            .await?;
-        Ok(row.map(|(stock, ever_put)| (u64::try_from(stock).unwrap_or(0), ever_put)))
-    }
-
-    /// Whether the database knows facts that Redis, asked afterwards, does not: then Redis went back in time.
-    pub(super) fn is_ahead_of(&self, counters: &Counters) -> bool {
-        self.generation > counters.generation
-            || (self.generation == counters.generation && self.highest > counters.fact_no)
     }
 }
 
@@ -255,22 +148,23 @@ impl Recount {
 
 async fn count_live(redis: &Redis, campaign: &CampaignId, highest: u64) -> Result<u64, LedgerError> {
     let key = redis.keys().of(campaign).claims();
-    // A scan may answer a claim twice, so each number is ticked off.
-    let mut is_live = vec![false; usize::try_from(highest).unwrap_or(usize::MAX).saturating_add(1)];
+    // A scan may answer a claim twice, so each number is ticked off: a bit for each.
+    let places = usize::try_from(highest).unwrap_or(usize::MAX).saturating_add(1);
+    let mut is_live = vec![0_u64; places.div_ceil(64)];
     let (mut cursor, mut beyond) = ("0".to_owned(), 0);
     loop {
         let (next, page) = redis.scan_page(campaign, &key, &cursor, CLAIMS_PAGE).await?;
         for pair in page.chunks_exact(2) {
             let state = pair[1].split('\u{1f}').nth(3).unwrap_or_default();
-            let place = pair[0].parse::<usize>().ok().and_then(|number| is_live.get_mut(number));
-            match place {
-                Some(place) => *place = state != "g",
+            match pair[0].parse::<usize>() {
+                Ok(number) if number < places && state == "g" => is_live[number / 64] &= !(1 << (number % 64)),
+                Ok(number) if number < places => is_live[number / 64] |= 1 << (number % 64),
                 // A claim above the highest number is one too many.
-                None => beyond += 1,
+                _ => beyond += 1,
             }
         }
         if next == "0" {
-            return Ok(is_live.iter().filter(|live| **live).count() as u64 + beyond);
+            return Ok(is_live.iter().map(|places| u64::from(places.count_ones())).sum::<u64>() + beyond);
         }
         cursor = next;
     }

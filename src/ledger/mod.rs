@@ -11,6 +11,7 @@
 mod auditor;
 mod evidence;
 mod figure;
+mod findings;
 mod fold;
 mod halter;
 mod reconciler;
@@ -18,6 +19,8 @@ mod relay;
 mod repair;
 mod rounds;
 mod rows;
+mod rows_again;
+mod snapshot;
 mod throttle_setting;
 mod vitals;
 mod writer;

@@ -1,11 +1,12 @@
-//! The audit that runs by itself: over every campaign that has changed since it was last found in order.
+//! The audit that runs by itself: over every campaign that has changed since it was last found in order, and from time to
+//! time over all others, as rows may go without any change in Redis.
 //!
 //! One node does it at a time. What is broken twice in a row is repaired where that is safe (see `repair`), and put on the
 //! list of broken audits otherwise, which alarms; the list is taken down when the campaign is in order again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use tokio::time::{MissedTickBehavior, interval};
@@ -15,6 +16,7 @@ use super::LedgerError;
 use super::auditor::{Audit, Auditor, Mark, Verdict};
 use super::evidence::Counters;
 use super::repair::lost_facts;
+use super::rows_again;
 use crate::config::{self, Config};
 use crate::database::Database;
 use crate::ids::CampaignId;
@@ -40,8 +42,8 @@ pub struct Reconciler {
 /// What is remembered of a campaign between two rounds.
 #[derive(Default)]
 struct Seen {
-    /// Generation and highest fact when it was last found in order.
-    clean_at: Option<(u32, u64)>,
+    /// Generation and highest fact when it was last found in order, and when that was.
+    clean_at: Option<((u32, u64), Instant)>,
     mark: Option<Mark>,
     /// Rounds in a row in which it was found broken, and those to come in which it is left alone.
     broken: u32,
@@ -59,6 +61,8 @@ pub struct Reconciled {
     pub broken: u64,
     /// Facts that were published again.
     pub facts_repaired: u64,
+    /// Rows of claims that were made again from the history.
+    pub rows_repaired: u64,
     /// Campaigns that are broken and cannot be repaired.
     pub alarmed: u64,
 }
@@ -69,7 +73,7 @@ enum Outcome {
     Ok,
     Settling,
     BrokenOnce,
-    Repaired(u64),
+    Repaired { facts: u64, rows: u64 },
     Alarmed(Audit),
 }
 
@@ -137,14 +141,18 @@ impl Reconciler {
                 }
                 Ok(Outcome::Settling) => done.settling += 1,
                 Ok(Outcome::BrokenOnce) => done.broken += 1,
-                Ok(Outcome::Repaired(facts)) => {
+                Ok(Outcome::Repaired { facts, rows }) => {
                     done.broken += 1;
                     done.facts_repaired += facts;
+                    done.rows_repaired += rows;
                 }
                 Ok(Outcome::Alarmed(audit)) => {
                     done.broken += 1;
                     done.alarmed += 1;
-                    self.put_on_the_list(&audit).await?;
+                    // One that cannot be noted hides no other.
+                    if let Err(error) = self.put_on_the_list(&audit).await {
+                        tracing::error!(finding = %audit, %error, "a campaign is broken, and that could not be noted");
+                    }
                 }
                 Err(error) => tracing::warn!(%campaign, %error, "a campaign could not be audited"),
             }
@@ -160,6 +168,7 @@ impl Reconciler {
             metrics::counter!("onrush_audits_total", "verdict" => verdict).increment(count);
         }
         metrics::counter!("onrush_audit_facts_repaired_total").increment(done.facts_repaired);
+        metrics::counter!("onrush_audit_rows_repaired_total").increment(done.rows_repaired);
         Ok(done)
     }
 
@@ -184,13 +193,16 @@ impl Reconciler {
         // Read before the audit, which therefore has seen this much at least.
         let counters = Counters::read(&self.redis, campaign).await?.filter(|counters| !counters.lost);
         let at = counters.map(|counters| (counters.generation, counters.fact_no));
-        if at.is_some() && at == seen.clean_at {
+        let all_every = Duration::from_millis(self.settings.all_every_ms);
+        let is_clean = |(clean_at, since): (_, Instant)| at == Some(clean_at) && since.elapsed() < all_every;
+        if seen.clean_at.is_some_and(is_clean) {
             return Ok(Outcome::Unchanged);
         }
+        let looked_at = Instant::now();
         let Some(audit) = self.auditor.compare(campaign, &mut seen.mark).await? else { return Ok(Outcome::Unchanged) };
         match audit.verdict {
             Verdict::Ok => {
-                *seen = Seen { clean_at: at, ..Seen::default() };
+                *seen = Seen { clean_at: at.map(|at| (at, looked_at)), ..Seen::default() };
                 Ok(Outcome::Ok)
             }
             Verdict::Settling => {
@@ -202,13 +214,16 @@ impl Reconciler {
                 if seen.broken == 1 {
                     return Ok(Outcome::BrokenOnce);
                 }
-                if let Some(counters) = &counters {
-                    let repaired = self.repair(campaign, (&audit, counters)).await?;
-                    if repaired > 0 {
-                        // It has to be broken twice again before anything else is done.
-                        seen.broken = 0;
-                        return Ok(Outcome::Repaired(repaired));
-                    }
+                // What the history knows is written down again first: then the facts that are missing are the only ones.
+                let rows = rows_again::make(&self.database, campaign, self.settings.rows_at_once_max).await?;
+                let facts = match &counters {
+                    Some(counters) if rows == 0 => self.repair(campaign, (&audit, counters)).await?,
+                    _ => 0,
+                };
+                if rows + facts > 0 {
+                    // It has to be broken twice again before anything else is done.
+                    seen.broken = 0;
+                    return Ok(Outcome::Repaired { facts, rows });
                 }
                 seen.skip = 1_u32.checked_shl(seen.broken - 2).unwrap_or(SKIP_MAX).min(SKIP_MAX) - 1;
                 Ok(Outcome::Alarmed(audit))
@@ -232,12 +247,17 @@ impl Reconciler {
     }
 
     async fn put_on_the_list(&self, audit: &Audit) -> Result<(), LedgerError> {
+        let wrong = audit.findings.join("; ");
+        // Another finding of a campaign that is listed already is said aloud as well.
         let is_new: bool = sqlx::query_scalar(
-            "INSERT INTO broken_audits AS b (campaign_id, finding) VALUES ($1, $2)
-             ON CONFLICT (campaign_id) DO UPDATE SET finding = EXCLUDED.finding RETURNING xmax = 0",
+            "WITH before AS (SELECT wrong FROM broken_audits WHERE campaign_id = $1)
+             INSERT INTO broken_audits (campaign_id, finding, wrong) VALUES ($1, $2, $3)
+             ON CONFLICT (campaign_id) DO UPDATE SET finding = EXCLUDED.finding, wrong = EXCLUDED.wrong
+             RETURNING (SELECT wrong FROM before) IS DISTINCT FROM $3",
         )
         .bind(&audit.campaign_id)
         .bind(audit.to_string())
+        .bind(wrong)
         .fetch_one(&self.database)
         .await?;
         if is_new {

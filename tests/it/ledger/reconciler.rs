@@ -73,8 +73,7 @@ async fn what_cannot_be_made_anew_without_a_doubt_is_not_guessed_and_alarms() {
     for (facts, claims) in [
         // A give-back, whose time nobody knows any more, in the gap of a claim.
         ("DELETE FROM stock_history WHERE number IN (4, 10)", "DELETE FROM claims WHERE number IN (4, 10)"),
-        // A row whose fact is still there, and a fact whose row is.
-        ("SELECT 1", "DELETE FROM claims WHERE number = 7"),
+        // A fact whose row is still there.
         ("DELETE FROM stock_history WHERE number = 7", "SELECT 1"),
         ("DELETE FROM stock_history WHERE kind = 'given_back'", "UPDATE claims SET given_back_at = NULL"),
     ] {
@@ -107,4 +106,49 @@ async fn one_node_audits_and_a_campaign_that_is_in_order_again_leaves_the_list()
     assert_eq!(first.tick().await.unwrap().ok, 1);
     assert_eq!(second.tick().await.unwrap(), Reconciled::default());
     assert_eq!(stores.count("SELECT count(*) FROM broken_audits").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_go_after_a_clean_audit_are_noticed_and_come_back_from_the_history() {
+    let stores = Stores::with(|config| {
+        config.audit.all_every_ms = 0;
+        config.audit.rows_at_once_max = 10;
+    })
+    .await;
+    settled(&stores).await;
+    let before = all_rows(&stores).await;
+    let mut reconciler = reconciler(&stores);
+    assert_eq!(reconciler.tick().await.unwrap().ok, 1);
+    // A claim's row, that of one that was given back, and half of another.
+    forget(&stores, "SELECT 1", "DELETE FROM claims WHERE number IN (4, 7)").await;
+    forget(&stores, "SELECT 1", "UPDATE claims SET claimed_at = NULL WHERE number = 12").await;
+    let once = reconciler.tick().await.unwrap();
+    assert_eq!(once, Reconciled { broken: 1, ..Reconciled::default() }, "nothing has changed in Redis");
+    let twice = reconciler.tick().await.unwrap();
+    // The two facts of number 4 are in two parts of the history: its row is written twice.
+    assert_eq!((twice.rows_repaired, twice.facts_repaired, twice.alarmed), (4, 0, 0), "{twice:?}");
+    assert_eq!(all_rows(&stores).await, before, "to the bit");
+    assert_eq!(reconciler.tick().await.unwrap().ok, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_finding_of_a_broken_campaign_is_noted_beside_the_first() {
+    let stores = Stores::with(|config| config.audit.all_every_ms = 0).await;
+    settled(&stores).await;
+    let finding = async || {
+        let found: Option<String> =
+            sqlx::query_scalar("SELECT wrong FROM broken_audits").fetch_optional(&stores.database).await.unwrap();
+        found.unwrap_or_default()
+    };
+    sqlx::query("UPDATE claims SET user_id = 'user-1' WHERE number = 2").execute(&stores.database).await.unwrap();
+    let mut reconciler = reconciler(&stores);
+    for _ in 0..2 {
+        reconciler.tick().await.unwrap();
+    }
+    assert_eq!(finding().await, "users hold 1 units above the limit of each");
+    sqlx::query("UPDATE claims SET user_id = 'user-1' WHERE number = 3").execute(&stores.database).await.unwrap();
+    for _ in 0..4 {
+        reconciler.tick().await.unwrap();
+    }
+    assert_eq!(finding().await, "users hold 2 units above the limit of each");
 }
