@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use onrush::claim::{Coupon, Coupons};
+use onrush::clock::Millis;
 use onrush::config::Config;
 use onrush::http::{Auth, Jwks, user_token};
 use onrush::ids::UserId;
@@ -17,7 +18,7 @@ fn main() {
     let mut settings = Config::load(None).expect("the settings are well-formed").auth;
     settings.hs256_secret = "a secret that only this bench has, 32 bytes or more".into();
     let jwks = runtime.block_on(Jwks::start(&settings)).expect("no key set is read");
-    let auth = Auth::new(&settings, Arc::new(jwks));
+    let auth = Auth::new(&settings, Arc::new(jwks), Millis::now);
     let user: UserId = "user-1".parse().expect("letters, digits and a hyphen");
     let token = user_token(&settings, &user, 3_600).expect("there is a secret");
     let coupons = Coupons::new(1, &[7; 32]);

@@ -12,6 +12,7 @@ use crate::alarm::Alarm;
 use crate::cache::Cache;
 use crate::campaign::{Campaigns, Follower, Publisher};
 use crate::claim::{Claims, Coupons};
+use crate::clock;
 use crate::config::{self, Config, FeedLane};
 use crate::database::{self, Database};
 use crate::feed::inspect::Inspector;
@@ -83,6 +84,7 @@ impl Node {
     /// away, and are waited for.
     pub async fn start(config: Config, role: Role) -> anyhow::Result<Self> {
         config.check_secrets()?;
+        clock::set_ahead_ms(config.bench.clock_ahead_ms);
         let metrics = telemetry::metrics();
         let mut redis = Redis::connect(&config.redis).await.context("connecting to Redis")?;
         if config.bench.deaf {
@@ -90,6 +92,7 @@ impl Node {
         }
         let redis = Arc::new(redis);
         redis.check_fitness().await?;
+        redis.learn_time().await;
         let database = database::open(&config.postgres).context("reading postgres.url")?;
         let campaigns = Arc::new(Campaigns::new(Arc::clone(&redis), database.clone(), config.campaign.clone()));
         let stops = Stops::default();

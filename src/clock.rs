@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -16,12 +17,13 @@ use time::{OffsetDateTime, UtcOffset};
 pub struct Millis(pub i64);
 
 impl Millis {
-    /// This node's clock. Decisions take Redis' clock instead, on which all nodes agree.
+    /// This node's clock, which decides nothing: decisions take Redis' clock, on which all nodes agree.
     #[must_use]
     pub fn now() -> Self {
         #[expect(clippy::disallowed_methods, reason = "this is the one place that asks")]
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).expect("this machine's clock is past 1970");
-        Self(i64::try_from(since_1970.as_millis()).expect("the year is below 292 million"))
+        let shown = i64::try_from(since_1970.as_millis()).expect("the year is below 292 million");
+        Self(shown + AHEAD_MS.load(Ordering::Relaxed))
     }
 
     /// Reads RFC 3339; fractions of a millisecond are cut off.
@@ -57,6 +59,15 @@ impl Millis {
             .and_then(|moment| moment.to_offset(UtcOffset::UTC).format(&layout).ok())
             .unwrap_or_else(|| format!("{} ms since 1970", self.0))
     }
+}
+
+/// How far this process' clock is ahead of the machine's.
+static AHEAD_MS: AtomicI64 = AtomicI64::new(0);
+
+/// Sets this process' clock so far ahead, or behind: what is wrong with some node's clock must be wrong with nothing else,
+/// and tests show it. What is measured between two moments does not change.
+pub fn set_ahead_ms(ahead_ms: i64) {
+    AHEAD_MS.store(ahead_ms, Ordering::Relaxed);
 }
 
 /// From when the process' time is counted.

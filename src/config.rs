@@ -174,7 +174,7 @@ section!(
 );
 section!(
     /// What only benchmarks and tests want.
-    Bench { bare: bool, deaf: bool }
+    Bench { bare: bool, deaf: bool, clock_ahead_ms: i64 }
 );
 
 /// How users say who they are.
@@ -324,6 +324,7 @@ impl Config {
         is.within("campaign.claims_per_user_factor", campaign.claims_per_user_factor, 1..=100);
         is.within("campaign.outbox_facts_max", campaign.outbox_facts_max, 1..=10_000_000);
         self.waiting.check(&mut is);
+        is.within("bench.clock_ahead_ms", self.bench.clock_ahead_ms, -86_400_000..=86_400_000);
         self.cache.check(&mut is);
         self.upstream.check(&mut is);
         self.inspector.check(&mut is);

@@ -15,6 +15,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "cache",
             "campaign",
             "claim",
+            "clock",
             "config",
             "database",
             "feed",

@@ -49,6 +49,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::cache::Cache;
 use crate::campaign::{Campaign, Campaigns};
 use crate::claim::{Claims, Coupons};
+use crate::clock::Millis;
 use crate::config;
 use crate::database::Database;
 use crate::feed::Feed;
@@ -152,7 +153,16 @@ impl AsRef<Auth> for App {
     }
 }
 
+/// By Redis' clock, which decides, as well as this node knows it; by its own only where Redis was never reached.
+fn now(redis: &Redis) -> Millis {
+    redis.time_about().unwrap_or_else(Millis::now)
+}
+
 impl App {
+    fn now(&self) -> Millis {
+        now(&self.redis)
+    }
+
     fn auth(&self) -> &Auth {
         &self.0.auth
     }
@@ -212,7 +222,8 @@ pub fn worker_router(rooms: Rooms) -> Edge {
 }
 
 fn finish(routes: Router<App>, figures: Figures, rooms: Rooms, serves: bool) -> Edge {
-    let auth = Auth::new(&rooms.auth, Arc::clone(&rooms.jwks));
+    let redis = Arc::clone(&rooms.redis);
+    let auth = Auth::new(&rooms.auth, Arc::clone(&rooms.jwks), move || now(&redis));
     let look = page::Look::new(&rooms.page);
     let app = App(Arc::new(State { rooms, auth, look, streams: OpenStreams::default() }));
     let mut routes = routes

@@ -1,6 +1,6 @@
 //! What does Redis' clock show? An estimate without asking, and how far it may be off.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fred::prelude::ClusterInterface;
@@ -28,9 +28,18 @@ pub struct TimeEstimate {
     pub latest: Millis,
 }
 
-/// What was told last.
+/// What was told.
 #[derive(Default)]
-pub(super) struct TimeKeeper(Mutex<Option<Reading>>);
+pub(super) struct TimeKeeper {
+    /// By the last question, unless it failed; never in a cluster.
+    sure: Mutex<Option<Reading>>,
+    /// Whenever that was, and by whichever primary.
+    last: Mutex<Option<Reading>>,
+}
+
+fn locked(reading: &Mutex<Option<Reading>>) -> MutexGuard<'_, Option<Reading>> {
+    reading.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Reading {
     /// The clock showed `shown` up to a millisecond ago at some moment between the two, and has run since.
@@ -47,22 +56,35 @@ impl Redis {
     /// Redis' time by what it said last, unless that was longer ago than this. Nothing in a cluster, where each primary
     /// has a clock of its own.
     pub fn time_estimate(&self, age_max: Duration) -> Option<TimeEstimate> {
-        let reading = (*self.time_keeper.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))?;
+        let reading = (*locked(&self.time_keeper.sure))?;
         let now = Instant::now();
         (now.saturating_duration_since(reading.sent) <= age_max).then(|| reading.at(now))
     }
 
+    /// About what time it is by Redis, whenever it was asked last: what a node goes by where a wrong answer is no decision,
+    /// or where nobody can ask, such as for whether a token is over. In a cluster it is some primary's. `None`: Redis was
+    /// never reached.
+    pub fn time_about(&self) -> Option<Millis> {
+        (*locked(&self.time_keeper.last)).map(|reading| reading.at(Instant::now()).earliest)
+    }
+
+    /// Asks for the time once.
+    pub async fn learn_time(&self) {
+        let reading = self.read_time().await;
+        if let Err(error) = &reading {
+            tracing::debug!(%error, "without Redis' time, Redis decides on each window");
+        }
+        let reading = reading.ok();
+        let is_cluster = self.pool.next().cached_cluster_state().is_some();
+        *locked(&self.time_keeper.sure) = reading.filter(|_| !is_cluster);
+        let mut last = locked(&self.time_keeper.last);
+        *last = reading.or(*last);
+    }
+
     /// Asks for the time so often. Until told to stop.
     pub async fn follow_time(&self, every: Duration, stop: CancellationToken) {
-        if self.pool.next().cached_cluster_state().is_some() {
-            return;
-        }
         loop {
-            let reading = self.read_time().await;
-            if let Err(error) = &reading {
-                tracing::debug!(%error, "without Redis' time, Redis decides on each window");
-            }
-            *self.time_keeper.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = reading.ok();
+            self.learn_time().await;
             if stop.run_until_cancelled(tokio::time::sleep(every)).await.is_none() {
                 return;
             }

@@ -1,7 +1,6 @@
 //! How does this visitor stand, and which scene is that? From the room's words to the page's.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -15,9 +14,6 @@ use crate::campaign::{Campaign, Order, State};
 use crate::clock::Millis;
 use crate::ids::{CampaignId, UserId};
 use crate::waiting::{Placed, Standing, Wait};
-
-/// How old what this node knows of Redis' clock may be; if it knows nothing, its own has to do.
-const CLOCK_AGE_MAX: Duration = Duration::from_secs(10);
 
 /// Before the opening a page without a script looks again after so many seconds at most.
 const BEFORE_REFRESH_S_MAX: u64 = 60;
@@ -100,7 +96,7 @@ pub(super) async fn scene(
     let from = stands.note(visit, &said);
     let lang = visit.lang;
     let definition = stands.campaign.definition();
-    let (terms, now) = (&definition.terms, now(app));
+    let (terms, now) = (&definition.terms, app.now());
     let mut about = About { from, poll_after_s: said.poll_after_s, ..about_campaign(&stands.campaign) };
     let moment = |at| words::moment(lang, at);
     let scene = match &stands.standing {
@@ -156,11 +152,6 @@ async fn coupons(app: &App, campaign: &Campaign, user: &UserId) -> Result<Vec<Co
     }
     let held = app.held(campaign, user).await?;
     Ok(held.into_iter().map(|claim| Coupon { number: words::number(claim.number), code: claim.coupon_code }).collect())
-}
-
-/// By Redis' clock, which decides, as well as this node knows it.
-fn now(app: &App) -> Millis {
-    app.redis.time_estimate(CLOCK_AGE_MAX).map_or_else(Millis::now, |estimate| estimate.earliest)
 }
 
 fn seconds_until(at: Millis, now: Millis) -> u64 {
