@@ -81,15 +81,22 @@ async fn show(State(app): State<App>, mut visit: Visit, input: Input) -> Result<
 /// How the visitor stands: what the page's script asks where no events come. As `GET /v1/campaigns/{id}/waiting`.
 #[utoipa::path(get, path = "/rooms/{id}/state", tag = "page", params(("id" = String, Path)),
     responses((status = 200, body = StandingView), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
-async fn state(State(app): State<App>, visit: Visit, input: Input) -> Result<Response, Problem> {
+async fn state(State(app): State<App>, mut visit: Visit, input: Input) -> Result<Response, Problem> {
     let id = input.path("id")?;
-    let user = match visit.who {
+    let user = match std::mem::replace(&mut visit.who, Who::Nobody) {
         Who::User(user) => user,
         Who::Nobody | Who::Stale => return Err(Problem::new(Code::Unauthenticated, "come through the shop")),
         Who::Untold(problem) => return Err(problem),
     };
-    let stands = Stands::of(&app, &id, &user, visit.noted.as_ref()).await?;
-    Ok(stands.told(&app, &user)?.into_response(StatusCode::OK))
+    let noted = visit.noted.clone();
+    let stands = Stands::of(&app, &id, &user, noted.as_ref()).await?;
+    // The newest ticket is what keeps another node from telling more people ahead.
+    stands.note(&mut visit, &stands.said(&app, &user)?);
+    let mut response = stands.told(&app, &user)?.into_response(StatusCode::OK);
+    for cookie in visit.cookies {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
 }
 
 /// Join the queue.

@@ -30,6 +30,7 @@
   let swapTimer = 0;
   let countdown = 0;
   let graceTimer = 0;
+  let least = null;
 
   const find = (id) => document.getElementById(id);
   const jitter = (ms) => ms * (0.75 + Math.random() / 2);
@@ -56,7 +57,15 @@
     return texts.eta_hours.replace("{n}", Math.floor((seconds + 1800) / 3600));
   }
 
-  function count(body) {
+  // A stream that began again elsewhere was begun with an older ticket, and may know less than the one before.
+  function move(body) {
+    const before = least && least.place === body.place ? least.ahead : body.ahead;
+    least = { place: body.place, ahead: Math.min(before, body.ahead) };
+    return { ...body, ahead: least.ahead };
+  }
+
+  function count(heard) {
+    const body = move(heard);
     const texts = room.texts;
     const label = body.ahead === 0 ? texts.nobody_ahead : body.ahead === 1 ? texts.person_ahead : texts.people_ahead;
     const ahead = find("ahead");
@@ -198,6 +207,7 @@
       document.title = page.title;
       failures = 0;
       room = next;
+      least = null;
       lose(false);
       begin();
       // A screen reader reads what has the focus.
