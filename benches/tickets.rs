@@ -7,7 +7,7 @@ use std::hint::black_box;
 use onrush::clock::Millis;
 use onrush::config::Config;
 use onrush::ids::{CampaignId, UserId};
-use onrush::waiting::{Draw, Pass, PassKeys, Passes, Ticket, Tickets};
+use onrush::waiting::{Draw, Pass, PassKeys, Passes, Placed, Ticket, Tickets};
 
 fn main() {
     let mut criterion = support::criterion();
@@ -18,8 +18,8 @@ fn main() {
     let user: UserId = "user-1".parse().expect("letters, digits and a hyphen");
 
     let tickets = Tickets::new(&keys);
-    let ticket =
-        Ticket { campaign: campaign.clone(), user: user.clone(), generation: 1, number: 123_456, place: 654_321 };
+    let placed = Placed { generation: 1, life: 1, number: 123_456, place: 654_321, ahead: Some(1_000) };
+    let ticket = Ticket { campaign: campaign.clone(), user: user.clone(), placed };
     let text = tickets.write(&ticket);
     criterion.bench_function("ticket/write", |bencher| bencher.iter(|| tickets.write(black_box(&ticket))));
     criterion.bench_function("ticket/check", |bencher| {
@@ -31,6 +31,7 @@ fn main() {
         campaign: campaign.clone(),
         user: user.clone(),
         generation: 1,
+        life: 1,
         number: 123_456,
         expires_at: Millis(now.0 + 600_000),
     };
@@ -38,12 +39,12 @@ fn main() {
     let text = passes.sign(&pass);
     criterion.bench_function("pass/sign", |bencher| bencher.iter(|| passes.sign(black_box(&pass))));
     criterion.bench_function("pass/check remembered", |bencher| {
-        bencher.iter(|| assert!(passes.check(black_box(&text), &campaign, &user, now).is_ok()));
+        bencher.iter(|| assert!(passes.check(black_box(&text), &campaign, &user).is_ok()));
     });
     // Nothing is remembered where nothing may be.
     let forgetful = Passes::new(&keys, 0);
     criterion.bench_function("pass/check fresh", |bencher| {
-        bencher.iter(|| assert!(forgetful.check(black_box(&text), &campaign, &user, now).is_ok()));
+        bencher.iter(|| assert!(forgetful.check(black_box(&text), &campaign, &user).is_ok()));
     });
 
     let draw = Draw::new(&[1; 32], &[2; 32], 1_000_000);

@@ -8,8 +8,9 @@
 -- KEYS[6] passes    hash    user -> number of the place, state      onrush:{id}:passes
 -- ARGV    '' or a time in ms (tests only); the generation and the highest fact_no that this node knows;
 --         the letter of the durability that the campaign asks for ('' memory, f fsynced, r replicated);
---         the passes that came with the requests: for each the number of its place, 0 for none, parted by commas, or
---         '' if none came with any; then attempt id, user, alternating
+--         the passes that came with the requests: for each the number of its place, 0 for none, with .life where it says
+--         of which life of the room it is, parted by commas, or '' if none came with any; then attempt id, user,
+--         alternating
 --
 -- Reply: {'lost'} | {'unarmed'} | {'ok', now, generation, epoch, fact_no, left, outbox_facts before, then an answer
 --   for each request, in order}:
@@ -45,7 +46,10 @@ if c.room then
   for i, user in ipairs(users) do
     if deadlines[i] and tonumber(deadlines[i]) > c.now then admitted[user] = string.match(records[i], '^%d+') end
   end
-  for number in gmatch(ARGV[5], '%d+') do shown[#shown + 1] = number end
+  local life = ARGV[5] ~= '' and redis.call('HGET', campaign, 'room_life')
+  for number, of in gmatch(ARGV[5], '(%d+)%.?(%d*)') do
+    shown[#shown + 1] = (of == '' or of == life) and number or '0'
+  end
 end
 
 local function end_pass(user)

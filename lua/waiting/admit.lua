@@ -10,9 +10,9 @@
 -- KEYS[8] arrivals   zset    ms by number                  onrush:{id}:arrivals
 -- KEYS[9] waits      hash    seconds -> users              onrush:{id}:waits
 -- ARGV    '' or a time in ms (tests only); the generation and the highest fact_no that this node knows;
---         the channel and the text that tell nodes of a change; how many may be admitted, and how many overdue passes
---         removed, in one call; how long in ms a room is kept after its campaign is over; of a draw: a place, and the
---         numbers that have it and those after it
+--         the channel and the text that tell nodes of a change, and how long in ms a room is kept after its campaign is
+--         over; how many may be admitted, and how many overdue passes removed, in one call; of a draw: two places, and
+--         all places from the one to the other at which somebody may wait, each with the number that has it
 --
 -- Reply: {'lost'} | {'no_room'} | {'ok', now, generation, epoch, fact_no, left, outbox_facts, admitted by this call, passes
 --   that ended, users who wait, users inside, from which place on drawn numbers are wanted or 0}
@@ -22,20 +22,15 @@ if not c then return { LOST } end
 if not c.room then return { NO_ROOM } end
 local r = enter_room(c)
 local drawn = {}
-for i = 10, #ARGV do drawn[#drawn + 1] = ARGV[i] end
+for i = 11, #ARGV do drawn[#drawn + 1] = ARGV[i] end
 local admitted_to, in_window = r.admitted_to, r.in_window
-local expired = expire(c, r, tonumber(ARGV[7]))
-local admitted, wanted = admit(c, r, tonumber(ARGV[6]), tonumber(ARGV[9]), drawn)
--- Many calls find nothing to do, and then nothing is written.
+local expired = expire(c, r, tonumber(ARGV[8]))
+local admitted, wanted = admit(c, r, tonumber(ARGV[7]), tonumber(ARGV[9]), tonumber(ARGV[10]), drawn)
+-- Many calls find nothing to do, and then nothing is written but when a room is to go.
 if admitted > 0 or expired > 0 or r.admitted_to ~= admitted_to or r.in_window ~= in_window then
-  leave_room(c, r, ARGV[4], ARGV[5])
-end
--- A campaign that is over may go on: what closes at a time may be given a later one.
-local ends = is_over(c)
-if ends or redis.call('PTTL', ROOM) > 0 then
-  for _, key in ipairs({ ROOM, PLACES, INSIDE, PASSES, DEPARTURES, PACE, ARRIVALS, WAITS }) do
-    if ends then redis.call('PEXPIRE', key, ARGV[8], 'NX') else redis.call('PERSIST', key) end
-  end
+  leave_room(c, r)
+else
+  see_to_the_end(c)
 end
 local reply = head('ok', c)
 reply[8], reply[9], reply[10], reply[11], reply[12] = admitted, expired, r.waiting, redis.call('ZCARD', INSIDE), wanted

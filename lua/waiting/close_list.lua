@@ -9,7 +9,9 @@
 -- KEYS[7] pace       list    admissions of the last window onrush:{id}:pace
 -- KEYS[8] arrivals   zset    ms by number                  onrush:{id}:arrivals
 -- KEYS[9] waits      hash    seconds -> users              onrush:{id}:waits
--- ARGV    '' or a time in ms (tests only); the generation and the highest fact_no that this node knows
+-- ARGV    '' or a time in ms (tests only); the generation and the highest fact_no that this node knows;
+--         the channel and the text that tell nodes of a change, and how long in ms a room is kept after its campaign is
+--         over
 --
 -- Reply: {'lost'} | {'no_room'} | {'unchanged'}: nothing is drawn here, or not yet | {'ok', now, generation, epoch, fact_no,
 --   left, outbox_facts, numbers that are drawn, 1 if that was published}
@@ -21,7 +23,7 @@ local r = enter_room(c)
 if not r.is_draw or c.now < c.opens_at then return { 'unchanged' } end
 if not r.draw_n then
   close_list(c, r)
-  leave_room(c, r, '', '')
+  leave_room(c, r)
 end
 local reply = head('ok', c)
 reply[8], reply[9] = r.draw_n, r.list_hash and 1 or 0

@@ -12,7 +12,7 @@
 -- ARGV    '' or a time in ms (tests only); the generation and the highest fact_no that this node knows;
 --         the user
 --
--- Reply: {'lost'} | {'no_room'} | {'ok', now, generation, epoch, fact_no, left, outbox_facts, then one of}
+-- Reply: {'lost'} | {'no_room'} | {'ok', now, generation, epoch, fact_no, left, outbox_facts, then one of these, the room's life, its moves}
 --   0 0 0               never joined
 --   1 number 0          waits
 --   2 number deadline   is inside
@@ -32,4 +32,5 @@ elseif place > 0 then
 else
   reply[8], reply[9], reply[10] = place == 0 and 0 or 5, 0, 0
 end
+reply[11], reply[12] = r.life, moves(r)
 return reply

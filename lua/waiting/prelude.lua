@@ -5,13 +5,17 @@
 --   active_max          users who may be inside at a time; 0: no cap
 --   order               f first come, first served; d who joins before the opening is drawn
 --
+-- The campaign's field `room_life`: lives that its room has had in this generation. A room whose keys have gone begins
+-- another one, with numbers from 1 again: what was given out in the life before says nothing in it.
+--
 -- The room's hash     onrush:{id}:room
 --   generation          the campaign's when the room began: in the next one all places are gone
+--   life                the room's life, from 1; absent: a node that knew of none began it
 --   number              the last number that was given to who joined, from 1
 --   admitted_to         the place of the last one who was admitted in turn
 --   waiting             users who wait
 --   admitted, no_shows, left_queue   users who were admitted; who did not pick their pass up; who left while they waited
---   departures          bits set in the departures
+--   departures          how often bits were set in the departures
 --   in_window           users of the pace's list
 --   stopped             1 while an operator has stopped the admission
 --   draw_n              numbers that are drawn: set when the list closes
@@ -32,13 +36,21 @@ local CAMPAIGN, ROOM, PLACES, INSIDE, PASSES = KEYS[1], KEYS[2], KEYS[3], KEYS[4
 local DEPARTURES, PACE, ARRIVALS, WAITS = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local NO_ROOM, DRAWING = 'no_room', 'drawing'
 
+-- The life of a room that has none noted. One that is not there begins the next; so has one that is there while there
+-- was a life before, whoever began it. Else it is of a node that knew of no lives, and so are its tickets and passes.
+local function life_of(is_there)
+  local before = tonumber(redis.call('HGET', CAMPAIGN, 'room_life') or 0)
+  return is_there and before == 0 and 0 or before + 1
+end
+
 -- Reads the room of a campaign that has one. A room of an earlier generation is cleared away, and so is what is left of
 -- one that was not kept.
 local function enter_room(c)
   local admit, every_ms, active_max, ttl, within, reserve, order =
     string.match(c.room, '^(%d+):(%d+):(%d+):(%d+):(%d+):(%d+):(%a)$')
   local f = redis.call('HMGET', ROOM, 'generation', 'number', 'admitted_to', 'waiting', 'admitted', 'no_shows',
-    'left_queue', 'departures', 'in_window', 'stopped', 'draw_n', 'list_hash', 'drawn_at', 'last_arrival')
+    'left_queue', 'departures', 'in_window', 'stopped', 'draw_n', 'list_hash', 'drawn_at', 'last_arrival',
+    'life')
   if tonumber(f[1] or 0) ~= c.generation then
     redis.call('UNLINK', ROOM, PLACES, INSIDE, PASSES, DEPARTURES, PACE, ARRIVALS, WAITS)
     f = {}
@@ -50,22 +62,44 @@ local function enter_room(c)
     number = count(2), admitted_to = count(3), waiting = count(4), admitted = count(5), no_shows = count(6),
     left_queue = count(7), departures = count(8), in_window = count(9), stopped = f[10] == '1',
     draw_n = tonumber(f[11] or nil), list_hash = f[12] or nil, drawn_at = count(13), last_arrival = count(14),
-    moved = false,
+    life = tonumber(f[15] or life_of(f[1])), moved = false,
   }
 end
 
+-- How often visitors have moved up, and once more for the draw: what a node knows is at least as young as a reply if it
+-- counts no less.
+local function moves(r)
+  return r.admitted_to + r.departures + (r.list_hash and 1 or 0)
+end
+
+local function is_over(c)
+  return c.closed or (c.closes_at > 0 and c.now >= c.closes_at)
+end
+
+-- Once its campaign is over, a room is kept for ARGV[6] ms, whoever is last. A campaign that is over may go on: what
+-- closes at a time may be given a later one.
+local function see_to_the_end(c)
+  local over = is_over(c)
+  if not over and redis.call('PTTL', ROOM) < 0 then return end
+  for _, key in ipairs({ ROOM, PLACES, INSIDE, PASSES, DEPARTURES, PACE, ARRIVALS, WAITS }) do
+    if over then redis.call('PEXPIRE', key, ARGV[6], 'NX') else redis.call('PERSIST', key) end
+  end
+end
+
 -- Writes the room's counters and the time of the decision, and tells all nodes where something moved that visitors see.
-local function leave_room(c, r, channel, id)
+-- ARGV[4] and ARGV[5] of whoever calls it are the channel and the text.
+local function leave_room(c, r)
   redis.call('HSET', ROOM, 'generation', c.generation, 'number', r.number, 'admitted_to', r.admitted_to,
     'waiting', r.waiting, 'admitted', r.admitted, 'no_shows', r.no_shows, 'left_queue', r.left_queue,
     'departures', r.departures, 'in_window', r.in_window, 'last_arrival', r.last_arrival)
   if r.draw_n then redis.call('HSET', ROOM, 'draw_n', r.draw_n) end
   redis.call('HSET', CAMPAIGN, 'last_now', c.now)
-  if r.moved then redis.call('PUBLISH', channel, id) end
-end
-
-local function is_over(c)
-  return c.closed or (c.closes_at > 0 and c.now >= c.closes_at)
+  if r.life > 0 then
+    redis.call('HSET', ROOM, 'life', r.life)
+    redis.call('HSET', CAMPAIGN, 'room_life', r.life)
+  end
+  see_to_the_end(c)
+  if r.moved then redis.call('PUBLISH', ARGV[4], ARGV[5]) end
 end
 
 -- From the opening on, who joins is not drawn any more. Whichever call comes first after it closes the list.
@@ -178,23 +212,27 @@ local function let_in(c, r, users, numbers)
   r.waiting, r.admitted, r.moved = r.waiting - #users, r.admitted + #users, true
 end
 
--- Who is next, at most so many, in the order of their places. Of a draw, the caller says which numbers have the places
--- from `from` on; where these do not reach, the last answer says from which place on they are wanted.
-local function next_users(r, allow, from, drawn)
+-- Who is next, at most so many, in the order of their places. Of a draw, the caller says who has the places from `from`
+-- to `to`: those places at which somebody may wait, and the number that has each. Nobody comes back to a place that was
+-- left, so all others are passed by. Where that does not reach, the last answer says from which place on it is wanted.
+local function next_users(r, allow, from, to, drawn)
   local users, numbers, wanted = {}, {}, 0
   if r.draw_n and r.admitted_to < r.draw_n then
-    local offset = r.admitted_to - from + 1
-    while #users < allow and r.admitted_to < r.draw_n do
-      offset = offset + 1
-      local number = offset >= 1 and tonumber(drawn[offset])
-      if not number then
-        wanted = r.admitted_to + 1
-        break
+    local full = false
+    if from <= r.admitted_to + 1 and to > r.admitted_to then
+      for i = 1, #drawn, 2 do
+        local place, number = tonumber(drawn[i]), tonumber(drawn[i + 1])
+        if place > r.admitted_to then
+          full = #users >= allow
+          if full then break end
+          local user = redis.call('ZRANGEBYSCORE', PLACES, number, number)[1]
+          r.admitted_to = place
+          if user then users[#users + 1], numbers[#numbers + 1] = user, number end
+        end
       end
-      local user = redis.call('ZRANGEBYSCORE', PLACES, number, number)[1]
-      r.admitted_to = r.admitted_to + 1
-      if user then users[#users + 1], numbers[#numbers + 1] = user, number end
+      if not full then r.admitted_to = math.min(to, r.draw_n) end
     end
+    if #users < allow and r.admitted_to < r.draw_n then wanted = r.admitted_to + 1 end
   end
   if wanted == 0 and #users < allow then
     local found = redis.call('ZRANGEBYSCORE', PLACES, '(' .. (r.draw_n or 0), '+inf', 'WITHSCORES',
@@ -208,10 +246,10 @@ local function next_users(r, allow, from, drawn)
 end
 
 -- Admits whom pace, cap and units allow. Answers how many that were, and from which place on drawn numbers are wanted.
-local function admit(c, r, count_max, from, drawn)
+local function admit(c, r, count_max, from, to, drawn)
   local allow = allowance(c, r, count_max)
   if allow == 0 then return 0, 0 end
-  local users, numbers, wanted = next_users(r, allow, from, drawn)
+  local users, numbers, wanted = next_users(r, allow, from, to, drawn)
   if #users == 0 then return 0, wanted end
   let_in(c, r, users, numbers)
   if r.admit > 0 then

@@ -10,7 +10,8 @@
 -- KEYS[8] arrivals   zset    ms by number                  onrush:{id}:arrivals
 -- KEYS[9] waits      hash    seconds -> users              onrush:{id}:waits
 -- ARGV    '' or a time in ms (tests only); the generation and the highest fact_no that this node knows;
---         the channel and the text that tell nodes of a change; 1 to stop, 0 to go on
+--         the channel and the text that tell nodes of a change, and how long in ms a room is kept after its campaign is
+--         over; 1 to stop, 0 to go on
 --
 -- Reply: {'lost'} | {'no_room'} | {'ok', now, generation, epoch, fact_no, left, outbox_facts}
 -- Safe to repeat: yes.
@@ -18,7 +19,7 @@ local c = enter(CAMPAIGN, ARGV[1], ARGV[2], ARGV[3])
 if not c then return { LOST } end
 if not c.room then return { NO_ROOM } end
 local r = enter_room(c)
-redis.call('HSET', ROOM, 'stopped', ARGV[6])
+redis.call('HSET', ROOM, 'stopped', ARGV[7])
 r.moved = true
-leave_room(c, r, ARGV[4], ARGV[5])
+leave_room(c, r)
 return head('ok', c)

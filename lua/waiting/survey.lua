@@ -15,7 +15,8 @@
 -- Reply: {'lost'} | {'no_room'} | {'ok', now, generation, epoch, fact_no, left, outbox_facts, number, admitted_to, waiting,
 --   inside, admitted, no_shows, left_queue, stopped, departures, draw_n or -1, drawn_at, in_window, list_hash or '',
 --   the pace's oldest entries as ms:count parted by commas, the first place of the departures that follow, and these as
---   bits, or '' if there are none that this node does not know of}
+--   bits, or '' if there are none that this node does not know of, the room's life, how long its keys are kept in ms: -1
+--   without end, -2 there are none}
 -- Safe to repeat: yes, it changes nothing.
 local c = enter(CAMPAIGN, ARGV[1], ARGV[2], ARGV[3])
 if not c then return { LOST } end
@@ -32,6 +33,7 @@ local more = {
   r.number, r.admitted_to, r.waiting, redis.call('ZCARD', INSIDE), r.admitted, r.no_shows, r.left_queue,
   r.stopped and 1 or 0, r.departures, r.draw_n or -1, r.drawn_at, r.in_window, r.list_hash or '',
   table.concat(redis.call('LRANGE', PACE, 0, tonumber(ARGV[5]) - 1), ','), first * 8, bits,
+  r.life, redis.call('PTTL', ROOM),
 }
 for i, value in ipairs(more) do reply[7 + i] = value end
 return reply

@@ -19,8 +19,17 @@ pub struct Request {
     pub attempt: AttemptId,
     /// Whose.
     pub user: UserId,
-    /// The number of the place that their pass was given for; `None`: there came none that holds.
-    pub pass: Option<u64>,
+    /// What their pass was given for; `None`: there came none that holds.
+    pub pass: Option<PassOf>,
+}
+
+/// What a pass was given for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PassOf {
+    /// The number of the place.
+    pub number: u64,
+    /// The life of the room; 0: it does not say.
+    pub life: u32,
 }
 
 /// What Redis decided about one request.
@@ -114,13 +123,17 @@ pub(super) async fn issue(
     Ok(answers)
 }
 
-/// The numbers of all passes, 0 for none; nothing if none came with any.
+/// What all passes are for, 0 for none; nothing if none came with any.
 fn passes(requests: &[Request]) -> String {
     if requests.iter().all(|request| request.pass.is_none()) {
         return String::new();
     }
-    let numbers: Vec<String> = requests.iter().map(|request| request.pass.unwrap_or(0).to_string()).collect();
-    numbers.join(",")
+    let text = |request: &Request| match request.pass {
+        None => "0".to_owned(),
+        Some(PassOf { number, life: 0 }) => number.to_string(),
+        Some(PassOf { number, life }) => format!("{number}.{life}"),
+    };
+    requests.iter().map(text).collect::<Vec<_>>().join(",")
 }
 
 impl Answer {

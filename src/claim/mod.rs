@@ -26,7 +26,7 @@ use crate::ids::{ClaimId, UserId};
 use crate::redis::{Redis, RedisError};
 pub use after::{GiveBack, Redeem};
 pub use coupon::{Coupon, Coupons};
-pub use issue::{Answer, Request};
+pub use issue::{Answer, PassOf, Request};
 use issuing::Issuing;
 use memory::Memory;
 pub use record::{Claim, ClaimState};

@@ -18,9 +18,10 @@ use super::campaigns::{Cursor, private};
 use super::input::{Input, header_of};
 use super::problem::{Code, Problem, ProblemView};
 use crate::campaign::{Campaign, Durability};
-use crate::claim::{Answer, Claim, ClaimState, Coupon, GiveBack, Redeem, Request};
+use crate::claim::{Answer, Claim, ClaimState, Coupon, GiveBack, PassOf, Redeem, Request};
 use crate::clock::Millis;
 use crate::ids::{AttemptId, CampaignId, ClaimId, IdempotencyKey, UserId};
+use crate::waiting::Admission;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -198,14 +199,16 @@ async fn press_with_pass(
     has_key: bool,
 ) -> Result<Response, Problem> {
     let id = campaign.id();
-    let checked = pass.map(|pass| app.passes.check(pass, &id, &user, Millis::now()));
-    let number = checked.and_then(Result::ok).map(|admission| admission.number);
-    let answer = app.claims.claim(campaign, Request { attempt, user, pass: number }).await?;
+    let checked = pass.map(|pass| app.passes.check(pass, &id, &user));
+    let admission = checked.and_then(Result::ok);
+    let pass = admission.map(|Admission { number, life, .. }| PassOf { number, life });
+    let answer = app.claims.claim(campaign, Request { attempt, user, pass }).await?;
     match answer {
         Answer::PassRequired => {
             let why = match checked {
                 None => "no pass was sent".to_owned(),
                 Some(Err(flaw)) => flaw.to_string(),
+                Some(Ok(admission)) if admission.expires_s * 1_000 <= app.now().0 => "the pass has expired".to_owned(),
                 Some(Ok(_)) => "the pass has ended".to_owned(),
             };
             metrics::counter!("onrush_waiting_passes_refused_total").increment(1);

@@ -85,6 +85,7 @@ impl App {
                     campaign: visitor.campaign.id(),
                     user: visitor.user.clone(),
                     generation: placed.generation,
+                    life: placed.life,
                     number: placed.number,
                     expires_at: *expires_at,
                 });
@@ -109,8 +110,7 @@ impl App {
         match shown {
             Some((known, text)) if known == placed => put(body, format_args!(",\"ticket\":\"{text}\"}}")),
             _ => {
-                let Placed { generation, number, place } = placed;
-                let ticket = Ticket { campaign: campaign.id(), user: user.clone(), generation, number, place };
+                let ticket = Ticket { campaign: campaign.id(), user: user.clone(), placed };
                 put(body, format_args!(",\"ticket\":\"{}\"}}", self.tickets.write(&ticket)));
             }
         }

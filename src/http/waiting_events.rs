@@ -25,7 +25,6 @@ use super::input::Input;
 use super::problem::{Code, Problem, ProblemView};
 use super::waiting_answer::Visitor;
 use crate::campaign::Campaign;
-use crate::clock::Millis;
 use crate::ids::{CampaignId, UserId};
 use crate::waiting::{News, Placed, Room, Standing, Ticket};
 
@@ -103,9 +102,7 @@ async fn events(State(app): State<App>, listener: Listener, input: Input) -> Res
         Listener::Ticket(ticket) if ticket.campaign != id => {
             return Err(Problem::new(Code::Forbidden, "the ticket is for another campaign"));
         }
-        Listener::Ticket(Ticket { user, generation, number, place, .. }) => {
-            (user, Some(Placed { generation, number, place }))
-        }
+        Listener::Ticket(Ticket { user, placed, .. }) => (user, Some(placed)),
     };
     let (campaign, room) = app.waiting_room(&id).await?;
     // Listens before it looks: what changes in between is news.
@@ -202,9 +199,7 @@ impl Stream {
     async fn wait(&mut self, app: &App) -> Option<()> {
         let (is_near, ends_in) = match &self.told {
             Some(Standing::Waiting(wait)) => (wait.ahead.is_none_or(|ahead| app.waiting.is_near(ahead)), None),
-            Some(Standing::Admitted { expires_at, .. }) => {
-                (false, u64::try_from(expires_at.0 - Millis::now().0 + 1).ok())
-            }
+            Some(Standing::Admitted { expires_at, .. }) => (false, u64::try_from(expires_at.0 - app.now().0 + 1).ok()),
             _ => (false, None),
         };
         let news = self.news.next(is_near);

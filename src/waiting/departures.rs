@@ -55,6 +55,29 @@ impl Departures {
         self.up_to(place + 1) > self.up_to(place)
     }
 
+    /// The places from this one to that one that were not left, in their order.
+    pub(super) fn kept(&self, from: u64, to: u64) -> impl Iterator<Item = u64> {
+        let Bits { first, words, .. } = &*self.bits;
+        let mut place = from.max(*first);
+        std::iter::from_fn(move || {
+            while place <= to {
+                let (offset, found) = (place - first, place);
+                let Some(word) = usize::try_from(offset / WORD).ok().and_then(|index| words.get(index)) else {
+                    place += 1;
+                    return Some(found);
+                };
+                let kept = !word & (u64::MAX >> (offset % WORD));
+                place += WORD - offset % WORD;
+                if kept != 0 {
+                    let found = place - WORD + u64::from(kept.leading_zeros());
+                    place = found + 1;
+                    return (found <= to).then_some(found);
+                }
+            }
+            None
+        })
+    }
+
     /// How many were left from this place to before that one.
     pub(super) fn between(&self, from: u64, to: u64) -> u64 {
         self.up_to(to).saturating_sub(self.up_to(from))
@@ -98,6 +121,9 @@ mod tests {
                 prop_assert_eq!(departures.contains(place), places.contains(&place));
                 let truth = places.iter().filter(|it| (skipped * 8..place).contains(it)).count() as u64;
                 prop_assert_eq!(departures.between(skipped * 8, place), truth);
+                let kept: Vec<u64> = departures.kept(place, 515).collect();
+                let truth: Vec<u64> = (place..=515).filter(|it| !places.contains(it)).collect();
+                prop_assert_eq!(kept, truth);
             }
         }
     }

@@ -19,6 +19,8 @@ const ROUNDS_PER_BIT: u32 = 12;
 const ROUNDS_MIN: u32 = 128;
 /// One hash has so many coins.
 const COINS: u64 = 256;
+/// One place by itself costs about as much as so many do of the order of all.
+const ONE_BY_ONE: u64 = 64;
 
 /// SHA-256 of the seed: what is announced before the list is open, so that the seed cannot be chosen later.
 #[must_use]
@@ -96,6 +98,24 @@ impl Draw {
             swap_mirrored(second, constant + 1, &mut coins);
         }
         order
+    }
+
+    /// The places of these numbers, in the same order; 0 of what is not in the draw. One by one where they are few, with
+    /// the order of all where that is cheaper: so the time goes by how many are asked for.
+    #[must_use]
+    pub fn places_of(&self, numbers: &[u64]) -> Vec<u64> {
+        if (numbers.len() as u64).saturating_mul(ONE_BY_ONE) < self.n {
+            return numbers.iter().map(|number| self.place_of(*number).unwrap_or(0)).collect();
+        }
+        let mut places = vec![0; numbers.len()];
+        let mut sorted: Vec<(u64, usize)> = numbers.iter().copied().zip(0..).collect();
+        sorted.sort_unstable();
+        for (place, number) in (1..).zip(self.order()) {
+            if let Ok(at) = sorted.binary_search_by_key(&number, |(number, _)| *number) {
+                places[sorted[at].1] = place;
+            }
+        }
+        places
     }
 
     fn rounds(&self) -> impl DoubleEndedIterator<Item = (u32, u64)> {
@@ -207,6 +227,16 @@ mod tests {
         for place in (1..=70_001).step_by(997) {
             let number = order[usize::try_from(place - 1).unwrap()];
             assert_eq!((draw.number_at(place), draw.place_of(number)), (Some(number), Some(place)));
+        }
+    }
+
+    #[test]
+    fn the_places_of_many_are_those_of_each() {
+        for (n, step) in [(1, 1), (100, 1), (1_000, 3), (70_001, 997), (70_001, 40_000)] {
+            let draw = draw(5, n);
+            let numbers: Vec<u64> = (1..=n).rev().step_by(step).collect();
+            let each: Vec<u64> = numbers.iter().map(|number| draw.place_of(*number).unwrap()).collect();
+            assert_eq!(draw.places_of(&numbers), each, "{} of {n}", numbers.len());
         }
     }
 

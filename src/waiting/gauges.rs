@@ -44,6 +44,13 @@ impl Gauges {
         self.stopped.set(f64::from(u8::from(survey.stopped)));
     }
 
+    /// Of a room that is through: nobody is there.
+    pub(super) fn clear(&self) {
+        for gauge in [&self.waiting, &self.inside, &self.stopped] {
+            gauge.set(0.0);
+        }
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "seconds are far below 2^53")]
     pub(super) fn set_waits(&self, waits: &Waits) {
         for (gauge, percent) in [(&self.wait_p50, 50), (&self.wait_p95, 95)] {

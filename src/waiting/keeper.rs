@@ -1,6 +1,6 @@
 //! The usher and the lookout of one room: admits the next, keeps what this node knows fresh, and wakes who listens.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -8,10 +8,11 @@ use tokio_util::sync::CancellationToken;
 use super::gauges::Gauges;
 use super::lottery::Lottery;
 use super::room::Room;
-use super::scripts::{Admitted, Scripts};
-use super::survey::{News, Survey};
+use super::scripts::{Admitted, Piece, Scripts};
+use super::survey::{Drawn, News, Survey};
 use super::waits::Waits;
 use super::{Shared, WaitingError};
+use crate::ids::CampaignId;
 
 /// Looks at a room that moves all the time are this far apart at least.
 const PAUSE_MIN: Duration = Duration::from_millis(25);
@@ -22,32 +23,34 @@ const TELL_ALL_EVERY: Duration = Duration::from_secs(1);
 /// How often it is counted how long people waited, while somebody is admitted.
 const COUNT_WAITS_EVERY: Duration = Duration::from_secs(5);
 
-/// Numbers that one call is told of a draw.
-const DRAWN_NUMBERS: u64 = 2_000;
+/// Places of a draw that one call is told of.
+const DRAWN_PLACES: usize = 1_000;
 
 /// Admits the users of one room. Any number of nodes may do so at once: the script judges.
 pub struct Usher {
     shared: Arc<Shared>,
     room: Arc<Room>,
+    /// What was computed last: a place costs a hundred hashes, and most calls admit nobody.
+    piece: Mutex<Option<(Drawn, Arc<Piece>)>>,
 }
 
 impl Usher {
     pub(super) fn new(shared: Arc<Shared>, room: Arc<Room>) -> Self {
-        Self { shared, room }
+        Self { shared, room, piece: Mutex::default() }
     }
 
     /// Admits whom pace, cap and units allow at this moment.
     pub async fn tick(&self) -> Result<Admitted, WaitingError> {
         let Shared { redis, limits, .. } = &*self.shared;
         let scripts = Scripts { redis, campaign: &self.room.campaign, limits };
-        let mut admitted = scripts.admit(self.drawn_from(None)?).await?;
+        let mut admitted = scripts.admit(self.drawn_from(None)?.as_deref()).await?;
         // Once more where the draw's numbers were wanted from elsewhere, and while whole batches are admitted.
         while admitted.wanted > 0 || admitted.admitted >= limits.admit_batch_max {
             let drawn = self.drawn_from(Some(admitted.wanted))?;
             if admitted.wanted > 0 && drawn.is_none() {
                 break;
             }
-            let more = scripts.admit(drawn).await?;
+            let more = scripts.admit(drawn.as_deref()).await?;
             let moved_on = more.admitted > 0 || (more.wanted > 0 && more.wanted != admitted.wanted);
             admitted = Admitted {
                 admitted: admitted.admitted + more.admitted,
@@ -61,18 +64,28 @@ impl Usher {
         Ok(admitted)
     }
 
-    /// The numbers that have the next places of a draw: from this place on, or from where the room is as far as this node
-    /// knows.
-    fn drawn_from(&self, place: Option<u64>) -> Result<Option<(u64, Vec<u64>)>, WaitingError> {
+    /// Who has the next places of a draw: from this place on, or from where the room is as far as this node knows.
+    fn drawn_from(&self, place: Option<u64>) -> Result<Option<Arc<Piece>>, WaitingError> {
         let Some(survey) = self.room.newest() else { return Ok(None) };
         let Some(drawn) = &survey.drawn else { return Ok(None) };
         let from = place.filter(|place| *place > 0).unwrap_or(survey.admitted_to + 1);
         if from > drawn.n {
             return Ok(None);
         }
+        let mut known = self.piece.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, piece)) = &*known
+            && of == drawn
+            && (piece.from..=piece.to).contains(&from)
+        {
+            return Ok(Some(Arc::clone(piece)));
+        }
         let draw = self.room.draw(drawn)?;
-        let last = drawn.n.min(from + DRAWN_NUMBERS - 1);
-        Ok(Some((from, (from..=last).filter_map(|place| draw.number_at(place)).collect())))
+        let places: Vec<u64> = survey.departures.kept(from, drawn.n).take(DRAWN_PLACES).collect();
+        let to = if places.len() < DRAWN_PLACES { drawn.n } else { places[DRAWN_PLACES - 1] };
+        let pairs = places.into_iter().filter_map(|place| Some((place, draw.number_at(place)?)));
+        let piece = Arc::new(Piece { from, to, drawn: pairs.collect() });
+        *known = Some((drawn.clone(), Arc::clone(&piece)));
+        Ok(Some(piece))
     }
 }
 
@@ -96,6 +109,8 @@ impl Keeper {
         let usher = Usher::new(Arc::clone(&shared), Arc::clone(&room));
         let lottery = Lottery::new(Arc::clone(&shared), Arc::clone(&room));
         let gauges = Gauges::new(room.campaign.id().as_str());
+        // Whatever was known of it before may be of an end that is none any more.
+        room.poke();
         let now = Instant::now();
         Self {
             shared,
@@ -111,14 +126,21 @@ impl Keeper {
         }
     }
 
-    /// Until told to stop.
-    pub(super) async fn run(mut self, stop: CancellationToken) {
-        let mut failing = false;
+    /// Until told to stop, or until nothing is left to do for the room. Answers whose it was, and by which version of its
+    /// campaign it is through.
+    pub(super) async fn run(mut self, stop: CancellationToken) -> (CampaignId, Option<u64>) {
+        let (mut failing, mut through) = (false, None);
         loop {
+            let version = self.room.campaign.definition().version;
             let ticked = stop.run_until_cancelled(self.tick()).await;
             let pause = match ticked {
                 None => break,
-                Some(Ok(pause)) => {
+                Some(Ok(None)) => {
+                    self.gauges.clear();
+                    through = Some(version);
+                    break;
+                }
+                Some(Ok(Some(pause))) => {
                     failing = false;
                     pause
                 }
@@ -143,11 +165,12 @@ impl Keeper {
         }
         // Streams end with what they wait for.
         self.room.tell_all();
+        (self.room.campaign.id(), through)
     }
 
-    /// Admits, looks, tells. Answers how long to wait if nothing happens.
+    /// Admits, looks, tells. Answers how long to wait if nothing happens; `None`: nothing will happen any more.
     #[tracing::instrument(level = "debug", skip_all, fields(campaign = %self.room.campaign.id()))]
-    async fn tick(&mut self) -> Result<Duration, WaitingError> {
+    async fn tick(&mut self) -> Result<Option<Duration>, WaitingError> {
         let shared = Arc::clone(&self.shared);
         let Shared { redis, limits, .. } = &*shared;
         let mut moved = self.room.was_poked();
@@ -160,21 +183,29 @@ impl Keeper {
             moved |= admitted.admitted > 0 || admitted.expired > 0;
         }
         let age_us_max = if moved { 0 } else { limits.resurvey_ms * 1_000 };
-        let survey = self.room.survey(redis, limits, age_us_max).await?;
+        let mut survey = self.room.survey(redis, limits, age_us_max).await?;
+        if survey.is_kept_wrongly() {
+            // Nobody may ever come again who would do it.
+            self.usher.tick().await?;
+            survey = self.room.survey(redis, limits, 0).await?;
+        }
         self.gauges.set(&survey);
         if self.counted_waits_of != survey.admitted && self.counted_waits_at.elapsed() >= COUNT_WAITS_EVERY {
             (self.counted_waits_of, self.counted_waits_at) = (survey.admitted, Instant::now());
             self.gauges.set_waits(&Waits::read(redis, &self.room.campaign.id()).await?);
         }
         self.tell(&survey);
+        if survey.is_through() {
+            return Ok(None);
+        }
         let pause_ms = if survey.is_busy() {
             limits.admit_every_ms
-        } else if survey.is_undrawn() || self.room.listeners() > 0 {
+        } else if survey.is_undrawn() || survey.is_kept_wrongly() || self.room.listeners() > 0 {
             limits.resurvey_ms
         } else {
             limits.idle_resurvey_ms
         };
-        Ok(Duration::from_millis(pause_ms))
+        Ok(Some(Duration::from_millis(pause_ms)))
     }
 
     /// Wakes streams: those near the front at once, all of them once a second while something moves, and for a heartbeat.

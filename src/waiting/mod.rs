@@ -16,6 +16,7 @@ mod keeper;
 mod keys;
 mod lottery;
 mod pass;
+mod rates;
 mod room;
 mod schedule;
 mod scripts;
@@ -26,7 +27,7 @@ mod verify;
 mod waits;
 mod warden;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use thiserror::Error;
@@ -44,7 +45,7 @@ pub use keys::{KeyError, PassKeys};
 pub use pass::{Admission, Pass, PassFlaw, Passes};
 pub use room::{News, Room};
 pub use scripts::Admitted;
-use scripts::{Moved, Scripts, Stand};
+use scripts::{Moved, Scripts, Seen, Stand};
 pub use standing::{Standing, Wait};
 pub use survey::{Drawn, Survey};
 pub use ticket::{Placed, Ticket, Tickets};
@@ -97,6 +98,9 @@ impl From<CoalescerError> for WaitingError {
     }
 }
 
+/// How long a room is remembered that nobody keeps, in us.
+const FORGET_AFTER_US: u64 = 10_000_000;
+
 /// Where somebody goes out of turn.
 #[derive(Debug, Clone, Copy)]
 enum Way {
@@ -146,6 +150,19 @@ impl WaitingRooms {
         }))
     }
 
+    /// Forgets rooms that nobody keeps, listens to or has asked about lately: they are over, or of campaigns that are gone.
+    fn forget_all_but(&self, kept: &HashSet<CampaignId>) {
+        let is_needed = |id: &CampaignId, room: &Arc<Room>| {
+            kept.contains(id) || Arc::strong_count(room) > 1 || room.recent(FORGET_AFTER_US).is_some()
+        };
+        let known = self.rooms.read().unwrap_or_else(PoisonError::into_inner);
+        if known.iter().all(|(id, room)| is_needed(id, room)) {
+            return;
+        }
+        drop(known);
+        self.rooms.write().unwrap_or_else(PoisonError::into_inner).retain(|id, room| is_needed(id, room));
+    }
+
     /// An usher of this room.
     #[must_use]
     pub fn usher(&self, room: &Arc<Room>) -> Usher {
@@ -159,15 +176,12 @@ impl WaitingRooms {
             Join::Closed => Ok(Standing::Closed),
             Join::NoRoom => Err(WaitingError::NoRoom),
             Join::Lost => Err(WaitingError::Lost),
-            Join::Stands(head, stand) => {
-                let survey = self.survey(room).await?;
-                if survey.head.generation != head.generation {
-                    return Err(WaitingError::Unknown("the room began anew at this moment".into()));
-                }
+            Join::Stands(seen, stand) => {
+                let survey = self.survey_since(room, &seen).await?;
                 if !survey.is_busy() {
                     room.poke();
                 }
-                self.told(room, &survey, stand)
+                self.told(room, &survey, stand, None)
             }
         }
     }
@@ -180,17 +194,17 @@ impl WaitingRooms {
             return Ok(standing);
         }
         let scripts = self.scripts(room);
-        let (head, stand) = scripts.look(user).await?;
-        let survey = self.survey(room).await?;
+        let (seen, stand) = scripts.look(user).await?;
+        let survey = self.survey_since(room, &seen).await?;
         let is_over = room.campaign.definition().closed || survey.state == crate::campaign::State::Closed;
-        if is_over && stand != Stand::Stranger && survey.head.generation == head.generation {
+        if is_over && (stand != Stand::Stranger || placed.is_some()) {
             return Ok(Standing::Closed);
         }
         if stand == Stand::Stranger && placed.is_some() {
             // Of a room that began anew: their place is gone with it.
             return Ok(Standing::Expired);
         }
-        self.told(room, &survey, stand)
+        self.told(room, &survey, stand, placed)
     }
 
     /// How who has this ticket stands, if this node can tell by itself.
@@ -295,6 +309,20 @@ impl WaitingRooms {
             // Apart, since it is rare and large: who joins would carry it along each time, and each connection keeps room
             // for the largest that it may have to answer.
             None => Box::pin(room.survey(&self.shared.redis, &self.limits, age_us_max)).await,
+        }
+    }
+
+    /// A survey that is young enough for visitors, and not older than what a script has just seen: else somebody would be
+    /// told of more people ahead than at another node before, or of a pace that others have used up since.
+    async fn survey_since(&self, room: &Room, seen: &Seen) -> Result<Arc<Survey>, WaitingError> {
+        let recent = self.survey(room).await?;
+        if recent.is_as_young_as(seen) {
+            return Ok(recent);
+        }
+        let survey = Box::pin(room.survey(&self.shared.redis, &self.limits, 0)).await?;
+        match survey.is_of(seen) {
+            true => Ok(survey),
+            false => Err(WaitingError::Unknown("the room began anew at this moment".into())),
         }
     }
 

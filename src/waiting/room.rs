@@ -1,6 +1,5 @@
 //! One waiting room, as this node knows it: the newest survey, who asks for the next one, and who hears of it.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +9,8 @@ use tokio::sync::{Notify, watch};
 use super::WaitingError;
 use super::draw::Draw;
 use super::hex::from_hex;
-use super::scripts::Scripts;
+use super::rates;
+use super::scripts::{Found, Scripts};
 use super::survey::{Drawn, Survey};
 use crate::campaign::Campaign;
 use crate::clock;
@@ -20,19 +20,14 @@ use crate::redis::Redis;
 /// Entries of the pace that a schedule is made from. A window with more of them is told a little too late.
 const PACE_ENTRIES_MAX: usize = 1_000;
 
-/// How far back the rate of admissions is measured, in us.
-const RATE_WINDOW_US: u64 = 60_000_000;
-/// Below this it says nothing yet, in us.
-const RATE_WINDOW_US_MIN: u64 = 1_000_000;
-
 /// One campaign's waiting room on this node.
 pub struct Room {
     pub(super) campaign: Arc<Campaign>,
     survey: ArcSwapOption<Survey>,
     /// One question at a time; who waits for it takes its answer.
     asking: tokio::sync::Mutex<()>,
-    /// When how many had been admitted, by `clock::uptime_us`; the oldest first.
-    admissions: Mutex<VecDeque<(u64, u64)>>,
+    /// What tells how fast places become free.
+    seen: Mutex<rates::Seen>,
     /// What it was made of, and the order.
     draw: ArcSwapOption<(Drawn, Arc<Draw>)>,
     /// Something has moved: to be looked at now.
@@ -69,7 +64,7 @@ impl Room {
             campaign,
             survey: ArcSwapOption::empty(),
             asking: tokio::sync::Mutex::new(()),
-            admissions: Mutex::default(),
+            seen: Mutex::default(),
             draw: ArcSwapOption::empty(),
             poked: Notify::new(),
             is_poked: AtomicBool::new(false),
@@ -140,32 +135,28 @@ impl Room {
         let known = before.as_ref().map(|before| before.departures.count());
         let mut asked = clock::uptime_us();
         let mut found = scripts.survey(known, PACE_ENTRIES_MAX).await?;
-        let mut before = before.filter(|before| before.head.generation == found.head.generation);
+        let life = |found: &Found| (found.head.generation, found.life);
+        let mut before = before.filter(|before| (before.head.generation, before.life) == life(&found));
         if before.is_none() && known.is_some() {
             // A room of another life: what was known says nothing of it.
-            self.admissions.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).clear();
             asked = clock::uptime_us();
             found = scripts.survey(None, PACE_ENTRIES_MAX).await?;
             before = None;
         }
-        let rate = self.rate(asked, found.admitted);
-        let survey = Arc::new(Survey::new(found, &self.campaign, asked, before.as_deref(), rate));
+        let rates = self.rates(asked, &found);
+        let survey = Arc::new(Survey::new(found, &self.campaign, asked, before.as_deref(), rates));
         self.survey.store(Some(Arc::clone(&survey)));
         Ok(survey)
     }
 
-    /// Admissions a second lately; `None` while too little was seen.
-    fn rate(&self, now_us: u64, admitted: u64) -> Option<f64> {
-        let mut seen = self.admissions.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.push_back((now_us, admitted));
-        while seen.len() > 2 && seen[1].0 + RATE_WINDOW_US < now_us {
-            seen.pop_front();
+    fn rates(&self, asked_us: u64, found: &Found) -> rates::Rates {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if found.head.left == 0 {
+            // Whoever was inside is not any more, and that made no room.
+            seen.clear();
         }
-        let (began_us, before) = *seen.front()?;
-        let took_us = now_us.saturating_sub(began_us);
-        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let rate = admitted.saturating_sub(before) as f64 * 1_000_000.0 / took_us as f64;
-        (took_us >= RATE_WINDOW_US_MIN).then_some(rate)
+        seen.note(asked_us, found, self.campaign.definition().terms.stock)
     }
 
     /// The order of a draw that was published.

@@ -1,21 +1,34 @@
-//! When is it whose turn? From the pace exactly, where nothing else holds people back; else from what was measured.
+//! When is it whose turn? As late as the last of what holds people back: the pace, exactly; the cap and the units, by how
+//! fast places have become free lately.
 
 use crate::campaign::Waiting;
 use crate::clock::Millis;
 
-/// When those who wait will enter.
+/// When those who wait will enter. Whoever something holds back of which nobody can say how fast it moves is told nothing.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Schedule {
-    /// Nobody enters for now, or nobody can say how fast.
-    Unknown,
-    /// The pace alone decides.
-    Paced(Paced),
-    /// Places become free as others leave: so many a second lately.
-    Measured(f64),
-    /// The pace, and at most so many a second as leave.
-    Both(Paced, f64),
-    /// Nothing holds anyone back.
-    AtOnce,
+pub(super) struct Schedule {
+    /// Whether anybody enters at all.
+    is_moving: bool,
+    pace: Option<Paced>,
+    cap: Option<Gate>,
+    units: Gate,
+}
+
+/// Something of which so many may enter now, and more only as others make room.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Gate {
+    pub(super) free: u64,
+    /// How fast it became free lately, in places a second; `None`: nothing did, or too little was seen.
+    pub(super) rate: Option<f64>,
+}
+
+impl Gate {
+    fn wait_ms(self, ahead: u64) -> Option<u64> {
+        match ahead.checked_sub(self.free) {
+            None => Some(0),
+            Some(before) => self.rate.filter(|rate| *rate > 0.0).map(|rate| at_rate(before, rate)),
+        }
+    }
 }
 
 /// A full window of admissions repeats itself, one window later each time.
@@ -28,30 +41,28 @@ pub(super) struct Paced {
 }
 
 impl Schedule {
-    /// `pace`: admissions, the oldest first. `is_full`: cap or units leave no room now. `rate`: admissions a second lately.
-    pub(super) fn new(waiting: &Waiting, now: Millis, pace: &[(i64, u64)], is_full: bool, rate: Option<f64>) -> Self {
-        let paced = match (waiting.admit, waiting.every_ms) {
+    /// Nobody enters for now.
+    pub(super) fn stopped() -> Self {
+        Self { is_moving: false, pace: None, cap: None, units: Gate { free: 0, rate: None } }
+    }
+
+    /// `pace`: admissions, the oldest first.
+    pub(super) fn new(waiting: &Waiting, now: Millis, pace: &[(i64, u64)], cap: Option<Gate>, units: Gate) -> Self {
+        let pace = match (waiting.admit, waiting.every_ms) {
             (Some(admit), Some(every_ms)) => Some(Paced::new(admit, every_ms, now, pace)),
             _ => None,
         };
-        let rate = rate.filter(|rate| *rate > 0.0);
-        match (paced, is_full) {
-            (Some(paced), false) => Self::Paced(paced),
-            (Some(paced), true) => rate.map_or(Self::Unknown, |rate| Self::Both(paced, rate)),
-            (None, false) => Self::AtOnce,
-            (None, true) => rate.map_or(Self::Unknown, Self::Measured),
-        }
+        Self { is_moving: true, pace, cap, units }
     }
 
-    /// How long, in ms, until somebody with so many ahead enters.
+    /// How long, in ms, until somebody with so many ahead enters; `None`: nobody can say.
     pub(super) fn wait_ms(&self, ahead: u64) -> Option<u64> {
-        match self {
-            Self::Unknown => None,
-            Self::Paced(paced) => Some(paced.wait_ms(ahead)),
-            Self::Measured(rate) => Some(at_rate(ahead, *rate)),
-            Self::Both(paced, rate) => Some(paced.wait_ms(ahead).max(at_rate(ahead, *rate))),
-            Self::AtOnce => Some(0),
+        if !self.is_moving {
+            return None;
         }
+        let by_pace = self.pace.as_ref().map_or(0, |pace| pace.wait_ms(ahead));
+        let by_cap = self.cap.map_or(Some(0), |cap| cap.wait_ms(ahead))?;
+        Some(by_pace.max(by_cap).max(self.units.wait_ms(ahead)?))
     }
 }
 
@@ -104,15 +115,21 @@ mod tests {
         Waiting { admit: Some(admit), every_ms: Some(every_ms), active_max, ..Waiting::default() }
     }
 
+    const ENOUGH: Gate = Gate { free: u64::MAX, rate: None };
+
+    fn gate(free: u64, rate: Option<f64>) -> Option<Gate> {
+        Some(Gate { free, rate })
+    }
+
     #[test]
     fn a_pace_says_exactly_when_each_place_has_its_turn() {
         // 750 entered at second 0; it is second 2.
-        let schedule = Schedule::new(&waiting(750, 10_000, None), Millis(2_000), &[(0, 750)], false, None);
+        let schedule = Schedule::new(&waiting(750, 10_000, None), Millis(2_000), &[(0, 750)], None, ENOUGH);
         let wait = |ahead| schedule.wait_ms(ahead).unwrap();
         assert_eq!((wait(0), wait(749), wait(750), wait(1_499), wait(1_500)), (8_000, 8_000, 18_000, 18_000, 28_000));
         // A window that is half full, of admissions at two moments.
         let pace = [(-5_000, 9), (0, 100), (1_000, 200)];
-        let schedule = Schedule::new(&waiting(750, 5_000, None), Millis(2_000), &pace, false, None);
+        let schedule = Schedule::new(&waiting(750, 5_000, None), Millis(2_000), &pace, None, ENOUGH);
         let wait = |ahead| schedule.wait_ms(ahead).unwrap();
         assert_eq!(
             (wait(449), wait(450), wait(549), wait(550), wait(749), wait(750)),
@@ -123,11 +140,28 @@ mod tests {
     #[test]
     fn where_places_become_free_as_others_leave_it_goes_by_what_was_measured() {
         let capped = Waiting { active_max: Some(50), ..Waiting::default() };
-        assert_eq!(Schedule::new(&capped, Millis(0), &[], true, Some(2.0)).wait_ms(9), Some(5_000));
-        assert_eq!(Schedule::new(&capped, Millis(0), &[], true, None).wait_ms(9), None);
-        assert_eq!(Schedule::new(&capped, Millis(0), &[], false, None).wait_ms(9), Some(0));
+        let wait = |cap, ahead| Schedule::new(&capped, Millis(0), &[], cap, ENOUGH).wait_ms(ahead);
+        assert_eq!(wait(gate(0, Some(2.0)), 9), Some(5_000));
+        assert_eq!(wait(gate(10, Some(2.0)), 9), Some(0), "one of the ten who may enter now");
+        assert_eq!(wait(gate(7, Some(2.0)), 9), Some(1_500), "the third of those who wait for somebody to leave");
         let both = waiting(100, 1_000, Some(50));
-        assert_eq!(Schedule::new(&both, Millis(0), &[(0, 50)], true, Some(10.0)).wait_ms(99), Some(10_000));
-        assert_eq!(Schedule::new(&both, Millis(0), &[(0, 50)], true, Some(1_000.0)).wait_ms(99), Some(1_000));
+        let wait =
+            |rate, ahead| Schedule::new(&both, Millis(0), &[(0, 50)], gate(0, Some(rate)), ENOUGH).wait_ms(ahead);
+        assert_eq!(wait(10.0, 99), Some(10_000));
+        assert_eq!(wait(1_000.0, 99), Some(1_000));
+    }
+
+    #[test]
+    fn nobody_is_told_a_time_while_nothing_moves() {
+        let both = waiting(100, 1_000, Some(50));
+        let wait = |cap, units, ahead| Schedule::new(&both, Millis(0), &[(0, 50)], cap, units).wait_ms(ahead);
+        assert_eq!(wait(gate(0, None), ENOUGH, 0), None, "full, and nobody leaves");
+        assert_eq!(wait(gate(0, Some(0.0)), ENOUGH, 0), None);
+        assert_eq!(wait(gate(3, None), ENOUGH, 2), Some(0));
+        assert_eq!(wait(gate(3, None), ENOUGH, 3), None, "who does not enter with those who may enter now");
+        let units = Gate { free: 60, rate: None };
+        assert_eq!(wait(None, units, 59), Some(1_000), "the last who can have a unit has to wait for the pace");
+        assert_eq!(wait(None, units, 60), None, "nothing may be left for the one behind");
+        assert_eq!(Schedule::stopped().wait_ms(0), None);
     }
 }

@@ -19,6 +19,7 @@ static STOP: Script<9> = script!(waiting + "waiting/stop");
 static SURVEY: Script<9> = script!(waiting + "waiting/survey");
 static CLOSE_LIST: Script<9> = script!(waiting + "waiting/close_list");
 static PUBLISH_DRAW: Script<9> = script!(waiting + "waiting/publish_draw");
+static LIST: Script<9> = script!(waiting + "waiting/list");
 
 /// How a user stands, by Redis' word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,11 +38,21 @@ pub(super) enum Stand {
     Full,
 }
 
+/// How the room was when a script spoke of a user in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub head: Head,
+    /// The room's life.
+    pub life: u32,
+    /// How often visitors had moved up: a survey with no less is at least as young.
+    pub moves: u64,
+}
+
 /// What a batch of joins met.
 #[derive(Debug)]
 pub(super) enum Joined {
     /// How each stands now, in order.
-    Stands(Head, Vec<Stand>),
+    Stands(Seen, Vec<Stand>),
     /// Before the opening of a room where the first come are the first served.
     NotOpenYet(Head),
     /// The campaign is over.
@@ -96,6 +107,38 @@ pub(super) struct Found {
     pub pace: Vec<(i64, u64)>,
     /// The first place that the bits speak of, and the bits, if there are such that were not known.
     pub bits: Option<(u64, bytes::Bytes)>,
+    pub life: u32,
+    /// How long its keys are kept.
+    pub kept: Kept,
+}
+
+/// How long a room's keys are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// There are none.
+    Nothing,
+    WithoutEnd,
+    ForAWhile,
+}
+
+/// Of a draw: who has the places from one to another, as far as somebody may wait there.
+#[derive(Debug, Default)]
+pub(super) struct Piece {
+    pub from: u64,
+    pub to: u64,
+    /// Places and the numbers that have them, ascending.
+    pub drawn: Vec<(u64, u64)>,
+}
+
+/// Of a draw: places that nobody waits at.
+pub(super) struct Empty<'a> {
+    /// How many there are in all.
+    pub count: u64,
+    /// A part of the departures, from this byte on.
+    pub at: usize,
+    pub bytes: bytes::Bytes,
+    /// Those that are not written as bytes.
+    pub more: &'a [u64],
 }
 
 /// Calls the scripts of one campaign's room.
@@ -125,9 +168,10 @@ impl Scripts<'_> {
         }
     }
 
-    /// The channel and the text of a change.
-    fn news(&self, id: &CampaignId) -> [Value; 2] {
-        [self.redis.keys().channel(Channel::Waiting).into(), id.as_str().into()]
+    /// The channel and the text of a change, and how long a room is kept after its campaign is over.
+    fn news(&self, id: &CampaignId) -> [Value; 3] {
+        let keep_ms = self.limits.keep_closed_ms.to_string();
+        [self.redis.keys().channel(Channel::Waiting).into(), id.as_str().into(), keep_ms.into()]
     }
 
     fn batches(&self) -> [Value; 2] {
@@ -150,23 +194,25 @@ impl Scripts<'_> {
         let head = reply.head()?;
         count_admitted(reply.rest.iter().take(2));
         let numbers = integers(&reply.rest)?;
-        let stands: Vec<Stand> =
-            numbers[2.min(numbers.len())..].chunks_exact(3).map(stand).collect::<Result<_, _>>()?;
+        let seen = seen(head, numbers.get(2..4))?;
+        let stands: Vec<Stand> = numbers[4..].chunks_exact(3).map(stand).collect::<Result<_, _>>()?;
         if stands.len() != users.len() {
             return Err(RedisError::Unexpected(format!("{} places for {} users", stands.len(), users.len())).into());
         }
-        Ok(Joined::Stands(head, stands))
+        Ok(Joined::Stands(seen, stands))
     }
 
     /// How a user stands. Who is inside has picked the pass up.
-    pub(super) async fn look(&self, user: &UserId) -> Result<(Head, Stand), WaitingError> {
+    pub(super) async fn look(&self, user: &UserId) -> Result<(Seen, Stand), WaitingError> {
         let reply = self.call(&LOOK, vec![user.as_str().into()]).await?;
-        let stand = match stand(&integers(&reply.rest)?)? {
+        let numbers = integers(&reply.rest)?;
+        let seen = seen(reply.head()?, numbers.get(3..))?;
+        let stand = match stand(&numbers[..3])? {
             // How many are ahead it does not count.
             Stand::Waiting { number, .. } => Stand::Waiting { number, ahead: None },
             other => other,
         };
-        Ok((reply.head()?, stand))
+        Ok((seen, stand))
     }
 
     /// A user goes.
@@ -191,14 +237,15 @@ impl Scripts<'_> {
         moved(&self.call(&LET_IN, args).await?)
     }
 
-    /// Admits whom pace, cap and units allow. `drawn`: a place, and the numbers that have it and those after it.
-    pub(super) async fn admit(&self, drawn: Option<(u64, Vec<u64>)>) -> Result<Admitted, WaitingError> {
+    /// Admits whom pace, cap and units allow. `piece`: of a draw, who may be next.
+    pub(super) async fn admit(&self, piece: Option<&Piece>) -> Result<Admitted, WaitingError> {
         let mut args: Vec<Value> = self.news(&self.campaign.id()).into();
         args.extend(self.batches());
-        args.push(self.limits.keep_closed_ms.to_string().into());
-        let (from, numbers) = drawn.unwrap_or_default();
-        args.push(from.to_string().into());
-        args.extend(numbers.iter().map(|number| Value::from(number.to_string())));
+        let none = Piece { from: 1, ..Piece::default() };
+        let piece = piece.unwrap_or(&none);
+        args.extend([piece.from, piece.to].map(|place| Value::from(place.to_string())));
+        let pairs = piece.drawn.iter().flat_map(|(place, number)| [*place, *number]);
+        args.extend(pairs.map(|part| Value::from(part.to_string())));
         let reply = self.call(&ADMIT, args).await?;
         count_admitted(reply.rest.iter());
         let [admitted, expired, waiting, inside, wanted] = unsigned(&reply.rest)?[..] else {
@@ -225,7 +272,7 @@ impl Scripts<'_> {
     /// Closes the list of a draw, if it is time. The numbers that are drawn, and whether that was published; `None`:
     /// nothing is drawn, or not yet.
     pub(super) async fn close_list(&self) -> Result<Option<(u64, bool)>, WaitingError> {
-        let reply = self.call(&CLOSE_LIST, Vec::new()).await?;
+        let reply = self.call(&CLOSE_LIST, self.news(&self.campaign.id()).into()).await?;
         if reply.code == "unchanged" {
             return Ok(None);
         }
@@ -233,11 +280,24 @@ impl Scripts<'_> {
         Ok(Some((drawn, published == 1)))
     }
 
+    /// Who waits with a number after this one, up to that one, ascending; at most so many.
+    pub(super) async fn list(&self, after: u64, last: u64, count_max: u64) -> Result<Vec<(u64, String)>, WaitingError> {
+        let args = [after, last, count_max].map(|number| Value::from(number.to_string())).into();
+        let reply = self.call(&LIST, args).await?;
+        let pair = |pair: &[Value]| match pair {
+            [user, number] => Some((number.as_u64()?, user.as_string()?)),
+            _ => None,
+        };
+        let list: Option<Vec<_>> = reply.rest.chunks(2).map(pair).collect();
+        list.ok_or_else(|| RedisError::Unexpected("a list of another form".into()).into())
+    }
+
     /// Notes places that nobody waits at and, with the hash of the list, makes the draw known.
-    pub(super) async fn publish_draw(&self, list_hash: &str, empty: &[u64]) -> Result<(), WaitingError> {
+    pub(super) async fn publish_draw(&self, list_hash: &str, empty: Empty<'_>) -> Result<(), WaitingError> {
         let mut args: Vec<Value> = self.news(&self.campaign.id()).into();
-        args.push(list_hash.into());
-        args.extend(empty.iter().map(|place| Value::from(place.to_string())));
+        args.extend([list_hash.into(), empty.count.to_string().into(), empty.at.to_string().into()]);
+        args.push(Value::Bytes(empty.bytes));
+        args.extend(empty.more.iter().map(|place| Value::from(place.to_string())));
         self.call(&PUBLISH_DRAW, args).await.map(drop)
     }
 }
@@ -275,6 +335,13 @@ fn stand(parts: &[i64]) -> Result<Stand, WaitingError> {
     })
 }
 
+fn seen(head: Head, parts: Option<&[i64]>) -> Result<Seen, WaitingError> {
+    let unexpected = || RedisError::Unexpected(format!("{parts:?} as the room's life and moves"));
+    let Some([life, moves]) = parts else { return Err(unexpected().into()) };
+    let life = u32::try_from(*life).map_err(|_| unexpected())?;
+    Ok(Seen { head, life, moves: u64::try_from(*moves).map_err(|_| unexpected())? })
+}
+
 fn integers(values: &[Value]) -> Result<Vec<i64>, WaitingError> {
     let unexpected = || RedisError::Unexpected("a word where a number belongs".into()).into();
     values.iter().map(|value| value.as_i64().ok_or_else(unexpected)).collect()
@@ -303,6 +370,12 @@ fn found(head: Head, rest: Vec<Value>) -> Option<Found> {
     let pace = texts.next()?.into_string()?;
     let first = texts.next()?.as_u64()?;
     let bits = texts.next()?.into_bytes()?;
+    let life = texts.next()?.as_u64()?;
+    let kept = match texts.next()?.as_i64()? {
+        -2 => Kept::Nothing,
+        -1 => Kept::WithoutEnd,
+        _ => Kept::ForAWhile,
+    };
     let pace = pace.split(',').filter(|entry| !entry.is_empty()).map(|entry| {
         let (at, count) = entry.split_once(':')?;
         Some((at.parse().ok()?, count.parse().ok()?))
@@ -323,5 +396,7 @@ fn found(head: Head, rest: Vec<Value>) -> Option<Found> {
         list_hash,
         pace: pace.collect::<Option<_>>()?,
         bits: (!bits.is_empty()).then_some((first, bits)),
+        life: u32::try_from(life).ok()?,
+        kept,
     })
 }

@@ -69,7 +69,8 @@ const POLL_AHEAD: u64 = 100;
 impl WaitingRooms {
     /// What a ticket's user hears without a question to Redis; `None`: that has to be asked.
     pub(super) fn remembered(&self, room: &Room, survey: &Survey, placed: Placed) -> Option<Standing> {
-        if placed.generation != survey.head.generation || placed.place == Placed::INSIDE {
+        // One of another life of the room speaks of other people, whatever its number.
+        if (placed.generation, placed.life) != (survey.head.generation, survey.life) || placed.place == Placed::INSIDE {
             return None;
         }
         if survey.drawn.is_none() && is_draw(room) {
@@ -85,8 +86,11 @@ impl WaitingRooms {
         Some(self.waiting(room, survey, placed, ahead))
     }
 
-    /// What somebody hears who waits with so many ahead.
+    /// What somebody hears who waits with so many ahead. They are never told more than before: what was true once is the
+    /// most that can be true later, and what this node knows may be older than what another one has told them.
     pub(super) fn waiting(&self, room: &Room, survey: &Survey, placed: Placed, ahead: u64) -> Standing {
+        let ahead = placed.ahead.map_or(ahead, |told| told.min(ahead));
+        let placed = Placed { ahead: Some(ahead), ..placed };
         let definition = room.campaign.definition();
         match definition.state(survey.head.now, survey.head.left) {
             State::Closed => return Standing::Closed,
@@ -131,10 +135,20 @@ impl WaitingRooms {
         })
     }
 
-    /// What somebody hears of whom Redis has said how they stand.
-    pub(super) fn told(&self, room: &Room, survey: &Arc<Survey>, stand: Stand) -> Result<Standing, WaitingError> {
-        let generation = survey.head.generation;
-        let placed = |number| Placed { generation, number, place: 0 };
+    /// What somebody hears of whom Redis has said how they stand; `shown`: as their ticket has it.
+    pub(super) fn told(
+        &self,
+        room: &Room,
+        survey: &Arc<Survey>,
+        stand: Stand,
+        shown: Option<Placed>,
+    ) -> Result<Standing, WaitingError> {
+        let (generation, life) = (survey.head.generation, survey.life);
+        let placed = |number| {
+            let same = |shown: &Placed| (shown.generation, shown.life, shown.number) == (generation, life, number);
+            Placed { generation, life, number, place: 0, ahead: shown.filter(same).and_then(|shown| shown.ahead) }
+        };
+        let was_drawn = |number| survey.drawn.as_ref().is_some_and(|drawn| number <= drawn.n);
         Ok(match stand {
             Stand::Stranger => Standing::Stranger,
             Stand::Gone => Standing::Expired,
@@ -144,7 +158,9 @@ impl WaitingRooms {
                 let placed = Placed { place: Placed::INSIDE, ..placed(number) };
                 Standing::Admitted { placed, expires_at: deadline }
             }
-            Stand::Waiting { number, ahead: Some(ahead) } if survey.drawn.is_some() || !is_draw(room) => {
+            Stand::Waiting { number, ahead: Some(ahead) }
+                if !was_drawn(number) && (survey.drawn.is_some() || !is_draw(room)) =>
+            {
                 self.waiting(room, survey, Placed { place: number, ..placed(number) }, ahead)
             }
             Stand::Waiting { number, .. } if survey.drawn.is_none() && is_draw(room) => {

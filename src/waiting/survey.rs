@@ -1,8 +1,9 @@
 //! How does a room stand? What a node has learned of it in one look, and what it can tell visitors from that alone.
 
 use super::departures::Departures;
-use super::schedule::Schedule;
-use super::scripts::Found;
+use super::rates::Rates;
+use super::schedule::{Gate, Schedule};
+use super::scripts::{Found, Kept, Seen};
 use crate::campaign::{Campaign, Order, State};
 use crate::clock::Millis;
 use crate::redis::Head;
@@ -14,6 +15,8 @@ pub struct Survey {
     pub(super) asked_at_us: u64,
     /// The campaign at that moment.
     pub head: Head,
+    /// The room's life.
+    pub(super) life: u32,
     /// The last number that was given.
     pub number: u64,
     /// The place of the last one who was admitted in turn.
@@ -36,13 +39,14 @@ pub struct Survey {
     pub(super) schedule: Schedule,
     /// What a claim would have met.
     pub(super) state: State,
+    kept: Kept,
     is_draw: bool,
 }
 
 /// What visitors would see change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct News {
-    generation: u32,
+    life: (u32, u32),
     admitted_to: u64,
     departures: u64,
     inside: u64,
@@ -54,7 +58,7 @@ pub(super) struct News {
 impl News {
     /// Whether it is another state for everybody, and not only somebody's turn.
     pub(super) fn is_another_state(&self, other: &Self) -> bool {
-        (self.generation, self.state, self.is_drawn) != (other.generation, other.state, other.is_drawn)
+        (self.life, self.state, self.is_drawn) != (other.life, other.state, other.is_drawn)
     }
 }
 
@@ -76,7 +80,7 @@ impl Survey {
         campaign: &Campaign,
         asked_at_us: u64,
         before: Option<&Self>,
-        rate: Option<f64>,
+        rates: Rates,
     ) -> Self {
         let definition = campaign.definition();
         let departures = match (found.bits, before) {
@@ -91,16 +95,18 @@ impl Survey {
         });
         let state = definition.state(found.head.now, found.head.left);
         let waiting = definition.terms.waiting.clone().unwrap_or_default();
-        let is_full = waiting.active_max.is_some_and(|max| found.inside >= max)
-            || found.inside >= found.head.left + waiting.reserve;
         let schedule = if found.stopped || !is_open(state) {
-            Schedule::Unknown
+            Schedule::stopped()
         } else {
-            Schedule::new(&waiting, found.head.now, &found.pace, is_full, rate)
+            let free = |max: u64| max.saturating_sub(found.inside);
+            let cap = waiting.active_max.map(|max| Gate { free: free(max), rate: rates.cap });
+            let units = Gate { free: free(found.head.left.saturating_add(waiting.reserve)), rate: rates.units };
+            Schedule::new(&waiting, found.head.now, &found.pace, cap, units)
         };
         Self {
             asked_at_us,
             head: found.head,
+            life: found.life,
             number: found.number,
             admitted_to: found.admitted_to,
             waiting: found.waiting,
@@ -113,6 +119,7 @@ impl Survey {
             departures,
             schedule,
             state,
+            kept: found.kept,
             is_draw: waiting.order == Order::Draw,
         }
     }
@@ -122,6 +129,31 @@ impl Survey {
         self.is_draw && self.drawn.is_none() && self.state != State::Closed
     }
 
+    /// Whether it is of the same life of the room.
+    pub(super) fn is_of(&self, seen: &Seen) -> bool {
+        (self.head.generation, self.life) == (seen.head.generation, seen.life)
+    }
+
+    /// Whether it shows at least what a script had seen.
+    pub(super) fn is_as_young_as(&self, seen: &Seen) -> bool {
+        let moves = self.admitted_to + self.departures.count() + u64::from(self.drawn.is_some());
+        self.is_of(seen) && moves >= seen.moves
+    }
+
+    /// Whether the room's keys are kept for ever although its campaign is over, or for a while only although it is not.
+    pub(super) fn is_kept_wrongly(&self) -> bool {
+        match self.kept {
+            Kept::Nothing => false,
+            Kept::WithoutEnd => self.state == State::Closed,
+            Kept::ForAWhile => self.state != State::Closed,
+        }
+    }
+
+    /// Whether nothing is left to do for the room: its campaign is over, and its keys go by themselves.
+    pub(super) fn is_through(&self) -> bool {
+        self.state == State::Closed && !self.is_kept_wrongly()
+    }
+
     /// Whether there is somebody whom time or the usher may move.
     pub(super) fn is_busy(&self) -> bool {
         self.waiting > 0 || self.inside > 0
@@ -129,7 +161,7 @@ impl Survey {
 
     pub(super) fn news(&self) -> News {
         News {
-            generation: self.head.generation,
+            life: (self.head.generation, self.life),
             admitted_to: self.admitted_to,
             departures: self.departures.count(),
             inside: self.inside,

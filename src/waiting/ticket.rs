@@ -15,7 +15,16 @@ use super::keys::PassKeys;
 use crate::ids::{CampaignId, UserId};
 
 /// The payload: version 1, generation 4, number 8, place 8, length of the campaign's id 1, the campaign's id, the user's.
+///
+/// Of a room that has a life, the generation's upper 24 bits are the life, and the place's upper 28 are the people ahead.
+/// A node that knows of no lives reads a generation that is none, and asks Redis by the user: it is never wrong.
 const VERSION: u8 = 1;
+const GENERATION_BITS: u32 = 8;
+const PLACE_BITS: u32 = 36;
+/// Not told yet.
+const NO_AHEAD: u64 = (1 << (64 - PLACE_BITS)) - 1;
+/// [`Placed::INSIDE`].
+const PACKED_INSIDE: u64 = (1 << PLACE_BITS) - 1;
 const HEAD_BYTES: usize = 22;
 const PAYLOAD_BYTES_MAX: usize = HEAD_BYTES + CampaignId::BYTES_MAX + UserId::BYTES_MAX;
 const MAC_BYTES: usize = 16;
@@ -29,29 +38,54 @@ pub struct Ticket {
     pub campaign: CampaignId,
     /// Whose it is.
     pub user: UserId,
-    /// The campaign's generation when they joined.
-    pub generation: u32,
-    /// Their arrival number.
-    pub number: u64,
-    /// Their place in the order; 0 while it is not known: only a draw makes it differ from the number.
-    pub place: u64,
+    /// Where they stood.
+    pub placed: Placed,
 }
 
 /// Where a visitor stands, as their ticket has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placed {
-    /// See [`Ticket::generation`].
+    /// The campaign's generation when they joined.
     pub generation: u32,
-    /// See [`Ticket::number`].
+    /// The room's life when they joined; 0: it was begun by a node that knew of none.
+    pub life: u32,
+    /// Their arrival number.
     pub number: u64,
-    /// See [`Ticket::place`].
+    /// Their place in the order; 0 while it is not known: only a draw makes it differ from the number.
     pub place: u64,
+    /// The people ahead as they were told last: they are never told more, whichever node they ask. `None`: not told yet.
+    pub ahead: Option<u64>,
 }
 
 impl Placed {
     /// The place of who was admitted: how they stand is for Redis to say from then on, since a node that has not heard of
     /// it yet would tell them to wait.
     pub const INSIDE: u64 = u64::MAX;
+
+    /// As a ticket has them: generation and place. What does not fit is left out, and then Redis is asked.
+    fn packed(&self) -> (u32, u64) {
+        let fits = self.generation < 1 << GENERATION_BITS && self.life < 1 << (u32::BITS - GENERATION_BITS);
+        match self.life {
+            0 => (self.generation, self.place),
+            life if fits => {
+                let ahead = self.ahead.map_or(NO_AHEAD, |ahead| ahead.min(NO_AHEAD));
+                let place = self.place.min(PACKED_INSIDE);
+                (life << GENERATION_BITS | self.generation, ahead << PLACE_BITS | place)
+            }
+            _ => (0, Self::INSIDE),
+        }
+    }
+
+    fn unpacked(generation: u32, number: u64, place: u64) -> Self {
+        let life = generation >> GENERATION_BITS;
+        if life == 0 {
+            return Self { generation, life, number, place, ahead: None };
+        }
+        let generation = generation & ((1 << GENERATION_BITS) - 1);
+        let ahead = Some(place >> PLACE_BITS).filter(|ahead| *ahead < NO_AHEAD);
+        let place = Some(place & PACKED_INSIDE).filter(|place| *place < PACKED_INSIDE).unwrap_or(Self::INSIDE);
+        Self { generation, life, number, place, ahead }
+    }
 }
 
 /// A ticket's parts, still in the reader's buffer.
@@ -80,9 +114,10 @@ impl Tickets {
         let (campaign, user) = (ticket.campaign.as_str(), ticket.user.as_str());
         let mut payload = Vec::with_capacity(PAYLOAD_BYTES_MAX);
         payload.push(VERSION);
-        payload.extend_from_slice(&ticket.generation.to_be_bytes());
-        payload.extend_from_slice(&ticket.number.to_be_bytes());
-        payload.extend_from_slice(&ticket.place.to_be_bytes());
+        let (generation, place) = ticket.placed.packed();
+        payload.extend_from_slice(&generation.to_be_bytes());
+        payload.extend_from_slice(&ticket.placed.number.to_be_bytes());
+        payload.extend_from_slice(&place.to_be_bytes());
         payload.push(u8::try_from(campaign.len()).expect("an id has at most 64 bytes"));
         payload.extend_from_slice(campaign.as_bytes());
         payload.extend_from_slice(user.as_bytes());
@@ -107,13 +142,10 @@ impl Tickets {
         let mut buffer = [0; PAYLOAD_BYTES_MAX + 2];
         let parts = self.parts(text, &mut buffer)?;
         let id = |bytes| std::str::from_utf8(bytes).ok();
-        let Placed { generation, number, place } = parts.placed;
         Some(Ticket {
             campaign: id(parts.campaign)?.parse().ok()?,
             user: id(parts.user)?.parse().ok()?,
-            generation,
-            number,
-            place,
+            placed: parts.placed,
         })
     }
 
@@ -149,11 +181,8 @@ impl Tickets {
         let (place, rest) = rest.split_first_chunk()?;
         let (campaign_bytes, rest) = rest.split_first()?;
         let (campaign, user) = rest.split_at_checked(usize::from(*campaign_bytes))?;
-        let placed = Placed {
-            generation: u32::from_be_bytes(*generation),
-            number: u64::from_be_bytes(*number),
-            place: u64::from_be_bytes(*place),
-        };
+        let [number, place] = [number, place].map(|bytes| u64::from_be_bytes(*bytes));
+        let placed = Placed::unpacked(u32::from_be_bytes(*generation), number, place);
         (*version == VERSION).then_some(Parts { placed, campaign, user })
     }
 }
@@ -172,34 +201,37 @@ mod tests {
     }
 
     fn ticket(campaign: &str, user: &str, placed: Placed) -> Ticket {
-        let Placed { generation, number, place } = placed;
-        Ticket { campaign: campaign.parse().unwrap(), user: user.parse().unwrap(), generation, number, place }
+        Ticket { campaign: campaign.parse().unwrap(), user: user.parse().unwrap(), placed }
     }
 
-    fn placed(ticket: &Ticket) -> Placed {
-        Placed { generation: ticket.generation, number: ticket.number, place: ticket.place }
+    /// Of a room that a node began which knew of no lives.
+    fn old(generation: u32, number: u64, place: u64) -> Placed {
+        Placed { generation, life: 0, number, place, ahead: None }
     }
 
     fn sample() -> Ticket {
-        ticket("WELCOME_001", "alice", Placed { generation: 1, number: 1_201, place: 0 })
+        ticket("WELCOME_001", "alice", old(1, 1_201, 0))
     }
 
     proptest! {
         #[test]
         fn a_ticket_says_what_it_was_written_for(
             campaign in "[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}", user in "[a-z가-힣 .]{1,40}",
-            generation: u32, number: u64, place: u64,
+            generation in 0_u32..256, life in 0_u32..1 << 24, number: u64, place in 0_u64..PACKED_INSIDE,
+            ahead in proptest::option::of(0..NO_AHEAD), is_inside: bool,
         ) {
-            let ticket = ticket(&campaign, &user, Placed { generation, number, place });
+            let place = if is_inside { Placed::INSIDE } else { place };
+            let ahead = ahead.filter(|_| life > 0);
+            let ticket = ticket(&campaign, &user, Placed { generation, life, number, place, ahead });
             let text = tickets().write(&ticket);
             prop_assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)), "{}", text);
-            prop_assert_eq!(tickets().check(&text, &ticket.campaign, &ticket.user), Some(placed(&ticket)));
+            prop_assert_eq!(tickets().check(&text, &ticket.campaign, &ticket.user), Some(ticket.placed));
             prop_assert_eq!(tickets().read(&text), Some(ticket));
         }
 
         #[test]
         fn one_flipped_bit_makes_it_nobodys(number: u64, at: prop::sample::Index, bit in 0_u32..8) {
-            let ticket = ticket("c", "alice", Placed { generation: 1, number, place: number });
+            let ticket = ticket("c", "alice", old(1, number, number));
             let mut bytes = tickets().write(&ticket).into_bytes();
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << bit;
@@ -212,11 +244,11 @@ mod tests {
 
     #[test]
     fn the_longest_ids_fit() {
-        let long = ticket(&"c".repeat(64), &"u".repeat(128), Placed { generation: 1, number: 1, place: 1 });
+        let long = ticket(&"c".repeat(64), &"u".repeat(128), old(1, 1, 1));
         let tickets = Tickets::new(&keys(&"k".repeat(32), "", &[]));
         let text = tickets.write(&long);
         assert_eq!(text.len(), CHARACTERS_MAX);
-        assert_eq!(tickets.check(&text, &long.campaign, &long.user), Some(placed(&long)));
+        assert_eq!(tickets.check(&text, &long.campaign, &long.user), Some(long.placed));
         assert_eq!(tickets.read(&text), Some(long));
     }
 
@@ -226,7 +258,7 @@ mod tests {
         let text = tickets.write(&ticket);
         let check =
             |campaign: &str, user: &str| tickets.check(&text, &campaign.parse().unwrap(), &user.parse().unwrap());
-        assert_eq!(check("WELCOME_001", "alice"), Some(placed(&ticket)));
+        assert_eq!(check("WELCOME_001", "alice"), Some(ticket.placed));
         for (campaign, user) in [
             ("WELCOME_001", "bob"),
             ("WELCOME_001", "alic"),
@@ -294,5 +326,28 @@ mod tests {
     fn the_form_of_a_ticket_does_not_change_by_accident() {
         let golden = "1.AQAAAAEAAAAAAAAEsQAAAAAAAAAAC1dFTENPTUVfMDAxYWxpY2U.laFAAd-4gvQfv-9UWfAbIw";
         assert_eq!(tickets().write(&sample()), golden);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_a_ticket_of_no_room_and_never_of_another() {
+        let with = |generation, life, place, ahead| {
+            let placed = Placed { generation, life, number: 7, place, ahead };
+            let (generation, place) = placed.packed();
+            Placed::unpacked(generation, 7, place)
+        };
+        for (generation, life) in [(256, 1), (1, 1 << 24), (u32::MAX, u32::MAX)] {
+            assert_eq!(with(generation, life, 7, Some(3)), old(0, 7, Placed::INSIDE), "{generation} {life}");
+        }
+        assert_eq!(with(1, 1, 7, Some(u64::MAX)).ahead, None);
+        assert_eq!(with(1, 1, u64::MAX - 1, Some(3)).place, Placed::INSIDE);
+    }
+
+    /// Nodes from before there were lives read the generation whole: none of theirs is above 255.
+    #[test]
+    fn an_older_node_takes_a_ticket_of_a_life_for_one_of_another_generation() {
+        for life in [1, 2, (1 << 24) - 1] {
+            let placed = Placed { generation: 1, life, number: 7, place: 7, ahead: Some(3) };
+            assert!(placed.packed().0 > 255, "{life}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Which rooms are there? Sees to it that each has its keeper on this node, and hears what moves at other nodes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,14 +20,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 pub struct Warden {
     rooms: Arc<WaitingRooms>,
     kept: HashSet<CampaignId>,
-    keepers: JoinSet<()>,
+    /// Rooms for which nothing is left to do, by the version of their campaign: another version may have more to come.
+    through: HashMap<CampaignId, u64>,
+    keepers: JoinSet<(CampaignId, Option<u64>)>,
 }
 
 impl Warden {
     /// Of these rooms.
     #[must_use]
     pub fn new(rooms: Arc<WaitingRooms>) -> Self {
-        Self { rooms, kept: HashSet::new(), keepers: JoinSet::new() }
+        Self { rooms, kept: HashSet::new(), through: HashMap::new(), keepers: JoinSet::new() }
     }
 
     /// Until told to stop; then its keepers have stopped, too.
@@ -41,7 +43,11 @@ impl Warden {
             tokio::select! {
                 () = stop.cancelled() => break,
                 _ = look.tick() => self.keep_all(&stop),
-                () = reconnects.next() => self.poke_all(),
+                () = reconnects.next() => {
+                    // It may be another Redis, or one that has gone back.
+                    self.through.clear();
+                    self.poke_all();
+                }
                 message = messages.next() => match message.and_then(|id| id.parse::<CampaignId>().ok()) {
                     Some(id) => self.poke(&id),
                     None => self.poke_all(),
@@ -54,15 +60,22 @@ impl Warden {
 
     fn keep_all(&mut self, stop: &CancellationToken) {
         while let Some(ended) = self.keepers.try_join_next() {
-            if let Err(error) = ended {
-                // All of them are looked for again: one that is kept twice does no harm.
-                tracing::error!(%error, "a keeper of a waiting room died");
-                self.kept.clear();
+            match ended {
+                Ok((id, version)) => {
+                    self.kept.remove(&id);
+                    self.through.extend(version.map(|version| (id, version)));
+                }
+                Err(error) => {
+                    // All of them are looked for again: one that is kept twice does no harm.
+                    tracing::error!(%error, "a keeper of a waiting room died");
+                    self.kept.clear();
+                }
             }
         }
+        self.rooms.forget_all_but(&self.kept);
         for campaign in self.rooms.campaigns.catalog().with_waiting_room() {
             let id = campaign.id();
-            if self.kept.contains(&id) {
+            if self.kept.contains(&id) || self.through.get(&id) == Some(&campaign.definition().version) {
                 continue;
             }
             if let Some(room) = self.rooms.room(&campaign) {

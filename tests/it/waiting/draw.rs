@@ -8,6 +8,7 @@ use onrush::redis::Keys;
 use onrush::waiting::{PublishedDraw, from_hex, seed_hash, to_hex};
 use serde_json::{Value, json};
 
+use super::ends::RoomKeys;
 use super::room::{in_ms, join, join_all_at_once, leave, look, members, show, switch, time};
 use crate::support::installation::{Client, Installation};
 use crate::support::stores::{eventually, users};
@@ -133,4 +134,50 @@ async fn who_joins_before_the_opening_is_drawn_and_anybody_can_check_it() {
     })
     .await;
     assert_eq!(look(&nodes[0], &campaign, gone[0].as_str()).await.text("state"), "expired");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_who_comes_and_goes_before_a_draw_neither_delays_it_nor_makes_it_longer() {
+    let installation = Installation::new().await;
+    let nodes = [installation.node(Role::Serve).await, installation.node(Role::Serve).await];
+    let waiting = json!({"active_max": 100, "order": "draw", "claim_pass_within_s": 600});
+    let more = json!({"opens_at": in_ms(6_000), "waiting": waiting});
+    let (short, long) = (nodes[0].campaign(50, more.clone()).await, nodes[0].campaign(50, more).await);
+    for campaign in [&short, &long] {
+        for user in ["alice", "bob", "restless"] {
+            assert_eq!(join(&nodes[0], campaign, user).await.status, 202);
+        }
+    }
+    for turn in 0..40 {
+        leave(&nodes[turn % 2], &short, "restless").await;
+        assert_eq!(join(&nodes[(turn + 1) % 2], &short, "restless").await.status, 202);
+    }
+    // As nodes have given them that gave a new number each time.
+    leave(&nodes[0], &long, "restless").await;
+    RoomKeys::of(&installation, &long).await.set("number", 100_000).await;
+    for user in ["carol", "dave"] {
+        assert_eq!(join(&nodes[0], &long, user).await.status, 202);
+    }
+    for (campaign, n, people) in
+        [(&short, 3, vec!["alice", "bob", "restless"]), (&long, 100_002, vec!["alice", "bob", "carol", "dave"])]
+    {
+        let mut drawn = None;
+        eventually("it is drawn", async || {
+            let answer = nodes[1].get(&format!("/v1/campaigns/{campaign}/draw")).await;
+            let is_drawn = answer.text("state") == "drawn";
+            drawn = is_drawn.then_some(answer);
+            is_drawn
+        })
+        .await;
+        let drawn = drawn.unwrap();
+        assert_eq!(drawn.number("n"), n);
+        // At the opening, and not seconds later: nothing is computed or written for a number that nobody has.
+        assert!(time(&drawn, "drawn_at") - time(&drawn, "draws_at") < 2_500, "{drawn:?}");
+        for user in people {
+            super::room::until(&nodes[1], campaign, user, "admitted").await;
+        }
+        // Who comes later is behind all of them, with nobody between.
+        assert_eq!(join(&nodes[1], campaign, "late").await.text("state"), "admitted");
+    }
+    assert_eq!(look(&nodes[0], &long, "restless").await.text("state"), "expired");
 }

@@ -1,9 +1,12 @@
 //! Waiting rooms as their users and operators see them: over HTTP, on the real stores.
 
+mod ahead;
 mod beginnings;
 mod chaos;
+mod clocks;
 mod contract;
 mod draw;
+mod ends;
 mod events;
 mod operators;
 mod passes;

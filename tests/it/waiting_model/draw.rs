@@ -27,19 +27,19 @@ async fn a_draw_admits_in_the_drawn_order_and_later_ones_behind() {
     let joined = room.join(&people(1..=8)).await;
     assert_eq!((joined.code.as_str(), joined.admitted), ("ok", 0));
     assert_eq!(joined.users.iter().map(|user| (user.0, user.1)).collect::<Vec<_>>()[6..], [(WAITS, 7), (WAITS, 8)]);
-    // Two leave; one of them joins again with another number.
+    // Two leave; one of them joins again, and has the number of before: the list grows by nobody.
     for user in ["u3", "u5"] {
         assert_eq!(room.leave(user, (0, 0)).await.0, "ok");
     }
-    assert_eq!(room.join_one("u3").await.1, 9);
+    assert_eq!(room.join_one("u3").await, (WAITS, 3, 6));
     assert_eq!(room.close_list().await, None, "not before the opening");
     assert_eq!(room.admit().await.entered, 0);
 
     room.now = OPENS_AT;
     assert_eq!(room.admit().await.entered, 0, "nobody enters before the draw is known");
-    assert_eq!(room.close_list().await, Some((9, false)));
-    assert_eq!(room.close_list().await, Some((9, false)));
-    assert_eq!(room.join_one("late").await, (WAITS, 10, 7));
+    assert_eq!(room.close_list().await, Some((8, false)));
+    assert_eq!(room.close_list().await, Some((8, false)));
+    assert_eq!(room.join_one("late").await, (WAITS, 9, 7));
     assert_eq!(room.admit().await.entered, 0);
     // While it is drawn, the list stays as it is.
     assert_eq!(room.leave("u1", (0, 0)).await.0, "drawing");
@@ -47,38 +47,38 @@ async fn a_draw_admits_in_the_drawn_order_and_later_ones_behind() {
     assert_eq!(room.join_one("u5").await, (DRAWING, 0, 0));
     assert_eq!(room.join_one("u1").await, (WAITS, 1, -1));
     assert_eq!(room.leave("late", (0, 0)).await.0, "ok");
-    assert_eq!(room.join_one("late").await, (WAITS, 11, 7));
+    assert_eq!(room.join_one("late").await, (WAITS, 10, 7));
 
-    // Numbers by place. Nobody has 3 nor 5 any more; their places are 2 and 6.
-    let drawn = [8, 3, 1, 9, 7, 5, 2, 6, 4];
-    assert_eq!(room.publish_draw("", &[2]).await, "ok");
+    // Numbers by place. Nobody has 5 any more; its place is 5.
+    let drawn = [8, 1, 3, 7, 5, 2, 6, 4];
+    assert_eq!(room.publish_draw("", &[5]).await, "ok");
     assert_eq!(room.admit_drawn(1, &drawn).await.entered, 0, "it is not published yet");
-    assert_eq!(room.publish_draw("hash", &[2, 6]).await, "ok");
+    assert_eq!(room.publish_draw("hash", &[5]).await, "ok");
     assert_eq!(room.publish_draw("another", &[1]).await, "unchanged");
-    assert_eq!(room.close_list().await, Some((9, true)));
+    assert_eq!(room.close_list().await, Some((8, true)));
     let survey = room.survey(-1).await;
-    assert_eq!((survey.draw_n, survey.list_hash.as_str(), survey.drawn_at), (9, "hash", OPENS_AT));
-    assert_eq!((survey.waiting, survey.gone, survey.departures), (8, vec![2, 6, 10], 3));
+    assert_eq!((survey.draw_n, survey.list_hash.as_str(), survey.drawn_at), (8, "hash", OPENS_AT));
+    assert_eq!((survey.waiting, survey.gone, survey.departures), (8, vec![5, 9], 2));
 
     // A call without what was drawn admits nobody, and asks for it.
     let answer = room.admit().await;
     assert_eq!((answer.entered, answer.wanted), (0, 1));
-    assert_eq!(room.join_one("u5").await, (WAITS, 12, 8), "who had left queues behind");
+    assert_eq!(room.join_one("u5").await, (WAITS, 11, 8), "who had left queues behind");
     let answer = room.admit_drawn(1, &drawn).await;
     assert_eq!((answer.entered, answer.wanted), (3, 0));
     let users = people(1..=8);
     assert_eq!(inside(&mut room, &users).await, ["u1", "u3", "u8"]);
-    assert_eq!(room.survey(-1).await.admitted_to, 4);
+    assert_eq!(room.survey(-1).await.admitted_to, 3);
 
-    // Now they may leave, with the place that was drawn for them: u2 has place 7.
+    // Now they may leave, with the place that was drawn for them: u2 has place 6.
     assert_eq!(room.leave("u2", (0, 0)).await.0, "place_of");
-    assert_eq!(room.leave("u2", (2, 7)).await, ("ok".to_owned(), 0, 0));
+    assert_eq!(room.leave("u2", (2, 6)).await, ("ok".to_owned(), 0, 0));
     assert_eq!(room.look("u2").await, EXPIRED);
     assert_eq!(room.let_in("u4", (0, 0)).await, "place_of");
-    assert_eq!(room.let_in("u4", (4, 9)).await, "ok");
+    assert_eq!(room.let_in("u4", (4, 8)).await, "ok");
     let survey = room.survey(-1).await;
     assert_eq!((survey.waiting, survey.left_queue), (4, 4));
-    assert_eq!(survey.gone, [2, 6, 7, 9, 10]);
+    assert_eq!(survey.gone, [5, 6, 8, 9]);
 
     room.now += 1_000;
     let answer = room.admit_drawn(1, &drawn).await;
@@ -213,4 +213,69 @@ async fn pieces_of_the_drawn_list_that_are_stale_or_early_neither_skip_nor_doubl
     assert!(order.is_empty(), "{} still wait", order.len());
     assert_eq!(late, 230);
     assert!(wanted_heard > 10, "pieces were short {wanted_heard} times");
+}
+
+/// What a draw costs goes by the people on its list: the places of all other numbers are written as one text, and passed by
+/// without a word about each.
+#[tokio::test]
+async fn a_hundred_thousand_numbers_of_one_who_left_cost_a_draw_two_calls() {
+    let mut room = before_the_opening(Terms { active_max: 100, ..Terms::default() }).await;
+    room.join(&people(1..=2)).await;
+    room.set_number(100_000).await;
+    room.join(&people(3..=4)).await;
+    room.now = OPENS_AT;
+    assert_eq!(room.close_list().await, Some((100_002, false)));
+    assert_eq!(room.list(0, 100_002, 3).await, [("u1", 1), ("u2", 2), ("u3", 100_001)].map(|(u, n)| (u.to_owned(), n)));
+    assert_eq!(room.list(100_001, 100_002, 3).await, [("u4".to_owned(), 100_002)]);
+    // Their places are 7, 64, 50,000 and 100,002; late comers may have left behind them.
+    assert_eq!(room.join_one("late").await, (WAITS, 100_003, 4));
+    assert_eq!(room.leave("late", (0, 0)).await.0, "ok");
+    let mut bits = vec![0xff_u8; 12_500];
+    bits[0] = 0x7f;
+    for place in [7_usize, 64, 50_000] {
+        bits[place / 8] &= !(0x80 >> (place % 8));
+    }
+    assert_eq!(room.publish_bits("hash", 99_998, &bits, &[100_000, 100_001]).await, "ok");
+    let survey = room.survey(-1).await;
+    assert_eq!((survey.departures, survey.gone.len()), (99_999, 99_999));
+    assert_eq!(survey.gone.last(), Some(&100_003), "what was written before is not overwritten");
+    // One call with four places lets four in.
+    let answer = room.admit_pairs(1, 100_002, &[(7, 2), (64, 100_002), (50_000, 1), (100_002, 100_001)]).await;
+    assert_eq!((answer.entered, answer.wanted, answer.waiting), (4, 0, 0));
+    assert_eq!(room.survey(-1).await.admitted_to, 100_002);
+}
+
+#[tokio::test]
+async fn who_comes_and_goes_before_a_draw_uses_up_no_numbers() {
+    let mut room = before_the_opening(Terms { active_max: 100, ..Terms::default() }).await;
+    room.join(&people(1..=3)).await;
+    for _ in 0..50 {
+        assert_eq!(room.leave("u2", (0, 0)).await.0, "ok");
+        assert_eq!(room.join_one("u2").await, (WAITS, 2, 2));
+    }
+    let twice = room.join(&["u4", "u4"].map(str::to_owned)).await;
+    assert_eq!(twice.users.iter().map(|user| user.1).collect::<Vec<_>>(), [4, 4]);
+    let survey = room.survey(-1).await;
+    assert_eq!((survey.number, survey.waiting), (4, 4));
+    room.now = OPENS_AT;
+    assert_eq!(room.close_list().await, Some((4, false)));
+}
+
+#[tokio::test]
+async fn an_operator_lets_nobody_in_of_a_list_that_is_being_drawn_and_anybody_else() {
+    let mut room = before_the_opening(Terms { active_max: 2, ..Terms::default() }).await;
+    room.join(&people(1..=3)).await;
+    room.leave("u3", (0, 0)).await;
+    assert_eq!(room.let_in("u1", (0, 0)).await, "full", "before the opening nobody is inside");
+    room.now = OPENS_AT;
+    for user in ["u1", "u3"] {
+        assert_eq!(room.let_in(user, (0, 0)).await, "drawing", "{user}");
+    }
+    assert_eq!(room.let_in("guest", (0, 0)).await, "ok");
+    assert_eq!(room.close_list().await, Some((3, false)));
+    assert_eq!(room.publish_draw("hash", &[2]).await, "ok");
+    // u1 has place 3.
+    assert_eq!(room.let_in("u1", (1, 3)).await, "ok");
+    assert_eq!(room.let_in("u2", (2, 1)).await, "full");
+    assert_eq!(room.survey(-1).await.gone, [2, 3, 4]);
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::room::{
-    Admitted, Answer, CLOSED, EXHAUSTED, EXPIRED, INSIDE, Joined, Limits, NEVER, NO_PLACE, NOT_OPEN_YET, PASS_REQUIRED,
-    PAUSED, SOLD_OUT, Standing, Terms, WAITS,
+    Admitted, Answer, CLOSED, EXHAUSTED, EXPIRED, INSIDE, Joined, Limits, NEVER, NO_PLACE, NOT_OPEN_YET, OF_LIFE,
+    PASS_REQUIRED, PAUSED, SOLD_OUT, Standing, Terms, WAITS,
 };
 
 /// Of a user who is inside.
@@ -40,6 +40,9 @@ pub(super) struct Model {
     pub(super) admitted_in_turn: i64,
     pub(super) no_shows: i64,
     pub(super) left_queue: i64,
+    /// Lives that the room has had, and whether it is there.
+    lives: i64,
+    pub(super) is_there: bool,
     claims: Vec<Claim>,
 }
 
@@ -65,6 +68,8 @@ impl Model {
             admitted_in_turn: 0,
             no_shows: 0,
             left_queue: 0,
+            lives: 0,
+            is_there: false,
             claims: Vec::new(),
         }
     }
@@ -72,6 +77,23 @@ impl Model {
     /// Time never runs back behind a decision.
     pub(super) fn now(&self, clock: i64) -> i64 {
         clock.max(self.last_now)
+    }
+
+    /// The room's life: the next one from when the last has gone.
+    pub(super) fn life(&self) -> i64 {
+        self.lives + i64::from(!self.is_there)
+    }
+
+    fn writes(&mut self, now: i64) {
+        self.last_now = now;
+        self.lives = self.life();
+        self.is_there = true;
+    }
+
+    /// All that the room holds is gone.
+    pub(super) fn vanish(&mut self) {
+        let claims = std::mem::take(&mut self.claims);
+        *self = Self { lives: self.lives, claims, ..Self::new(self.terms.clone(), self.limits, self.last_now) };
     }
 
     pub(super) fn left(&self) -> i64 {
@@ -88,7 +110,7 @@ impl Model {
         waiting.map(|(user, (number, _))| (*number, user.clone())).collect()
     }
 
-    fn is_over(&self, now: i64) -> bool {
+    pub(super) fn is_over(&self, now: i64) -> bool {
         self.terms.closed || now >= self.terms.closes_at
     }
 
@@ -172,7 +194,7 @@ impl Model {
         if refused != "ok" {
             return Joined { code: refused.to_owned(), admitted: 0, ended: 0, users: Vec::new() };
         }
-        self.last_now = now;
+        self.writes(now);
         let ended = self.expire(now);
         // Who is told how many are ahead: whose number is new, when it is named first.
         let mut is_new = Vec::new();
@@ -220,7 +242,7 @@ impl Model {
 
     pub(super) fn leave(&mut self, user: &str, clock: i64) -> (String, i64, i64) {
         let now = self.now(clock);
-        self.last_now = now;
+        self.writes(now);
         let ended = self.expire(now);
         match self.places.get_mut(user) {
             Some((number, waits)) if *waits => {
@@ -241,14 +263,14 @@ impl Model {
         let ended = self.expire(now);
         let admitted = self.admit_next(now);
         if ended > 0 || admitted > 0 || self.in_window() != before {
-            self.last_now = now;
+            self.writes(now);
         }
         Admitted { entered: admitted, ended, waiting: count(self.queue()), inside: count(&self.inside), wanted: 0 }
     }
 
     pub(super) fn let_in(&mut self, user: &str, clock: i64) -> String {
         let now = self.now(clock);
-        self.last_now = now;
+        self.writes(now);
         self.expire(now);
         if self.is_inside(user, now) {
             return "unchanged".into();
@@ -265,7 +287,7 @@ impl Model {
     }
 
     pub(super) fn stop(&mut self, is_stopped: bool, clock: i64) {
-        self.last_now = self.now(clock);
+        self.writes(self.now(clock));
         self.is_stopped = is_stopped;
     }
 
@@ -308,7 +330,9 @@ impl Model {
         if self.left() <= 0 {
             return SOLD_OUT;
         }
-        if !has_pass || self.inside[user].number != pass {
+        // One that does not say its life is of this one.
+        let (of_life, pass) = (pass / OF_LIFE, pass % OF_LIFE);
+        if !has_pass || self.inside[user].number != pass || (of_life != 0 && of_life != self.life()) {
             return PASS_REQUIRED;
         }
         self.claims.push(Claim { user: user.into(), attempt: attempt.into(), is_live: true });

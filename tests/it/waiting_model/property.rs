@@ -11,7 +11,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use super::model::{Model, Pass, count};
 use super::most_in_a_window;
-use super::room::{Answer, INSIDE, Limits, OPENS_AT, Room, Standing, Terms};
+use super::room::{Answer, INSIDE, KEPT_MS, Limits, OF_LIFE, OPENS_AT, Room, Standing, Terms};
 use crate::support::names;
 
 /// The window of the pace; it stays the same, whatever else is changed.
@@ -30,6 +30,8 @@ enum Step {
     Admit,
     Stop(bool),
     Put(Edit),
+    /// The room's keys go, and it begins anew.
+    Vanish,
     /// The call before, once more.
     Again,
     Wait(i64),
@@ -85,6 +87,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Stop(true)),
         6 => Just(Step::Stop(false)),
         12 => edit.prop_map(Step::Put),
+        1 => Just(Step::Vanish),
         10 => Just(Step::Again),
         30 => (1..700_i64).prop_map(Step::Wait),
         // A multiple of the window, so that its ends are met.
@@ -115,7 +118,7 @@ fn name(user: u8) -> String {
 /// What is known from outside: what was answered, and who was found inside.
 #[derive(Default)]
 struct Witness {
-    /// The passes that each user was shown.
+    /// The passes that each user was shown, with the life of the room.
     shown: BTreeMap<String, Vec<i64>>,
     /// Admissions in turn since the settings were changed last.
     log: Vec<(i64, i64)>,
@@ -123,16 +126,26 @@ struct Witness {
     inside: BTreeMap<String, i64>,
     /// The kinds of answers that were met.
     met: BTreeSet<String>,
+    /// How many were ahead of each number when that was last looked at.
+    ahead: BTreeMap<i64, i64>,
     /// What each node knows of the departures.
     gone: [(i64, BTreeSet<i64>); 3],
 }
 
 impl Witness {
-    fn shows(&mut self, user: &str, standing: Standing) {
+    fn shows(&mut self, user: &str, standing: Standing, life: i64) {
         let passes = self.shown.entry(user.to_owned()).or_default();
-        if standing.0 == INSIDE && passes.last() != Some(&standing.1) {
-            passes.push(standing.1);
+        let pass = standing.1 + life * OF_LIFE;
+        if standing.0 == INSIDE && passes.last() != Some(&pass) {
+            passes.push(pass);
         }
+    }
+
+    /// Of the room as it was nothing counts any more but the passes that people have in hand.
+    fn forgets(&mut self) {
+        let (shown, met) = (std::mem::take(&mut self.shown), std::mem::take(&mut self.met));
+        *self = Self { shown, met, ..Self::default() };
+        self.gone.iter_mut().for_each(|(known, _)| *known = -1);
     }
 
     fn pass(&self, user: u8, shown: Shown) -> i64 {
@@ -178,7 +191,7 @@ async fn call(room: &mut Room, model: &mut Model, witness: &mut Witness, step: &
             let joined = room.join(&users).await;
             prop_assert_eq!(&joined, &model.join(&users, now));
             for (user, standing) in users.iter().zip(&joined.users) {
-                witness.shows(user, *standing);
+                witness.shows(user, *standing, room.life);
                 witness.met.insert(format!("joined {}", standing.0));
             }
             witness.met.insert(format!("join {}", joined.code));
@@ -187,7 +200,7 @@ async fn call(room: &mut Room, model: &mut Model, witness: &mut Witness, step: &
         Step::Look(user) => {
             let standing = room.look(&name(*user)).await;
             prop_assert_eq!(standing, model.look(&name(*user), now));
-            witness.shows(&name(*user), standing);
+            witness.shows(&name(*user), standing, room.life);
             witness.met.insert(format!("look {}", standing.0));
         }
         Step::Leave(user) => {
@@ -231,6 +244,12 @@ async fn call(room: &mut Room, model: &mut Model, witness: &mut Witness, step: &
             model.put(&room.terms, now);
             witness.log.clear();
         }
+        Step::Vanish => {
+            room.vanish().await;
+            model.vanish();
+            witness.forgets();
+            witness.met.insert("another life".into());
+        }
         Step::Serve(..) | Step::Again | Step::Wait(_) | Step::SetBack(_) => {}
     }
     Ok(admitted)
@@ -242,9 +261,20 @@ async fn compare(
     model: &Model,
     witness: &mut Witness,
     passes: &BTreeMap<String, String>,
+    step: &Step,
 ) -> Result<(), TestCaseError> {
     let (known, gone) = &mut witness.gone[room.node];
     let survey = room.survey(*known).await;
+    prop_assert_eq!(survey.life, model.life());
+    // Whoever tends the room sees to its end, and to that it has none before.
+    if matches!(step, Step::Admit) && model.is_there {
+        let is_over = model.is_over(model.now(room.now));
+        prop_assert!(
+            if is_over { (0..=KEPT_MS).contains(&survey.kept_ms) } else { survey.kept_ms == -1 },
+            "{:?}",
+            survey
+        );
+    }
     let counts = (survey.left, survey.number, survey.admitted_to, survey.admitted, survey.no_shows, survey.left_queue);
     let expected = (model.left(), model.number, model.admitted_to, model.admitted, model.no_shows, model.left_queue);
     prop_assert_eq!(counts, expected);
@@ -257,6 +287,8 @@ async fn compare(
     for (ahead, number) in (0_i64..).zip(queue.keys()) {
         let between = count(gone.range(survey.admitted_to + 1..*number));
         prop_assert_eq!(number - survey.admitted_to - 1 - between, ahead, "ahead of {}", number);
+        let before = witness.ahead.insert(*number, ahead);
+        prop_assert!(before.is_none_or(|before| ahead <= before), "{:?} ahead of {}, now {}", before, number, ahead);
     }
     let written = |pass: &Pass| format!("{}:{}", pass.number, if pass.is_picked_up { 'p' } else { 'a' });
     let expected: BTreeMap<String, String> =
@@ -334,11 +366,16 @@ async fn agree(
             let admitted = call(&mut room, &mut model, &mut witness, &step).await?;
             let passes = room.redis.all_fields(&room.keys().passes()).await.unwrap().into_iter().collect();
             check(&room, &model, &mut witness, &passes, &step, admitted)?;
-            compare(&mut room, &model, &mut witness, &passes).await?;
+            compare(&mut room, &model, &mut witness, &passes, &step).await?;
             prop_assert_eq!(room.decided_at, model.now(room.now));
         }
         last = step;
     }
+    // At its end it goes with all that it has, whoever was last.
+    room.now = room.now.max(model.terms.closes_at);
+    room.admit().await;
+    let kept = room.kept().await;
+    prop_assert!(kept.iter().all(|(_, ms)| (1..=KEPT_MS).contains(ms)), "{:?}", kept);
     prop_assert_eq!(room.waits().await.values().sum::<i64>(), model.admitted_in_turn);
     witness.met.extend((model.no_shows > 0).then(|| "no show".into()));
     witness.met.extend((model.admitted_in_turn > 12).then(|| "many admitted".into()));
@@ -371,6 +408,7 @@ const TO_BE_MET: &[&str] = &[
     "let in unchanged",
     "no show",
     "many admitted",
+    "another life",
 ];
 
 #[test]

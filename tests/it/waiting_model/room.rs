@@ -23,6 +23,12 @@ static SURVEY: Script<9> = script!(waiting + "waiting/survey");
 static CLOSE_LIST: Script<9> = script!(waiting + "waiting/close_list");
 static PUBLISH_DRAW: Script<9> = script!(waiting + "waiting/publish_draw");
 
+/// Added to a pass' number for each life that the room had when it was given.
+pub(super) const OF_LIFE: i64 = 1_000_000;
+
+/// How long a room is kept after its campaign is over.
+pub(super) const KEPT_MS: i64 = 60_000;
+
 /// When the campaigns of these tests open, unless a test says otherwise.
 pub(super) const OPENS_AT: i64 = 1_000_000;
 
@@ -140,6 +146,9 @@ pub(super) struct Survey {
     pub(super) in_window: i64,
     pub(super) list_hash: String,
     pub(super) pace: Vec<(i64, i64)>,
+    pub(super) life: i64,
+    /// -1 without end, -2 there is nothing.
+    pub(super) kept_ms: i64,
     /// Places of the departures that were told.
     pub(super) gone: Vec<i64>,
 }
@@ -157,13 +166,16 @@ pub(super) struct Room {
     pub(super) node: usize,
     /// The time of the last decision, as the last reply said.
     pub(super) decided_at: i64,
+    /// The room's life and its moves, as the last reply about a user said.
+    pub(super) life: i64,
+    pub(super) moves: i64,
 }
 
-fn text(value: impl Display) -> Value {
+pub(super) fn text(value: impl Display) -> Value {
     format!("{value}").into()
 }
 
-fn number(value: Option<&Value>) -> i64 {
+pub(super) fn number(value: Option<&Value>) -> i64 {
     value.and_then(Value::as_i64).unwrap()
 }
 
@@ -178,7 +190,8 @@ impl Room {
         let limits = Limits { admit: 1_000, expire: 1_000, places: 1_000_000 };
         let now = terms.opens_at - 100_000;
         let (known, node, decided_at) = ([0; 3], 0, 0);
-        let mut room = Self { redis, campaign, terms, version: 1, now, limits, known, node, decided_at };
+        let mut room =
+            Self { redis, campaign, terms, version: 1, now, limits, known, node, decided_at, life: 0, moves: 0 };
         assert_eq!(room.put_as(0, 0).await, "created");
         assert_eq!(room.put_as(1, 1).await, "unchanged");
         room.now = room.terms.opens_at;
@@ -227,13 +240,13 @@ impl Room {
         reply
     }
 
-    async fn room(&mut self, script: &Script<9>, more: Vec<Value>) -> Reply {
+    pub(super) async fn room(&mut self, script: &Script<9>, more: Vec<Value>) -> Reply {
         let keys = self.keys().waiting_room();
         self.call(script, keys, more).await
     }
 
     fn told(&self) -> Vec<Value> {
-        vec![text("waiting_model"), text(&self.campaign)]
+        vec![text("waiting_model"), text(&self.campaign), text(KEPT_MS)]
     }
 
     pub(super) async fn join(&mut self, users: &[String]) -> Joined {
@@ -244,7 +257,8 @@ impl Room {
         if reply.code != "ok" {
             return Joined { code: reply.code, admitted: 0, ended: 0, users: Vec::new() };
         }
-        let users = reply.rest[2..]
+        self.seen(&reply.rest[2..4]);
+        let users = reply.rest[4..]
             .chunks(3)
             .map(|each| (number(each.first()), number(each.get(1)), number(each.get(2))))
             .collect();
@@ -262,7 +276,13 @@ impl Room {
     pub(super) async fn look(&mut self, user: &str) -> Standing {
         let reply = self.room(&LOOK, vec![text(user)]).await;
         assert_eq!(reply.code, "ok");
+        self.seen(&reply.rest[3..]);
         (number(reply.rest.first()), number(reply.rest.get(1)), number(reply.rest.get(2)))
+    }
+
+    fn seen(&mut self, parts: &[Value]) {
+        assert_eq!(parts.len(), 2);
+        (self.life, self.moves) = (number(parts.first()), number(parts.get(1)));
     }
 
     /// The answer's code, and who was admitted and who ended by it; `drawn`: a number and its place.
@@ -275,14 +295,21 @@ impl Room {
     }
 
     pub(super) async fn admit(&mut self) -> Admitted {
-        self.admit_drawn(0, &[]).await
+        self.admit_drawn(1, &[]).await
     }
 
     /// With the numbers that were drawn for the places from `from` on.
     pub(super) async fn admit_drawn(&mut self, from: i64, numbers: &[i64]) -> Admitted {
+        let to = from + i64::try_from(numbers.len()).unwrap() - 1;
+        let pairs: Vec<(i64, i64)> = (from..).zip(numbers.iter().copied()).collect();
+        self.admit_pairs(from, to, &pairs).await
+    }
+
+    /// With the places between these two at which somebody may wait, and the numbers that have them.
+    pub(super) async fn admit_pairs(&mut self, from: i64, to: i64, pairs: &[(i64, i64)]) -> Admitted {
         let mut args = self.told();
-        args.extend([text(self.limits.admit), text(self.limits.expire), text(60_000), text(from)]);
-        args.extend(numbers.iter().map(text));
+        args.extend([text(self.limits.admit), text(self.limits.expire), text(from), text(to)]);
+        args.extend(pairs.iter().flat_map(|(place, number)| [text(place), text(number)]));
         let reply = self.room(&ADMIT, args).await;
         assert_eq!(reply.code, "ok");
         let [entered, ended, waiting, inside, wanted] = [0, 1, 2, 3, 4].map(|at| number(reply.rest.get(at)));
@@ -303,13 +330,18 @@ impl Room {
 
     /// The numbers that are drawn, and whether the draw was published; `None`: unchanged.
     pub(super) async fn close_list(&mut self) -> Option<(i64, bool)> {
-        let reply = self.room(&CLOSE_LIST, Vec::new()).await;
+        let reply = self.room(&CLOSE_LIST, self.told()).await;
         (reply.code == "ok").then(|| (number(reply.rest.first()), number(reply.rest.get(1)) == 1))
     }
 
     pub(super) async fn publish_draw(&mut self, hash: &str, vacant: &[i64]) -> String {
+        self.publish_bits(hash, vacant.len(), &[], vacant).await
+    }
+
+    /// With the first bytes of the departures, and more places.
+    pub(super) async fn publish_bits(&mut self, hash: &str, count: usize, bits: &[u8], vacant: &[i64]) -> String {
         let mut args = self.told();
-        args.push(text(hash));
+        args.extend([text(hash), text(count), text(0), Value::Bytes(bits.to_vec().into())]);
         args.extend(vacant.iter().map(text));
         self.room(&PUBLISH_DRAW, args).await.code
     }
@@ -341,6 +373,8 @@ impl Room {
             in_window: at(11),
             list_hash: reply.rest[12].as_string().unwrap(),
             pace: pace.collect(),
+            life: at(16),
+            kept_ms: at(17),
             gone: gone.filter(|(_, is_gone)| *is_gone).map(|(place, _)| place).collect(),
         }
     }
@@ -351,16 +385,34 @@ impl Room {
         fields.into_iter().map(|(seconds, users)| (seconds.parse().unwrap(), users.parse().unwrap())).collect()
     }
 
-    /// Claims of user, attempt and the number that their pass is for; 0: none.
+    /// Claims of user, attempt and the number that their pass is for, of this life of the room or with so many times
+    /// `OF_LIFE` of that one; 0: none.
     pub(super) async fn claim(&mut self, requests: &[(String, String, i64)]) -> Vec<Answer> {
-        let passes: Vec<String> = requests.iter().map(|(_, _, pass)| pass.to_string()).collect();
+        let text_of = |pass: i64| match (pass / OF_LIFE, self.life) {
+            (0, 0) => pass.to_string(),
+            (0, life) if pass > 0 => format!("{pass}.{life}"),
+            (0, _) => "0".into(),
+            (life, _) => format!("{}.{life}", pass % OF_LIFE),
+        };
+        let passes: Vec<String> = requests.iter().map(|(_, _, pass)| text_of(*pass)).collect();
         let passes = if requests.iter().all(|(_, _, pass)| *pass == 0) { String::new() } else { passes.join(",") };
+        let attempts = requests.iter().flat_map(|(user, attempt, _)| [text(attempt), text(user)]).collect();
+        self.issue(passes, attempts).await
+    }
+
+    async fn issue(&mut self, passes: String, attempts: Vec<Value>) -> Vec<Answer> {
         let mut args = vec![text(""), text(passes)];
-        args.extend(requests.iter().flat_map(|(user, attempt, _)| [text(attempt), text(user)]));
+        args.extend(attempts);
         let keys = self.keys().issue();
         let reply = self.call(&ISSUE, keys, args).await;
         assert_eq!(reply.code, "ok");
         reply.rest.into_iter().map(|answer| Answer::read(&answer.into_string().unwrap())).collect()
+    }
+
+    /// With a pass that says its life; 0: it says none.
+    pub(super) async fn claim_in_life(&mut self, user: &str, attempt: &str, pass: i64, life: i64) -> Answer {
+        let pass = if life == 0 { pass.to_string() } else { format!("{pass}.{life}") };
+        self.issue(pass, vec![text(attempt), text(user)]).await.remove(0)
     }
 
     pub(super) async fn claim_one(&mut self, user: &str, attempt: &str, pass: i64) -> Answer {
