@@ -15,8 +15,8 @@
 --         then the users
 --
 -- Reply: {'lost'} | {'missing'} | {'no_room'} | {'closed'} | {'not_open_yet', now, ...} | {'ok', now, generation, epoch,
---   fact_no, left, outbox_facts, admitted by this call, passes that ended, the room's life, its moves, then three numbers
---   for each user, in order}:
+--   fact_no, left, outbox_facts, admitted by this call, passes that ended, the room's life, its moves, then three numbers for each user,
+--   in order}:
 --   1 number ahead      waits; ahead -1: had this place before
 --   2 number deadline   is inside, and has picked the pass up with this
 --   3 0 0               of a list that is being drawn, and left it: to be tried again

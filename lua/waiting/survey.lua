@@ -13,10 +13,10 @@
 --         how many departures this node knows of; how many entries of the pace are wanted
 --
 -- Reply: {'lost'} | {'missing'} | {'no_room'} | {'ok', now, generation, epoch, fact_no, left, outbox_facts, number,
---   admitted_to, waiting, inside, admitted, no_shows, left_queue, stopped, departures, draw_n or -1, drawn_at, in_window,
---   list_hash or '', the pace's oldest entries as ms:count parted by commas, the first place of the departures that
---   follow, and these as bits, or '' if there are none that this node does not know of, the room's life, how long its keys
---   are kept in ms: -1 without end, -2 there are none}
+--   admitted_to, waiting, inside, admitted, no_shows, left_queue, stopped, departures, draw_n or -1, drawn_at, in_window, list_hash or '',
+--   the pace's oldest entries as ms:count parted by commas, the first place of the departures that follow, and these as
+--   bits, or '' if there are none that this node does not know of, the room's life, how long its keys are kept in ms: -1
+--   without end, -2 there are none}
 -- Safe to repeat: yes, it changes nothing.
 local c, refusal = enter(CAMPAIGN, ARGV[1], ARGV[2], ARGV[3])
 if not c then return refusal end

@@ -109,6 +109,8 @@ impl Keeper {
         let usher = Usher::new(Arc::clone(&shared), Arc::clone(&room));
         let lottery = Lottery::new(Arc::clone(&shared), Arc::clone(&room));
         let gauges = Gauges::new(room.campaign.id().as_str());
+        // Whatever was known of it before may be of an end that is none any more.
+        room.poke();
         let now = Instant::now();
         Self {
             shared,

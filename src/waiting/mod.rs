@@ -197,7 +197,7 @@ impl WaitingRooms {
         let (seen, stand) = scripts.look(user).await?;
         let survey = self.survey_since(room, &seen).await?;
         let is_over = room.campaign.definition().closed || survey.state == crate::campaign::State::Closed;
-        if is_over && stand != Stand::Stranger {
+        if is_over && (stand != Stand::Stranger || placed.is_some()) {
             return Ok(Standing::Closed);
         }
         if stand == Stand::Stranger && placed.is_some() {
@@ -320,10 +320,8 @@ impl WaitingRooms {
             return Ok(recent);
         }
         let survey = Box::pin(room.survey(&self.shared.redis, &self.limits, 0)).await?;
-        match survey.is_of(seen) {
-            true => Ok(survey),
-            false => Err(WaitingError::Unknown("the room began anew at this moment".into())),
-        }
+        let began_anew = || WaitingError::Unknown("the room began anew at this moment".into());
+        if survey.is_of(seen) { Ok(survey) } else { Err(began_anew()) }
     }
 
     async fn drawn_place(&self, room: &Room, number: u64) -> Result<u64, WaitingError> {

@@ -289,8 +289,8 @@ impl Scripts<'_> {
             [user, number] => Some((number.as_u64()?, user.as_string()?)),
             _ => None,
         };
-        let list: Option<Vec<_>> = reply.rest.chunks(2).map(pair).collect();
-        list.ok_or_else(|| RedisError::Unexpected("a list of another form".into()).into())
+        let page: Option<Vec<_>> = reply.rest.chunks(2).map(pair).collect();
+        page.ok_or_else(|| RedisError::Unexpected("a list of another form".into()).into())
     }
 
     /// Notes places that nobody waits at and, with the hash of the list, makes the draw known.

@@ -1,6 +1,7 @@
 //! Waiting rooms as their scripts decide them, in the real Redis and in a time of the tests' own: who is next and when,
 //! who may be inside, whose pass is good, and what the nodes tell of it.
 
+mod behind;
 mod cap;
 mod draw;
 mod lives;

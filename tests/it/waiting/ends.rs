@@ -98,7 +98,8 @@ async fn nothing_is_left_of_a_room_after_its_time_and_who_comes_late_makes_nothi
     let keys = RoomKeys::of(&installation, &campaign).await;
     assert!(keys.kept().await.len() >= 4);
     eventually("nothing is left", async || keys.kept().await.is_empty()).await;
-    assert_eq!(show(&node, &campaign, "bob", &ticket).await.body, json!({"state": "expired"}));
+    assert_eq!(show(&node, &campaign, "bob", &ticket).await.body, json!({"state": "closed"}));
+    assert_eq!(look(&node, &campaign, "bob").await.outcome(), "404 not_found", "nobody knows of them any more");
     leave(&node, &campaign, "alice").await;
     assert_eq!(join(&node, &campaign, "carol").await.outcome(), "410 closed");
     eventually("nothing is left again", async || keys.kept().await.is_empty()).await;

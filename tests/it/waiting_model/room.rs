@@ -31,6 +31,12 @@ pub(super) const OF_LIFE: i64 = 1_000_000;
 /// How long a room is kept after its campaign is over.
 pub(super) const KEPT_MS: i64 = 60_000;
 
+/// Added to a pass' number for each life that the room had when it was given.
+pub(super) const OF_LIFE: i64 = 1_000_000;
+
+/// How long a room is kept after its campaign is over.
+pub(super) const KEPT_MS: i64 = 60_000;
+
 /// When the campaigns of these tests open, unless a test says otherwise.
 pub(super) const OPENS_AT: i64 = 1_000_000;
 
@@ -173,11 +179,11 @@ pub(super) struct Room {
     pub(super) moves: i64,
 }
 
-fn text(value: impl Display) -> Value {
+pub(super) fn text(value: impl Display) -> Value {
     format!("{value}").into()
 }
 
-fn number(value: Option<&Value>) -> i64 {
+pub(super) fn number(value: Option<&Value>) -> i64 {
     value.and_then(Value::as_i64).unwrap()
 }
 
@@ -242,7 +248,7 @@ impl Room {
         reply
     }
 
-    async fn room(&mut self, script: &Script<9>, more: Vec<Value>) -> Reply {
+    pub(super) async fn room(&mut self, script: &Script<9>, more: Vec<Value>) -> Reply {
         let keys = self.keys().waiting_room();
         self.call(script, keys, more).await
     }
