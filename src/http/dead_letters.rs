@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use super::App;
 use super::auth::Operator;
 use super::campaigns::{Cursor, Paging, private};
-use super::claims::reason;
+use super::coupons::reason;
 use super::input::{self, Input};
 use super::problem::{Problem, ProblemView};
 use crate::clock::Millis;

@@ -8,6 +8,7 @@ mod bare;
 mod cache_ops;
 mod campaigns;
 mod claims;
+mod coupons;
 mod dead_letters;
 mod docs;
 mod doors;
@@ -194,6 +195,7 @@ pub fn router(rooms: Rooms) -> Edge {
     let routes = OpenApiRouter::with_openapi(docs::Document::openapi())
         .merge(campaigns::routes())
         .merge(claims::routes())
+        .merge(coupons::routes())
         .merge(waiting::routes())
         .merge(waiting_events::routes())
         .merge(waiting_ops::routes())

@@ -19,6 +19,7 @@ use crate::support::topic;
 
 const LETTERS: &str = "/v1/ops/dead-letters";
 const REPLAY: &str = "/v1/ops/dead-letters/replay";
+const DISCARD: &str = "/v1/ops/dead-letters/discard";
 
 /// The database refuses this user's claims until `mend`.
 async fn refuse(database: &Database, user: &str) {
@@ -177,7 +178,6 @@ async fn discarded_letters_stay_in_the_list_with_the_reason_and_are_sent_nowhere
     })
     .await;
     let node = installation.node(Role::Serve).await;
-    const DISCARD: &str = "/v1/ops/dead-letters/discard";
     for bad in [
         json!({"ids": ["0-0"]}),
         json!({"reason": "r"}),
