@@ -27,10 +27,12 @@ test: prerequisites services binaries models ## all tests, against the real stor
 	dev/examples --if-possible
 	cargo test --workspace --all-targets
 
-# With atomics of its own, in a folder of its own: nothing else has to be built again. Orders of execution with up to three
-# switches in unexpected places are explored, which is where such mistakes show.
-models: prerequisites ## explore what is lock-free under every order of execution
+# Atomics: with some of its own, in a folder of its own, so that nothing else has to be built again. Orders of execution with up
+# to three switches in unexpected places are explored, which is where such mistakes show.
+# The protocol: every order of events within the bounds of each test, see docs/protocol.md.
+models: prerequisites ## explore what is lock-free, and who may let Redis decide, in every order
 	LOOM_MAX_PREEMPTIONS=3 RUSTFLAGS="--cfg onrush_loom" cargo test --release -p models --target-dir target/loom
+	cargo test --release -p models -- --test-threads=2
 
 check: prerequisites ## formatting, lints, house rules, documentation
 	cargo fmt --all --check

@@ -6,6 +6,9 @@ use super::decide::bounds::CLAIMS;
 
 /// Facts that one generation can have here: the stock, and one more for those who sell too many.
 const FACTS: u8 = 3;
+/// One bit for each request that a fact may be for.
+const CLAIMS_BITS: u8 = 3;
+const _: () = assert!(CLAIMS_BITS as usize == CLAIMS);
 
 /// A claim that Redis has decided: the `no`-th of its generation, for the request `claim`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,11 +26,11 @@ impl fmt::Debug for Fact {
 
 impl Fact {
     const fn bit(self) -> u64 {
-        1 << (((self.generation - 1) * FACTS + self.no - 1) * CLAIMS as u8 + self.claim)
+        1 << (((self.generation - 1) * FACTS + self.no - 1) * CLAIMS_BITS + self.claim)
     }
 
     const fn of_bit(bit: u8) -> Self {
-        let (claim, rest) = (bit % CLAIMS as u8, bit / CLAIMS as u8);
+        let (claim, rest) = (bit % CLAIMS_BITS, bit / CLAIMS_BITS);
         Self { generation: rest / FACTS + 1, no: rest % FACTS + 1, claim }
     }
 

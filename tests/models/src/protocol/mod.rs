@@ -3,7 +3,6 @@
 #![allow(dead_code, reason = "models are there for their tests")]
 
 pub(crate) mod decide;
-#[cfg(test)]
 mod explore;
 pub(crate) mod facts;
 pub(crate) mod publish;

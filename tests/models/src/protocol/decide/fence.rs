@@ -61,7 +61,7 @@ pub(super) fn recall(rules: &Rules, next: &mut State, node: u8) {
 fn hold(next: &mut State, mark: Mark) {
     let store = &mut next.redis.store;
     if store.lost == Lost::No && store.mark() < mark {
-        store.lost = Lost::Lost;
+        store.lost = Lost::Behind;
     }
 }
 

@@ -6,5 +6,6 @@ mod model;
 mod properties;
 mod rebuild;
 pub(crate) mod state;
-#[cfg(test)]
+// Millions of states: with optimisation only, by `make models`.
+#[cfg(all(test, not(debug_assertions)))]
 mod tests;

@@ -12,39 +12,70 @@ use crate::protocol::rules::Rules;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Action {
     /// A claim sets out from a node.
-    Queue { claim: u8, node: u8 },
+    Queue {
+        claim: u8,
+        node: u8,
+    },
     /// Redis runs the script of a claim.
-    Run { claim: u8 },
+    Run {
+        claim: u8,
+    },
     /// Redis does not know the script of a claim by that name: 503, it did not happen.
-    Refuse { claim: u8 },
+    Refuse {
+        claim: u8,
+    },
     /// The node reads the reply, and says yes.
-    Hear { claim: u8 },
+    Hear {
+        claim: u8,
+    },
     /// The log, or a replica, is as far as Redis.
     Sync,
     /// Redis dies, and comes back as another incarnation: with what its log has, or empty.
-    Lose { empty: bool },
+    Lose {
+        empty: bool,
+    },
     /// SCRIPT FLUSH.
     Flush,
     /// A node meets the incarnation that is there now.
-    Meet { node: u8 },
+    Meet {
+        node: u8,
+    },
     /// A node holds its marks against it once more.
-    Recall { node: u8 },
+    Recall {
+        node: u8,
+    },
     /// A node dies, and boots.
-    Die { node: u8 },
+    Die {
+        node: u8,
+    },
     /// A node that lifts the fence asks Kafka for what the ledger has not passed.
-    AskKafka { node: u8 },
+    AskKafka {
+        node: u8,
+    },
     /// It asks the ledger and the dead letters.
-    AskTables { node: u8 },
+    AskTables {
+        node: u8,
+    },
     /// It marks what is behind.
-    MarkLost { node: u8 },
+    MarkLost {
+        node: u8,
+    },
     /// It loads the scripts.
-    Load { node: u8 },
+    Load {
+        node: u8,
+    },
     /// A relay reads the outbox.
-    Relay { node: u8 },
+    Relay {
+        node: u8,
+    },
     /// Kafka acknowledges the next of the facts that a relay has in hand.
-    Acknowledge { node: u8 },
+    Acknowledge {
+        node: u8,
+    },
     /// They expire in its producer.
-    Expire { node: u8 },
+    Expire {
+        node: u8,
+    },
     /// What Kafka has is deleted from the outbox.
     Delete,
     /// What the relay of a dead node had sent arrives after all.
@@ -57,13 +88,27 @@ pub(crate) enum Action {
     Poison,
     /// An operator puts a dead letter into Kafka again.
     Replay,
-    Begin { rebuild: u8 },
-    Drain { rebuild: u8 },
-    Read { rebuild: u8 },
-    LoadClaim { rebuild: u8 },
-    Reserve { rebuild: u8 },
-    Finish { rebuild: u8 },
-    Fail { rebuild: u8 },
+    Begin {
+        rebuild: u8,
+    },
+    Drain {
+        rebuild: u8,
+    },
+    Read {
+        rebuild: u8,
+    },
+    LoadClaim {
+        rebuild: u8,
+    },
+    Reserve {
+        rebuild: u8,
+    },
+    Finish {
+        rebuild: u8,
+    },
+    Fail {
+        rebuild: u8,
+    },
 }
 
 /// The protocol, with these rules and so much that goes wrong.
@@ -90,7 +135,7 @@ impl Model for Decide {
         for node in 0..2 {
             self.of_node(state, node, actions);
         }
-        self.of_stores(state, actions);
+        Self::of_stores(state, actions);
         for rebuild in 0..self.bounds.rebuilds {
             rebuild::actions(&self.rules, state, rebuild, actions);
         }
@@ -117,9 +162,9 @@ impl Decide {
             Claim::NotYet => {
                 let user = self.bounds.user(claim);
                 let before = (0..claim).filter(|other| self.bounds.user(*other) == user);
-                let is_waiting = before.into_iter().any(|other| {
-                    !matches!(state.claims[usize::from(other)], Claim::Told { .. } | Claim::Over)
-                });
+                let is_waiting = before
+                    .into_iter()
+                    .any(|other| !matches!(state.claims[usize::from(other)], Claim::Told { .. } | Claim::Over));
                 if !is_waiting {
                     actions.extend((0..2).map(|node| Action::Queue { claim, node }));
                 }
@@ -162,7 +207,7 @@ impl Decide {
         }
     }
 
-    fn of_stores(&self, state: &State, actions: &mut Vec<Action>) {
+    fn of_stores(state: &State, actions: &mut Vec<Action>) {
         let (redis, ledger, left) = (&state.redis, &state.ledger, &state.left);
         if left.losses > 0 {
             if left.syncs > 0 && redis.log != redis.store {
@@ -283,7 +328,7 @@ fn run(bounds: &Bounds, next: &mut State, claim: u8) {
     let Claim::Queued { node, met, mark } = next.claims[usize::from(claim)] else { return };
     let store = &mut next.redis.store;
     if store.lost == Lost::No && store.mark() < mark {
-        store.lost = Lost::Lost;
+        store.lost = Lost::Behind;
     }
     let issued = if store.decides() { store.issue(bounds, claim) } else { None };
     next.claims[usize::from(claim)] = issued.map_or(Claim::Over, |fact| Claim::Answered { node, met, fact });
@@ -332,13 +377,7 @@ fn die(next: &mut State, node: u8) {
     let mark = if next.is_verified() { next.redis.store.mark() } else { Mark::NOTHING };
     let this = &mut next.nodes[usize::from(node)];
     next.orphans = next.orphans.and(this.hand).without(next.ledger.kafka);
-    *this = super::state::Node {
-        met: next.redis.incarnation,
-        mark,
-        recalled: true,
-        lift: Lift::No,
-        hand: Facts::NONE,
-    };
+    *this = super::state::Node { met: next.redis.incarnation, mark, recalled: true, lift: Lift::No, hand: Facts::NONE };
 }
 
 /// A row, or a contradiction: another claim has the number. That is a dead letter, and stops the campaign.
@@ -349,7 +388,7 @@ fn write(next: &mut State) {
     if ledger.rows.iter().any(|row| row.mark() == fact.mark() && row != fact) {
         ledger.waiting = ledger.waiting.with(fact);
         if next.redis.store.generation == fact.generation && next.redis.store.lost == Lost::No {
-            next.redis.store.lost = Lost::Lost;
+            next.redis.store.lost = Lost::Behind;
         }
     } else {
         ledger.rows = ledger.rows.with(fact);

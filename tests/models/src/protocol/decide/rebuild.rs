@@ -120,14 +120,8 @@ fn finish(next: &mut State, claims: Facts, generation: u8) {
     // The first part replaces what is here, also where it brings nothing.
     let loaded = if claims.is_empty() { Facts::NONE } else { next.redis.store.loaded };
     let was_here = next.redis.store.log;
-    next.redis.store = Store {
-        generation,
-        lost: Lost::No,
-        base: claims,
-        loaded,
-        log: Facts::NONE,
-        outbox: Facts::NONE,
-    };
+    next.redis.store =
+        Store { generation, lost: Lost::No, base: claims, loaded, log: Facts::NONE, outbox: Facts::NONE };
     next.was_lost = false;
     // A yes that is neither in Kafka nor in what Redis came back with: that it might be so, its durability has said.
     for claim in &mut next.claims {

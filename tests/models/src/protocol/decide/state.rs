@@ -9,7 +9,7 @@ pub(crate) enum Lost {
     /// It is not.
     No,
     /// Somebody found less than was known, or the ledger a contradiction.
-    Lost,
+    Behind,
     /// This rebuild has begun.
     Rebuild(u8),
 }
@@ -153,13 +153,25 @@ pub(crate) struct Hold {
 pub(crate) enum Rebuild {
     NotYet,
     /// The campaign is refused to everyone until it is done.
-    Begun { hold: Hold },
+    Begun {
+        hold: Hold,
+    },
     /// All that was on its way has arrived.
-    Drained { hold: Hold },
+    Drained {
+        hold: Hold,
+    },
     /// It has read these claims, and loads them.
-    Loading { hold: Hold, claims: Facts, loaded: Facts },
+    Loading {
+        hold: Hold,
+        claims: Facts,
+        loaded: Facts,
+    },
     /// It has its generation, and is about to finish.
-    Ready { hold: Hold, claims: Facts, generation: u8 },
+    Ready {
+        hold: Hold,
+        claims: Facts,
+        generation: u8,
+    },
     /// Done, failed, or overtaken.
     Over,
 }
@@ -183,13 +195,7 @@ impl State {
     pub(crate) const fn first(troubles: Troubles) -> Self {
         let generation = 1;
         let store = Store { generation, ..Store::EMPTY };
-        let node = Node {
-            met: 0,
-            mark: Mark { generation, no: 0 },
-            recalled: true,
-            lift: Lift::No,
-            hand: Facts::NONE,
-        };
+        let node = Node { met: 0, mark: Mark { generation, no: 0 }, recalled: true, lift: Lift::No, hand: Facts::NONE };
         Self {
             redis: Redis { incarnation: 0, scripts: 1, store, log: store },
             nodes: [node; NODES],
@@ -236,7 +242,9 @@ impl State {
         other.nodes.swap(0, 1);
         for claim in &mut other.claims {
             match claim {
-                Claim::Queued { node, .. } | Claim::Answered { node, .. } | Claim::Told { node, .. } => *node = 1 - *node,
+                Claim::Queued { node, .. } | Claim::Answered { node, .. } | Claim::Told { node, .. } => {
+                    *node = 1 - *node;
+                }
                 Claim::NotYet | Claim::Over => {}
             }
         }

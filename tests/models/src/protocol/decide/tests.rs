@@ -3,7 +3,7 @@
 use super::bounds::{Bounds, Troubles};
 use super::model::Decide;
 use super::properties::{
-    PROMISED_IS_KNOWN, GENERATIONS_KEPT, LIMIT_HELD, NEVER_OVERSOLD, NUMBERS_ONCE, OPEN_AT_THE_END,
+    GENERATIONS_KEPT, LIMIT_HELD, NEVER_OVERSOLD, NUMBERS_ONCE, OPEN_AT_THE_END, PROMISED_IS_KNOWN,
 };
 use crate::protocol::explore;
 use crate::protocol::rules::Rules;
@@ -164,11 +164,6 @@ fn without_one_token_the_earlier_of_two_rebuilds_undoes_the_later() {
 
 #[test]
 fn without_one_life_a_rebuild_finishes_with_half_of_what_it_loaded() {
-    let bounds = Bounds {
-        stock: 2,
-        users: [0, 0, 0],
-        troubles: Troubles { losses: 2, ..TROUBLES },
-        ..REBUILD
-    };
+    let bounds = Bounds { stock: 2, users: [0, 0, 0], troubles: Troubles { losses: 2, ..TROUBLES }, ..REBUILD };
     breaks(Rules { one_life: false, ..ALL }, bounds, LIMIT_HELD);
 }

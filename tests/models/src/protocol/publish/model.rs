@@ -2,30 +2,61 @@
 
 use stateright::{Model, Property};
 
-use super::state::{Bounds, Mark, NODES, Node, State, Store, TASKS, Task};
+use super::state::{Bounds, Mark, Node, State, Store, Task};
 use super::{properties, task};
 use crate::protocol::rules::Rules;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Action {
     /// The operator makes the campaign, or changes it, at a node.
-    Change { node: u8 },
-    /// A version goes one step further.
-    Step { task: u8 },
+    Change {
+        node: u8,
+    },
+    /// Redis runs the script that puts a version, and one that says that the row knows of it.
+    Put {
+        task: u8,
+    },
+    /// The row learns that the campaign was put.
+    NoteEverPut {
+        task: u8,
+    },
+    /// All nodes are told.
+    Announce {
+        task: u8,
+    },
+    /// The row learns that they were.
+    MarkPublished {
+        task: u8,
+    },
     /// Its caller hung up, or a store was away: it ends where it is.
-    Fail { task: u8 },
+    Fail {
+        task: u8,
+    },
     /// A node finds a row that is not published.
-    Sweep { node: u8 },
+    Sweep {
+        node: u8,
+    },
     /// A node reads what has changed in the directory. Messages are never heard: who is told by one only knows sooner.
-    Follow { node: u8 },
+    Follow {
+        node: u8,
+    },
     /// Somebody reads the campaign at a node.
-    Get { node: u8 },
+    Get {
+        node: u8,
+    },
     /// Somebody claims the one unit at a node.
-    Claim { node: u8 },
+    Claim {
+        node: u8,
+    },
     /// A node dies, and boots, with the database or without it.
-    Die { node: u8, database: bool },
+    Die {
+        node: u8,
+        database: bool,
+    },
     Sync,
-    Lose { empty: bool },
+    Lose {
+        empty: bool,
+    },
     FlushAll,
     /// A node verifies the incarnation.
     Lift,
@@ -44,11 +75,11 @@ impl Model for Publish {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        vec![State::first(self.bounds)]
+        vec![State::first(self.bounds.troubles)]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        let has_room = state.tasks.contains(&Task::None);
+        let has_room = state.tasks.iter().filter(|task| **task != Task::None).count() < self.bounds.tasks;
         for node in 0..2 {
             let this = &state.nodes[usize::from(node)];
             if state.row.version < self.bounds.versions && has_room {
@@ -66,11 +97,15 @@ impl Model for Publish {
             }
         }
         for (at, task) in (0..).zip(&state.tasks) {
-            if *task != Task::None {
-                actions.push(Action::Step { task: at });
-                if state.left.failures > 0 {
-                    actions.push(Action::Fail { task: at });
-                }
+            actions.push(match task {
+                Task::None => continue,
+                Task::Put { .. } => Action::Put { task: at },
+                Task::Note { .. } => Action::NoteEverPut { task: at },
+                Task::Announce { .. } => Action::Announce { task: at },
+                Task::Mark { .. } => Action::MarkPublished { task: at },
+            });
+            if state.left.failures > 0 {
+                actions.push(Action::Fail { task: at });
             }
         }
         if state.left.losses > 0 {
@@ -114,7 +149,10 @@ impl Publish {
                 task::begin(next, node);
             }
             Action::Sweep { node } => task::begin(next, node),
-            Action::Step { task } => task::step(&self.rules, next, task),
+            Action::Put { task }
+            | Action::NoteEverPut { task }
+            | Action::Announce { task }
+            | Action::MarkPublished { task } => task::step(&self.rules, next, task),
             Action::Fail { task } => {
                 next.left.failures -= 1;
                 next.tasks[usize::from(task)] = Task::None;
@@ -166,12 +204,12 @@ impl Publish {
     fn follow(&self, next: &mut State, node: u8) {
         let (store, incarnation, is_verified) = (next.store, next.incarnation, next.is_verified);
         let this = &mut next.nodes[usize::from(node)];
-        let is_anew = if self.rules.read_anew { is_verified && this.read_of != incarnation } else { false };
+        let is_anew = self.rules.read_anew && is_verified && this.read_of != incarnation;
+        if is_anew {
+            this.read_of = incarnation;
+        }
         if is_anew || store.told < this.read_up_to {
             this.read_up_to = 0;
-        }
-        if is_verified && self.rules.read_anew {
-            this.read_of = incarnation;
         }
         if store.told > this.read_up_to {
             this.version = this.version.max(store.version);
@@ -215,5 +253,3 @@ fn die(next: &mut State, node: u8, database: bool) {
         read_of: 0,
     };
 }
-
-const _: () = assert!(NODES == 2 && TASKS == 2);

@@ -23,7 +23,7 @@ pub(super) fn all() -> Vec<Property<Publish>> {
             excused || is_known(state) || !model.is_over(state)
         }),
         Property::sometimes(CHANGES_ARE_KNOWN, |model: &Publish, state: &State| {
-            (model.bounds.losses == 0 || state.incarnation > 0)
+            (model.bounds.troubles.losses == 0 || state.incarnation > 0)
                 && state.row.version == model.bounds.versions
                 && is_known(state)
                 && state.store.mark == Mark::Sold
@@ -34,5 +34,8 @@ pub(super) fn all() -> Vec<Property<Publish>> {
 fn is_known(state: &State) -> bool {
     let version = state.row.version;
     let store = &state.store;
-    state.nodes.iter().all(|node| node.version == version) && store.version == version && store.armed && state.is_verified
+    state.nodes.iter().all(|node| node.version == version)
+        && store.version == version
+        && store.armed
+        && state.is_verified
 }

@@ -4,10 +4,19 @@ pub(super) const NODES: usize = 2;
 pub(super) const TASKS: usize = 2;
 
 /// How much happens.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Bounds {
     /// Versions that the row may have; the first is its making.
     pub(super) versions: u8,
+    /// Versions on their way at the same time.
+    pub(super) tasks: usize,
+    /// How often something goes wrong.
+    pub(super) troubles: Troubles,
+}
+
+/// How often something may still go wrong.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct Troubles {
     /// Redis comes back as another incarnation, with an earlier state or empty.
     pub(super) losses: u8,
     /// FLUSHALL: it is emptied, and stays the same incarnation.
@@ -70,11 +79,24 @@ pub(super) struct Node {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) enum Task {
     None,
-    Put { node: u8, version: u8, put_before: bool },
+    Put {
+        node: u8,
+        version: u8,
+        put_before: bool,
+    },
     /// It is in Redis, and takes no claims yet.
-    Note { node: u8, version: u8 },
-    Announce { node: u8, version: u8 },
-    Mark { node: u8, version: u8 },
+    Note {
+        node: u8,
+        version: u8,
+    },
+    Announce {
+        node: u8,
+        version: u8,
+    },
+    Mark {
+        node: u8,
+        version: u8,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -87,15 +109,19 @@ pub(super) struct State {
     pub(super) log: Store,
     pub(super) nodes: [Node; NODES],
     pub(super) tasks: [Task; TASKS],
-    pub(super) left: Bounds,
+    pub(super) left: Troubles,
     /// Units that were sold; Kafka and the ledger know of each at once.
     pub(super) sold: u8,
     /// Redis came back with fewer facts than it had.
     pub(super) was_lost: bool,
 }
 
+impl Troubles {
+    pub(super) const NONE: Self = Self { losses: 0, flushalls: 0, failures: 0, deaths: 0 };
+}
+
 impl State {
-    pub(super) const fn first(bounds: Bounds) -> Self {
+    pub(super) const fn first(troubles: Troubles) -> Self {
         let node = Node { version: 0, known: Mark::Nothing, read_up_to: 0, read_of: 0 };
         Self {
             row: Row { version: 0, published: 0, ever_put: false },
@@ -105,7 +131,7 @@ impl State {
             log: Store::EMPTY,
             nodes: [node; NODES],
             tasks: [Task::None; TASKS],
-            left: bounds,
+            left: troubles,
             sold: 0,
             was_lost: false,
         }
@@ -126,7 +152,10 @@ impl State {
         other.nodes.swap(0, 1);
         for task in &mut other.tasks {
             match task {
-                Task::Put { node, .. } | Task::Note { node, .. } | Task::Announce { node, .. } | Task::Mark { node, .. } => {
+                Task::Put { node, .. }
+                | Task::Note { node, .. }
+                | Task::Announce { node, .. }
+                | Task::Mark { node, .. } => {
                     *node = 1 - *node;
                 }
                 Task::None => {}
