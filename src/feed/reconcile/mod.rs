@@ -165,19 +165,22 @@ impl FeedReconciler {
         }
         metrics::gauge!("onrush_feed_reconcile_waits_seconds").set(0.0);
         let again = self.look_again(&page).await?;
-        let mut mended = 0;
-        for fault in found.intersection(&again) {
-            mended += u64::from(self.mend(fault).await?);
+        let confirmed: Vec<&Fault> = found.intersection(&again).collect();
+        let mut sent_again = BTreeSet::new();
+        for fault in &confirmed {
+            if self.mend(fault).await? && matches!(fault, Fault::Pending { .. }) {
+                sent_again.insert(*fault);
+            }
         }
-        let left = self.look_again(&page).await?;
+        let left = if confirmed.is_empty() { BTreeSet::new() } else { self.look_again(&page).await? };
         // What was sent again is on its way now.
-        let is_left = |fault: &&Fault| !matches!(fault, Fault::Pending { .. }) && left.contains(fault);
-        let unmended: Vec<&Fault> = found.intersection(&again).filter(is_left).collect();
-        for fault in &unmended {
+        let is_left = |fault: &&&Fault| left.contains(**fault) && !sent_again.contains(**fault);
+        let mut unmended = 0;
+        for fault in confirmed.iter().filter(is_left) {
+            unmended += 1;
             tracing::error!(%fault, "a post is not where it belongs, and cannot be mended: look at the lines before this one");
         }
-        let unmended = unmended.len() as u64;
-        self.end_page(&page, mended.saturating_sub(unmended), unmended).await
+        self.end_page(&page, confirmed.len() as u64 - unmended, unmended).await
     }
 
     async fn look_again(&self, page: &Page) -> Result<BTreeSet<Fault>, LaneError> {
