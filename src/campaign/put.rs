@@ -63,7 +63,7 @@ pub(super) async fn put_again(
 ) -> Result<Put, RedisError> {
     let keys = redis.keys().of(definition.id());
     let args = put_args(limits, campaign, definition, true);
-    let reply = inspection.call(&PUT, [keys.campaign(), keys.outbox()], args).await?;
+    let reply = inspection.call(&PUT_WITHOUT_MEMORY, [keys.campaign(), keys.outbox()], args).await?;
     learn(redis, campaign, Reply::parse(reply)?)
 }
 

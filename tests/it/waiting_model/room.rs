@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 use std::sync::Arc;
 
-use fred::prelude::{ClientLike, HashesInterface, KeysInterface};
 use onrush::ids::CampaignId;
 use onrush::redis::{CampaignKeys, Redis, Reply, Script, Value};
 use onrush::script;
@@ -23,13 +22,6 @@ static STOP: Script<9> = script!(waiting + "waiting/stop");
 static SURVEY: Script<9> = script!(waiting + "waiting/survey");
 static CLOSE_LIST: Script<9> = script!(waiting + "waiting/close_list");
 static PUBLISH_DRAW: Script<9> = script!(waiting + "waiting/publish_draw");
-static LIST: Script<9> = script!(waiting + "waiting/list");
-
-/// Added to a pass' number for each life that the room had when it was given.
-pub(super) const OF_LIFE: i64 = 1_000_000;
-
-/// How long a room is kept after its campaign is over.
-pub(super) const KEPT_MS: i64 = 60_000;
 
 /// Added to a pass' number for each life that the room had when it was given.
 pub(super) const OF_LIFE: i64 = 1_000_000;
@@ -352,46 +344,6 @@ impl Room {
         args.extend([text(hash), text(count), text(0), Value::Bytes(bits.to_vec().into())]);
         args.extend(vacant.iter().map(text));
         self.room(&PUBLISH_DRAW, args).await.code
-    }
-
-    /// A page of who waits.
-    pub(super) async fn list(&mut self, after: i64, last: i64, count_max: i64) -> Vec<(String, i64)> {
-        let reply = self.room(&LIST, [after, last, count_max].map(text).into()).await;
-        assert_eq!(reply.code, "ok");
-        reply.rest.chunks(2).map(|pair| (pair[0].as_string().unwrap(), number(pair.get(1)))).collect()
-    }
-
-    /// The keys that the room has, and how long they are kept in ms: -1 without end.
-    pub(super) async fn kept(&self) -> Vec<(String, i64)> {
-        let client = self.behind().await;
-        let mut kept = Vec::new();
-        for name in &self.keys().waiting_room()[1..] {
-            let ms: i64 = client.pttl(name).await.unwrap();
-            kept.extend((ms != -2).then(|| (name.clone(), ms)));
-        }
-        kept
-    }
-
-    /// The room's keys go, as they do at the end of their time.
-    pub(super) async fn vanish(&self) {
-        let _: i64 = self.behind().await.unlink(self.keys().waiting_room()[1..].to_vec()).await.unwrap();
-    }
-
-    /// As another version of the scripts would have written it.
-    pub(super) async fn set_field(&self, field: &str, value: i64) {
-        let _: i64 = self.behind().await.hset(self.keys().room(), (field, value)).await.unwrap();
-    }
-
-    pub(super) async fn set_number(&self, number: i64) {
-        self.set_field("number", number).await;
-    }
-
-    /// A way around the scripts.
-    async fn behind(&self) -> fred::clients::Client {
-        let url = fred::types::config::Config::from_url(&names::config().redis.url).unwrap();
-        let client = fred::clients::Client::new(url, None, None, None);
-        client.init().await.unwrap();
-        client
     }
 
     pub(super) async fn survey(&mut self, departures_known: i64) -> Survey {
