@@ -191,7 +191,10 @@ async fn a_hundred_thousand_posts_are_looked_at_page_by_page() {
     let stores = stores().await;
     let loops = Loops::all(&stores);
     published(&stores, 0).await;
+    // The time limit is for what the product asks, not for what the test prepares.
+    let mut preparing = stores.database.acquire().await.unwrap().detach();
     for sql in [
+        "SET statement_timeout = 0",
         "INSERT INTO subscriptions VALUES ('author', 'alice', now() - interval '2 days')",
         "INSERT INTO posts (author_id, title, body, inspection, published_at)
          SELECT 'author', 't', 'b', 'passed', now() - interval '1 day' FROM generate_series(1, 100000)",
@@ -201,7 +204,7 @@ async fn a_hundred_thousand_posts_are_looked_at_page_by_page() {
         "DELETE FROM post_search WHERE post_id IN (SELECT post_id FROM posts ORDER BY post_id DESC OFFSET 40 LIMIT 3)",
         "ANALYZE",
     ] {
-        query(sql).execute(&stores.database).await.unwrap();
+        query(sql).execute(&mut preparing).await.unwrap();
     }
     let mut reconciler = loops.reconciler(&stores);
     let found = round(&mut reconciler).await;

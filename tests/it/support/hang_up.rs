@@ -27,10 +27,9 @@ fn bytes(request: &Request) -> Vec<u8> {
     let url = request.url();
     let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
     let body = request.body().map_or(&[][..], |body| body.as_bytes().unwrap());
-    let mut bytes = format!("{} {}{query} HTTP/1.1\r\nhost: {}\r\n", request.method(), url.path(), url.authority());
-    for (name, value) in request.headers() {
-        bytes += &format!("{name}: {}\r\n", value.to_str().unwrap());
-    }
-    bytes += &format!("content-length: {}\r\n\r\n", body.len());
-    [bytes.as_bytes(), body].concat()
+    let headers = request.headers().iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap()));
+    let headers: String = headers.collect();
+    let (method, path, host, length) = (request.method(), url.path(), url.authority(), body.len());
+    let head = format!("{method} {path}{query} HTTP/1.1\r\nhost: {host}\r\n{headers}content-length: {length}\r\n\r\n");
+    [head.as_bytes(), body].concat()
 }
