@@ -117,8 +117,8 @@ mod tests {
 
     const ENOUGH: Gate = Gate { free: u64::MAX, rate: None };
 
-    fn gate(free: u64, rate: Option<f64>) -> Option<Gate> {
-        Some(Gate { free, rate })
+    fn gate(free: u64, rate: Option<f64>) -> Gate {
+        Gate { free, rate }
     }
 
     #[test]
@@ -141,12 +141,12 @@ mod tests {
     fn where_places_become_free_as_others_leave_it_goes_by_what_was_measured() {
         let capped = Waiting { active_max: Some(50), ..Waiting::default() };
         let wait = |cap, ahead| Schedule::new(&capped, Millis(0), &[], cap, ENOUGH).wait_ms(ahead);
-        assert_eq!(wait(gate(0, Some(2.0)), 9), Some(5_000));
-        assert_eq!(wait(gate(10, Some(2.0)), 9), Some(0), "one of the ten who may enter now");
-        assert_eq!(wait(gate(7, Some(2.0)), 9), Some(1_500), "the third of those who wait for somebody to leave");
+        assert_eq!(wait(Some(gate(0, Some(2.0))), 9), Some(5_000));
+        assert_eq!(wait(Some(gate(10, Some(2.0))), 9), Some(0), "one of the ten who may enter now");
+        assert_eq!(wait(Some(gate(7, Some(2.0))), 9), Some(1_500), "the third of those who wait for somebody to leave");
         let both = waiting(100, 1_000, Some(50));
         let wait =
-            |rate, ahead| Schedule::new(&both, Millis(0), &[(0, 50)], gate(0, Some(rate)), ENOUGH).wait_ms(ahead);
+            |rate, ahead| Schedule::new(&both, Millis(0), &[(0, 50)], Some(gate(0, Some(rate))), ENOUGH).wait_ms(ahead);
         assert_eq!(wait(10.0, 99), Some(10_000));
         assert_eq!(wait(1_000.0, 99), Some(1_000));
     }
@@ -155,10 +155,10 @@ mod tests {
     fn nobody_is_told_a_time_while_nothing_moves() {
         let both = waiting(100, 1_000, Some(50));
         let wait = |cap, units, ahead| Schedule::new(&both, Millis(0), &[(0, 50)], cap, units).wait_ms(ahead);
-        assert_eq!(wait(gate(0, None), ENOUGH, 0), None, "full, and nobody leaves");
-        assert_eq!(wait(gate(0, Some(0.0)), ENOUGH, 0), None);
-        assert_eq!(wait(gate(3, None), ENOUGH, 2), Some(0));
-        assert_eq!(wait(gate(3, None), ENOUGH, 3), None, "who does not enter with those who may enter now");
+        assert_eq!(wait(Some(gate(0, None)), ENOUGH, 0), None, "full, and nobody leaves");
+        assert_eq!(wait(Some(gate(0, Some(0.0))), ENOUGH, 0), None);
+        assert_eq!(wait(Some(gate(3, None)), ENOUGH, 2), Some(0));
+        assert_eq!(wait(Some(gate(3, None)), ENOUGH, 3), None, "who does not enter with those who may enter now");
         let units = Gate { free: 60, rate: None };
         assert_eq!(wait(None, units, 59), Some(1_000), "the last who can have a unit has to wait for the pace");
         assert_eq!(wait(None, units, 60), None, "nothing may be left for the one behind");
