@@ -54,10 +54,10 @@ pub(super) async fn ask(
 
 /// What is no fact is no mark either.
 fn learn(marks: &Marks, record: &[u8]) {
-    if let Ok(fact) = Fact::from_json(record)
-        && let Ok(campaign) = fact.campaign.parse::<CampaignId>()
-    {
-        marks.of(&campaign).raise(fact.generation, fact.fact_no);
+    for fact in Fact::all_from_json(record).unwrap_or_default() {
+        if let Ok(campaign) = fact.campaign.parse::<CampaignId>() {
+            marks.of(&campaign).raise(fact.generation, fact.fact_no);
+        }
     }
 }
 

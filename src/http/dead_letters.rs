@@ -161,7 +161,11 @@ async fn list(State(app): State<App>, _: Operator, input: Input) -> Result<Respo
 async fn replay(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let which = which(&input).await?;
-    let replayed = app.letters.replay(&which).await?.ok_or_else(|| Problem::not_found("dead letter"))?;
+    // In a task of its own: who hangs up in the middle leaves no letter both sent back and waiting.
+    let letters = app.letters.clone();
+    let replaying = tokio::spawn(async move { letters.replay(&which).await });
+    let replayed = replaying.await.map_err(|_| Problem::new(Code::Unavailable, "this node is stopping"))?;
+    let replayed = replayed?.ok_or_else(|| Problem::not_found("dead letter"))?;
     Ok(private(Replayed { replayed }))
 }
 

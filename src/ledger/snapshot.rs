@@ -270,7 +270,8 @@ impl Reader<'_> {
         .bind(DISCARDED_MAX)
         .fetch_all(&mut *self.snapshot)
         .await?;
-        let mut facts: Vec<Fact> = records.iter().filter_map(|record| Fact::from_json(record).ok()).collect();
+        let mut facts: Vec<Fact> =
+            records.iter().filter_map(|record| Fact::all_from_json(record).ok()).flatten().collect();
         facts.retain(|fact| fact.generation == counters.generation && fact.fact_no <= counters.fact_no);
         facts.sort_by_key(|fact| fact.fact_no);
         facts.dedup_by_key(|fact| fact.fact_no);

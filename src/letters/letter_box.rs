@@ -20,6 +20,7 @@ use crate::kafka::{Outgoing, Producer};
 const REPLAY_AT_ONCE: i64 = 200;
 
 /// The operators' door to dead letters.
+#[derive(Clone)]
 pub struct LetterBox {
     database: Database,
     producer: Arc<Producer>,

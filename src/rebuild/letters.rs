@@ -126,12 +126,14 @@ fn named_by<'a>(row: &Row, found: &'a mut HashMap<CampaignId, Letters>) -> Optio
 
 /// The facts of a record; `None` if it is none, or none that a script can have written.
 fn facts_of(record: &[u8]) -> Option<Vec<Fact>> {
-    let fact = Fact::from_json(record).ok()?;
-    let claim = fact.claim.as_ref();
-    let is_possible = u64::from(fact.generation) <= u64::from(super::GENERATION_MAX)
-        && i64::try_from(fact.fact_no).is_ok()
-        && claim.is_none_or(|claim| claim.number <= NUMBER_MAX && claim.generation <= super::GENERATION_MAX);
-    is_possible.then(|| vec![fact])
+    let facts = Fact::all_from_json(record).ok()?;
+    let is_possible = |fact: &Fact| {
+        let claim = fact.claim.as_ref();
+        u64::from(fact.generation) <= u64::from(super::GENERATION_MAX)
+            && i64::try_from(fact.fact_no).is_ok()
+            && claim.is_none_or(|claim| claim.number <= NUMBER_MAX && claim.generation <= super::GENERATION_MAX)
+    };
+    facts.iter().all(is_possible).then_some(facts)
 }
 
 /// Which of these facts are recorded: a letter may have been sent back long ago.
