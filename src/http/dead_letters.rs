@@ -14,7 +14,7 @@ use super::auth::Operator;
 use super::campaigns::{Cursor, Paging, private};
 use super::coupons::reason;
 use super::input::{self, Input};
-use super::problem::{Problem, ProblemView};
+use super::problem::{Code, Problem, ProblemView};
 use crate::clock::Millis;
 use crate::letters::{Letter, Which};
 
