@@ -6,6 +6,9 @@ use std::time::Duration;
 use super::Judge;
 use crate::history::Asked;
 
+/// What a visitor who waits is told may be so old.
+const TOLD_LATE: Duration = Duration::from_secs(1);
+
 /// What a visitor saw of the door.
 #[derive(Clone, Copy)]
 struct Visit {
@@ -50,7 +53,8 @@ impl Judge<'_> {
             let (waited, visit) = visits.entry(&event.user).or_default();
             match (&event.asked, &event.answer) {
                 (Asked::Wait { joins }, Some(answer)) => match answer.text("state") {
-                    "waiting" => *waited = event.sent,
+                    "waiting" if *joins => *waited = event.sent,
+                    "waiting" => *waited = event.sent.saturating_sub(TOLD_LATE).max(*waited),
                     "admitted" if visit.is_none() => {
                         // Whoever is admitted on joining was so after they asked.
                         let after = if *joins { event.sent } else { *waited };

@@ -36,15 +36,19 @@ fn more_inside_than_the_cap_are_found() {
 fn more_admitted_in_a_window_than_the_pace_are_found() {
     let admitted = |e: &mut Evidence, pace, second| {
         empty(e);
-        e.room = Some((pace, 500, 10));
+        e.room = Some((pace, 1_500, 10));
         let joins = |user| says(user, true, 0, "waiting");
-        e.events =
-            vec![joins("ann"), joins("bob"), says("ann", false, 100, "waiting"), says("ann", false, 200, "admitted")];
+        e.events = vec![
+            joins("ann"),
+            joins("bob"),
+            says("ann", false, 1_100, "waiting"),
+            says("ann", false, 1_200, "admitted"),
+        ];
         e.events.extend([says("bob", false, second - 100, "waiting"), says("bob", false, second, "admitted")]);
     };
-    is_fine(|e| admitted(e, 2, 400));
-    contradicts(|e| admitted(e, 1, 400), "invariant 9: 2 were admitted within 500ms from 100ms on, the pace is 1");
-    is_fine(|e| admitted(e, 1, 900));
+    is_fine(|e| admitted(e, 2, 1_300));
+    contradicts(|e| admitted(e, 1, 1_300), "invariant 9: 2 were admitted within 1.5s from 100ms on, the pace is 1");
+    is_fine(|e| admitted(e, 1, 1_900));
 }
 
 #[test]
