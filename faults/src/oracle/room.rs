@@ -48,16 +48,18 @@ impl Judge<'_> {
     }
 
     fn visits(&self) -> Vec<Visit> {
-        let mut visits: BTreeMap<&str, (Duration, Option<Visit>)> = BTreeMap::new();
+        let mut visits: BTreeMap<&str, (bool, Duration, Option<Visit>)> = BTreeMap::new();
         for event in &self.evidence.events {
-            let (waited, visit) = visits.entry(&event.user).or_default();
+            let (came_before, waited, visit) = visits.entry(&event.user).or_default();
+            let is_first = matches!(event.asked, Asked::Wait { .. }) && !std::mem::replace(came_before, true);
             match (&event.asked, &event.answer) {
                 (Asked::Wait { joins }, Some(answer)) => match answer.text("state") {
                     "waiting" if *joins => *waited = event.sent,
                     "waiting" => *waited = event.sent.saturating_sub(TOLD_LATE).max(*waited),
                     "admitted" if visit.is_none() => {
-                        // Whoever is admitted on joining was so after they asked.
-                        let after = if *joins { event.sent } else { *waited };
+                        // Whoever is admitted on joining was so after they asked, unless an earlier join of theirs gave them a
+                        // place, whatever they heard of it.
+                        let after = if *joins && is_first { event.sent } else { *waited };
                         *visit = Some(Visit { after, by: event.heard, until: Duration::MAX });
                     }
                     _ => {}
@@ -70,6 +72,6 @@ impl Judge<'_> {
                 _ => {}
             }
         }
-        visits.into_values().filter_map(|(_, visit)| visit).collect()
+        visits.into_values().filter_map(|(_, _, visit)| visit).collect()
     }
 }

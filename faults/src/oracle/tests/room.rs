@@ -49,6 +49,12 @@ fn more_admitted_in_a_window_than_the_pace_are_found() {
     is_fine(|e| admitted(e, 2, 1_300));
     contradicts(|e| admitted(e, 1, 1_300), "invariant 9: 2 were admitted within 1.5s from 100ms on, the pace is 1");
     is_fine(|e| admitted(e, 1, 1_900));
+    // Who joins again has the place of before, and may have been admitted at any time since.
+    is_fine(|e| {
+        admitted(e, 1, 1_300);
+        e.events.truncate(2);
+        e.events.extend(["ann", "bob"].map(|user| says(user, true, 1_600, "admitted")));
+    });
 }
 
 #[test]
