@@ -322,6 +322,12 @@ fn judge(
     } else {
         below(i128::from(rows.live) - given_back_in_outbox.max(0) - on_the_way(given_back_elsewhere).max(0))
     };
+    // Likewise of a user: the second claim may arrive before the give-back of the first.
+    let above_limit = if nothing_since {
+        below(i128::from(rows.above_limit) - given_back_in_outbox.max(0) - on_the_way(given_back_elsewhere).max(0))
+    } else {
+        0
+    };
     let numbers_expected = i128::from(counters.next)
         - i128::from(counters.lost_numbers)
         - i128::from(discarded.claimed)
@@ -340,7 +346,7 @@ fn judge(
         missing: below(live_expected - i128::from(rows.live)),
         doubled: rows.doubled,
         oversold: counters.live().max(rows_live).saturating_sub(counters.stock) + rows.sold_twice,
-        above_limit: rows.above_limit,
+        above_limit,
         gaps: below(numbers_expected - i128::from(rows.numbers)),
         recounted: false,
         findings: Vec::new(),
@@ -378,6 +384,18 @@ fn judge(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A user with a limit of one: claimed, given back, claimed again. The give-back is the last to arrive.
+    #[test]
+    fn a_second_claim_that_overtakes_the_give_back_of_the_first_is_not_above_the_limit() {
+        let counters =
+            Counters { generation: 1, fact_no: 4, stock: 9, left: 8, next: 2, given_back: 1, ..Counters::default() };
+        let rows = Rows { facts: 3, claimed: 2, numbers: 2, live: 2, live_ever: 2, above_limit: 1, ..Rows::default() };
+        let audit = |passed| judge(&"c".parse().unwrap(), &counters, &Outbox::default(), &rows, passed, true);
+        assert_eq!((audit(false).above_limit, audit(false).verdict), (0, Verdict::Settling));
+        // The writers are past it, and it did not arrive: now it is wrong.
+        assert_eq!((audit(true).above_limit, audit(true).verdict), (1, Verdict::Broken));
+    }
 
     /// One unit: claimed, given back, claimed again. The give-back is the last to arrive.
     #[test]

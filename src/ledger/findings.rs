@@ -32,6 +32,9 @@ pub(super) fn of_figures(audit: &Audit, rows: &Rows) -> Vec<String> {
     note(audit.doubled, "numbers, or attempts of a user, are live twice");
     note(audit.oversold.saturating_sub(rows.sold_twice), "units were sold beyond the stock");
     note(audit.gaps, "numbers are in no row");
+    if audit.above_limit > 0 {
+        wrong.push(format!("users hold {} units above the limit of each", audit.above_limit));
+    }
     wrong
 }
 
@@ -44,9 +47,6 @@ pub(super) fn of_rows(campaign: &CampaignId, rows: &Rows) -> Vec<String> {
              contradictions names them",
             rows.sold_twice
         ));
-    }
-    if rows.above_limit > 0 {
-        wrong.push(format!("users hold {} units above the limit of each", rows.above_limit));
     }
     if rows.contradictions > 0 {
         wrong.push(format!(
