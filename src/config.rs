@@ -389,17 +389,7 @@ impl Config {
             kafka.dead_letters_topic() != kafka.facts_topic,
             "kafka.dead_letters_topic must not be the facts' topic",
         );
-        is.within("dead_letters.retries_max", dead_letters.retries_max, 0..=10);
-        is.within("dead_letters.retry_ms", dead_letters.retry_ms, 10..=60_000);
-        is.within("dead_letters.dead_retries_max", dead_letters.dead_retries_max, 0..=100);
-        is.within("dead_letters.dead_retry_ms", dead_letters.dead_retry_ms, 10..=600_000);
-        is.unless(
-            dead_letters.dead_retries_max == 0
-                || u64::from(dead_letters.dead_retries_max) * dead_letters.dead_retry_ms < self.audit.every_ms,
-            "dead_letters.dead_retries_max times dead_retry_ms must be below audit.every_ms: a letter is in its table before an \
-             audit misses its fact for the second time",
-        );
-        is.within("dead_letters.copy_max", dead_letters.copy_max, 1..=10_000);
+        dead_letters.check(&mut is, self.audit.every_ms);
         self.audit.check(&mut is);
         self.rebuild.check(&mut is);
         is.within("alarm.every_ms", alarm.every_ms, 50..=60_000);
@@ -410,6 +400,22 @@ impl Config {
             is.within(&format!("alarm.{name}.caution"), thresholds.caution, 1..=thresholds.critical);
         }
         is.verdict()
+    }
+}
+
+impl DeadLetters {
+    fn check(&self, is: &mut Limits, audit_every_ms: u64) {
+        is.within("dead_letters.retries_max", self.retries_max, 0..=10);
+        is.within("dead_letters.retry_ms", self.retry_ms, 10..=60_000);
+        is.within("dead_letters.dead_retries_max", self.dead_retries_max, 0..=100);
+        is.within("dead_letters.dead_retry_ms", self.dead_retry_ms, 10..=600_000);
+        is.unless(
+            self.dead_retries_max == 0
+                || u64::from(self.dead_retries_max) * self.dead_retry_ms < audit_every_ms,
+            "dead_letters.dead_retries_max times dead_retry_ms must be below audit.every_ms: a letter is in its table before an \
+             audit misses its fact for the second time",
+        );
+        is.within("dead_letters.copy_max", self.copy_max, 1..=10_000);
     }
 }
 

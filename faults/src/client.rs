@@ -129,12 +129,12 @@ impl Client {
         let mut text =
             format!("{method} {path} HTTP/1.1\r\nHost: faults\r\nAuthorization: Bearer {}\r\n", request.token);
         for (name, value) in headers {
-            text += &format!("{name}: {value}\r\n");
+            text.extend([name, ": ", &value, "\r\n"]);
         }
         if !body.is_empty() {
             text += "Content-Type: application/json\r\n";
         }
-        text += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
+        text.extend(["Content-Length: ", &body.len().to_string(), "\r\n\r\n", &body]);
         let mut stream = TcpStream::connect(self.url.trim_start_matches("http://")).await?;
         stream.set_nodelay(true)?;
         stream.write_all(text.as_bytes()).await?;

@@ -107,6 +107,7 @@ async fn visit(rush: &Rush, index: usize) {
 }
 
 /// Look at everything at every node, until told to stop.
+#[must_use]
 pub fn strangers(rush: &Rush, plan: &Plan) -> (Arc<AtomicBool>, JoinSet<()>) {
     let (stop, mut tasks) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
     let mut names: Vec<String> = plan.sides.iter().map(|side| side.name.clone()).collect();
@@ -131,7 +132,7 @@ async fn look(rush: &Rush, node: usize, campaign: &str, asked: Asked) {
     let sent = rush.history.now();
     let answer = rush.clients[node].ask(campaign, &request).await;
     let heard = rush.history.now();
-    if answer.as_ref().is_none_or(|answer| answer.status >= 500) || heard - sent > SLOW {
+    if answer.as_ref().is_none_or(|answer| answer.status >= 500) || heard.saturating_sub(sent) > SLOW {
         let (campaign, user, asked) = (campaign.to_owned(), "a stranger".to_owned(), request.asked);
         rush.history.add(Event { campaign, user, asked, node, sent, heard, answer });
     }

@@ -145,9 +145,9 @@ async fn facts(installation: &Installation) -> anyhow::Result<Vec<Recorded>> {
     Ok(all.into_iter().filter_map(read).collect())
 }
 
-fn loss(lost: &Lost, records: &[Recorded], campaign: &str) -> Loss {
-    let mut loss = Loss { at: lost.at, back_at: lost.back_at, rebuilt_at: lost.rebuilt_at, ..Loss::default() };
-    let was_there = |record: &&Recorded| record.offset < lost.acked.get(&record.partition).copied().unwrap_or(0);
+fn loss(noted: &Lost, records: &[Recorded], campaign: &str) -> Loss {
+    let mut loss = Loss { at: noted.at, back_at: noted.back_at, rebuilt_at: noted.rebuilt_at, ..Loss::default() };
+    let was_there = |record: &&Recorded| record.offset < noted.acked.get(&record.partition).copied().unwrap_or(0);
     for Recorded { fact, .. } in records.iter().filter(was_there).filter(|record| record.fact.campaign == campaign) {
         let Some(claim) = &fact.claim else { continue };
         let id = (claim.generation, claim.number);

@@ -126,7 +126,9 @@ impl Installation {
 
     /// Another Redis takes the place of the one before, which is dead.
     pub fn replace_redis(&self, with: Redis, nodes: &[Arc<Node>]) {
-        nodes.iter().for_each(|node| node.redis.redirect(with.address()));
+        for node in nodes {
+            node.redis.redirect(with.address());
+        }
         *self.redis.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(with);
     }
 
@@ -203,6 +205,7 @@ impl Installation {
             ("KAFKA__DELIVERY_TIMEOUT_MS", "1000"),
             ("DEAD_LETTERS__RETRIES_MAX", "1"),
             ("DEAD_LETTERS__RETRY_MS", "50"),
+            ("DEAD_LETTERS__DEAD_RETRY_MS", "100"),
             ("CAMPAIGN__REREAD_MS", "200"),
             ("CAMPAIGN__PUT_AGAIN_MS", "300"),
             ("RELAY__LEASE_MS", "2000"),

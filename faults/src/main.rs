@@ -54,7 +54,9 @@ async fn main() -> anyhow::Result<ExitCode> {
     };
     let plans: Vec<Plan> = plans.filter(is_wanted).collect();
     if arguments.plan {
-        plans.iter().for_each(|plan| print!("{plan}"));
+        for plan in &plans {
+            print!("{plan}");
+        }
         return Ok(ExitCode::SUCCESS);
     }
     check_binary()?;

@@ -88,29 +88,29 @@ pub async fn play(stores: &Arc<Stores>, plan: &Plan) -> anyhow::Result<Outcome> 
     let mut wrong = storm.mend(plan).await?;
     let settled_in = began.elapsed().saturating_sub(rushed);
     if wrong.is_empty() {
-        wrong.extend(calm(&installation, &rush, plan).await?);
+        wrong.extend(calm(&storm, &installation, &rush, plan).await?);
     }
     stop.store(true, Ordering::Relaxed);
     while let Some(ended) = strangers.join_next().await {
         ended?;
     }
-    let notes = storm.notes();
-    let end = end(&installation, &rush, plan, &notes).await?;
+    let found = storm.notes();
+    let end = end(&installation, &rush, plan, &found).await?;
     wrong.extend(claimable(&rush, &end).await?);
     wrong.extend(judge_operators(&end, &rush.history.events()));
     // What was claimed just now has to arrive, too.
-    let settled = installation.settle(None, if wrong.is_empty() { SETTLE_MAX } else { SETTLE_MAX / 5 }).await?;
+    let settled = storm.settle(None, if wrong.is_empty() { SETTLE_MAX } else { SETTLE_MAX / 5 }).await?;
     wrong.extend(settled.err().filter(|_| wrong.is_empty()));
-    for evidence in evidence(&installation, &rush, plan, &notes).await? {
+    for evidence in evidence(&installation, &rush, plan, &found).await? {
         wrong.extend(judge(&evidence));
     }
-    wrong.extend(notes.wrong.iter().cloned());
+    wrong.extend(found.wrong.iter().cloned());
 
     let history = &rush.history;
     let folder = (!wrong.is_empty()).then(|| installation.folder.clone());
     if let Some(folder) = &folder {
         history.write(&folder.join("clients.jsonl"))?;
-        std::fs::write(folder.join("verdict.txt"), format!("{plan}{}\n{notes:#?}\n", wrong.join("\n")))?;
+        std::fs::write(folder.join("verdict.txt"), format!("{plan}{}\n{found:#?}\n", wrong.join("\n")))?;
     }
     let (claims, yes) = history.claims();
     let counts = (claims, yes, history.count(0));
@@ -119,7 +119,7 @@ pub async fn play(stores: &Arc<Stores>, plan: &Plan) -> anyhow::Result<Outcome> 
     if folder.is_none() {
         installation.clean_up()?;
     }
-    let losses = (notes.losses.len() as u64, notes.rebuilds.into());
+    let losses = (found.losses.len() as u64, found.rebuilds.into());
     Ok(Outcome { wrong, counts, losses, took: began.elapsed(), settled_in, folder })
 }
 
@@ -157,18 +157,25 @@ impl Storm {
         if !self.notes().losses.is_empty() && !self.not_open().await?.is_empty() {
             self.bring_back_again().await?;
         }
-        let patience = if self.notes().has_garbage { SETTLE_MAX / 3 } else { SETTLE_MAX };
-        let mut settled = self.installation.settle(None, patience).await?;
-        if settled.is_err() && self.notes().has_garbage {
+        Ok(self.settle(None, SETTLE_MAX).await?.err().into_iter().collect())
+    }
+
+    /// Waits until everything has arrived; where garbage was in an outbox, an operator discards the letters of it, which may
+    /// come late.
+    async fn settle(&self, campaign: Option<&str>, patience: Duration) -> anyhow::Result<Result<(), String>> {
+        let has_garbage = self.notes().has_garbage;
+        let first = if has_garbage { patience / 3 } else { patience };
+        let mut settled = self.installation.settle(campaign, first).await?;
+        if settled.is_err() && has_garbage {
             self.discard_garbage().await?;
-            settled = self.installation.settle(None, SETTLE_MAX / 2).await?;
+            settled = self.installation.settle(campaign, patience / 2).await?;
         }
-        Ok(settled.err().into_iter().collect())
+        Ok(settled)
     }
 }
 
 /// When all is well again, claims are given, and each fact is published once: one relay has the campaign.
-async fn calm(installation: &Installation, rush: &Rush, plan: &Plan) -> anyhow::Result<Vec<String>> {
+async fn calm(storm: &Storm, installation: &Installation, rush: &Rush, plan: &Plan) -> anyhow::Result<Vec<String>> {
     let mut wrong = Vec::new();
     let mut stock = plan.raises.last().map_or(plan.stock, |(_, stock)| *stock);
     for round in 0..CALM_TRIES {
@@ -184,7 +191,7 @@ async fn calm(installation: &Installation, rush: &Rush, plan: &Plan) -> anyhow::
                 wrong.push(format!("open again: when all is well again a claim is answered {answer:?}"));
             }
         }
-        if let Err(why) = installation.settle(Some(&rush.campaign), SETTLE_MAX).await? {
+        if let Err(why) = storm.settle(Some(&rush.campaign), SETTLE_MAX).await? {
             wrong.push(format!("{why}; when all is well again"));
         }
         let after = facts_and_records(installation).await?;

@@ -50,7 +50,7 @@ pub(super) async fn put(
     let keys = [keys.campaign(), keys.outbox()];
     let script = if definition.closed || definition.paused { &PUT_WITHOUT_MEMORY } else { &PUT };
     let reply = redis.call(script, definition.id(), keys, put_args(limits, campaign, definition, put_before)).await?;
-    learn(redis, campaign, Reply::parse(reply)?)
+    learn(redis, campaign, &Reply::parse(reply)?)
 }
 
 /// The same, on a server that is being verified: what was published of a campaign must be there before it decides.
@@ -64,7 +64,7 @@ pub(super) async fn put_again(
     let keys = redis.keys().of(definition.id());
     let args = put_args(limits, campaign, definition, true);
     let reply = inspection.call(&PUT_WITHOUT_MEMORY, [keys.campaign(), keys.outbox()], args).await?;
-    learn(redis, campaign, Reply::parse(reply)?)
+    learn(redis, campaign, &Reply::parse(reply)?)
 }
 
 fn put_args(limits: &config::Campaign, campaign: &Campaign, definition: &Definition, put_before: bool) -> Vec<Value> {
@@ -74,7 +74,7 @@ fn put_args(limits: &config::Campaign, campaign: &Campaign, definition: &Definit
     args
 }
 
-fn learn(redis: &Arc<Redis>, campaign: &Campaign, reply: Reply) -> Result<Put, RedisError> {
+fn learn(redis: &Arc<Redis>, campaign: &Campaign, reply: &Reply) -> Result<Put, RedisError> {
     if let Some(head) = reply.head {
         campaign.saw(redis, head, reply.code != "unchanged");
     }

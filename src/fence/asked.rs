@@ -9,7 +9,7 @@ use crate::config;
 use crate::database::Database;
 use crate::facts::Fact;
 use crate::ids::CampaignId;
-use crate::kafka::read_tail;
+use crate::kafka::read_tails;
 use crate::redis::{Marks, Redis};
 
 /// Dead letters that are read at a time.
@@ -25,14 +25,11 @@ pub(super) async fn ask(
     kafka: &config::Kafka,
 ) -> Result<Vec<Recorded>, FenceError> {
     let group = &kafka.ledger_group;
-    for (topic, group) in
-        [(kafka.facts_topic.clone(), group.clone()), (kafka.dead_letters_topic(), format!("{group}-dead"))]
-    {
-        let marks = Arc::clone(redis.marks());
-        let records = read_tail(kafka, &topic, &group, move |record| learn(&marks, record)).await?;
-        if records > 0 {
-            tracing::info!(topic, records, "facts that are not in the database yet were read from Kafka");
-        }
+    let reads = vec![(kafka.facts_topic.clone(), group.clone()), (kafka.dead_letters_topic(), format!("{group}-dead"))];
+    let marks = Arc::clone(redis.marks());
+    let records = read_tails(kafka, reads, move |record| learn(&marks, record)).await?;
+    if records > 0 {
+        tracing::info!(records, "facts that are not in the database yet were read from Kafka");
     }
     // All of them, whatever became of them: one that is replayed just now is behind the end that was read.
     let mut after = 0_i64;
@@ -47,7 +44,9 @@ pub(super) async fn ask(
         .await?;
         let Some((last, _)) = letters.last() else { break };
         after = *last;
-        letters.iter().for_each(|(_, record)| learn(redis.marks(), record));
+        for (_, record) in &letters {
+            learn(redis.marks(), record);
+        }
     }
     Ok(campaigns.recorded().await?)
 }

@@ -24,7 +24,7 @@ pub use consumer::{Assignment, Consumer, Membership, Record, Taken};
 pub use offsets::{Ends, Offsets};
 pub use parallel::{Job, Parallel, Share};
 pub use producer::{Outgoing, Producer, Published};
-pub use tail::read_tail;
+pub use tail::read_tails;
 
 /// What a call to Kafka can fail with. All of it is worth another try.
 #[derive(Debug, Error)]

@@ -53,7 +53,7 @@ pub(super) struct Discarded {
 }
 
 #[derive(FromRow)]
-struct Facts {
+struct FactCounts {
     facts: i64,
     in_outbox: i64,
     claimed: i64,
@@ -68,7 +68,7 @@ struct Facts {
 }
 
 #[derive(FromRow)]
-struct Claims {
+struct ClaimCounts {
     numbers: i64,
     live: i64,
     live_ever: i64,
@@ -144,7 +144,7 @@ impl Reader<'_> {
                 .await?
             {
                 let end = first.saturating_add(self.at_once);
-                let part: Facts = sqlx::query_as(include_str!("audit_facts.sql"))
+                let part: FactCounts = sqlx::query_as(include_str!("audit_facts.sql"))
                     .bind(self.campaign.as_str())
                     .bind(generation_now)
                     .bind(bound(counters.fact_no))
@@ -191,7 +191,7 @@ impl Reader<'_> {
             .await?
         {
             let end = first.saturating_add(self.at_once);
-            let part: Claims = sqlx::query_as(include_str!("audit_claims.sql"))
+            let part: ClaimCounts = sqlx::query_as(include_str!("audit_claims.sql"))
                 .bind(self.campaign.as_str())
                 .bind(&generations)
                 .bind(bound(counters.next))

@@ -32,8 +32,13 @@ impl Rebuilder {
         // A relay may have read facts from an outbox that is gone since. After this long they are in Kafka, or never.
         self.say(format!("what relays may have in hand has {:?} to reach Kafka", self.delivery_timeout));
         tokio::time::sleep(self.delivery_timeout).await;
-        for (offsets, what) in [(&self.offsets, "facts in Kafka"), (&self.letter_offsets, "dead letters in Kafka")] {
-            self.until_passed(offsets, what, (wait_max, until)).await?;
+        // A dead letter is tried again from its topic so often: each time both topics were passed it is one try further, and at
+        // last it is a row, or in the table of letters.
+        for _ in 0..=self.letter_tries_max {
+            for (offsets, what) in [(&self.offsets, "facts in Kafka"), (&self.letter_offsets, "dead letters in Kafka")]
+            {
+                self.until_passed(offsets, what, (wait_max, until)).await?;
+            }
         }
         Ok(left_out)
     }

@@ -9,7 +9,7 @@ use crate::history::{Asked, Edit, Event};
 /// A node may remember for so long that nothing is left; twice that, since it need not have answered at once.
 const REMEMBERED: Duration = Duration::from_millis(300);
 
-impl<'a> Judge<'a> {
+impl Judge<'_> {
     pub(super) fn refusals_are_right(&mut self) {
         let unknown = self.unknown_attempts();
         let held = self.possibly_held(&unknown);
@@ -17,8 +17,9 @@ impl<'a> Judge<'a> {
         for event in &self.evidence.events {
             let is_claim = event.claim().is_some();
             let (is_right, invariant) = match (&event.asked, event.status(), event.code()) {
-                (_, 0, _) | (_, 503, "unavailable") => (true, 6),
-                (Asked::Claim { .. } | Asked::ClaimWithPass { .. }, 201, _)
+                (_, 0, _)
+                | (_, 503, "unavailable")
+                | (Asked::Claim { .. } | Asked::ClaimWithPass { .. }, 201, _)
                 | (Asked::GiveBack { .. } | Asked::Redeem { .. } | Asked::Raise { .. } | Asked::Look | Asked::List, 200, _)
                 | (Asked::Edit(_), 200 | 201, _)
                 // A room's own words are judged elsewhere.

@@ -37,6 +37,7 @@ pub enum Protocol {
 }
 
 /// How bytes travel now.
+#[expect(clippy::struct_excessive_bools, reason = "each is a weather of its own, and any of them may come together")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Weather {
     /// One more each time all open connections are cut.

@@ -20,8 +20,8 @@ impl Storm {
         let _turn = self.redis_turn.lock().await;
         let (redis, now) = (self.installation.redis(), || self.rush.history.now());
         let outbox = format!("onrush:{{{}}}:outbox", self.rush.campaign);
-        let saver = format!("saver-{}", now().as_millis());
-        let saved = self.rush.claim(&saver, "saved").await?.filter(|answer| answer.status == 201);
+        let name = format!("saver-{}", now().as_millis());
+        let saved = self.rush.claim(&name, "saved").await?.filter(|answer| answer.status == 201);
         // Something has to be in the outbox.
         self.workers().for_each(|worker| worker.proxy(Store::Kafka).stall());
         let began = now();
@@ -34,9 +34,9 @@ impl Storm {
         let give_back = async {
             let Some(saved) = &saved else { return anyhow::Ok(()) };
             let asked = Asked::GiveBack { claim: saved.text("claim_id").to_owned() };
-            let request = Request { token: token(&saver)?, user: saver.clone(), asked };
-            let saver = Rush { patience: ANSWERED_MAX, ..self.rush.clone() };
-            let answer = saver.until_known(0, &request).await;
+            let request = Request { token: token(&name)?, user: name.clone(), asked };
+            let rush = Rush { patience: ANSWERED_MAX, ..self.rush.clone() };
+            let answer = rush.until_known(0, &request).await;
             if answer.as_ref().is_none_or(|answer| answer.status != 200) {
                 self.complain(format!(
                     "invariant 6: Redis has no memory left, and a give-back is answered {answer:?} for {ANSWERED_MAX:?}"
@@ -54,16 +54,16 @@ impl Storm {
                     self.complain(format!(
                         "invariant 6: Redis has no memory left for {:?}, and the outbox that fills it is not drained: \
                          {entries} entries wait",
-                        now() - began
+                        now().saturating_sub(began)
                     ));
                     return Ok(());
                 }
                 tokio::time::sleep(AGAIN).await;
             }
         };
-        let (given_back, drained) = tokio::join!(give_back, drain);
+        let (answered, drained) = tokio::join!(give_back, drain);
         redis.fill_memory(false).await?;
-        given_back?;
+        answered?;
         drained
     }
 }

@@ -73,8 +73,8 @@ impl Storm {
                         }
                     }
                 };
-                let make = Asked::Edit(Edit::Create { stock: 3, limit: 1, room: None });
-                let request = operators(make);
+                let wanted = Asked::Edit(Edit::Create { stock: 3, limit: 1, room: None });
+                let request = operators(wanted);
                 let making = made.ask(time, &request);
                 tokio::join!(making, look(Asked::List), look(Asked::Look), look(Asked::Look));
             }
