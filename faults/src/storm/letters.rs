@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Storm;
 
@@ -44,10 +44,16 @@ impl Storm {
 
     /// An operator reads what waits, and throws away what nobody can read.
     pub async fn discard_garbage(&self) -> anyhow::Result<()> {
-        let path = "/v1/ops/dead-letters/discard";
+        let path = "/v1/ops/dead-letters";
         for client in &self.rush.clients {
-            let body = json!({"all": true, "reason": "an entry that the faults made"});
-            if client.operate(Method::POST, path, Some(&body)).await.is_some_and(|answer| answer.status == 200) {
+            let Some(listed) = client.operate(Method::GET, &format!("{path}?limit=100"), None).await else { continue };
+            let items = listed.body["items"].as_array().cloned().unwrap_or_default();
+            // What is a fact has to become a row.
+            let is_garbage = |item: &&Value| item["state"] == "waiting" && !item["record"]["outbox_entry"].is_null();
+            let ids: Vec<Value> = items.iter().filter(is_garbage).map(|item| item["id"].clone()).collect();
+            let body = json!({"ids": ids, "reason": "an entry that the faults made"});
+            let discarded = client.operate(Method::POST, &format!("{path}/discard"), Some(&body)).await;
+            if discarded.is_some_and(|answer| answer.status == 200) {
                 return Ok(());
             }
         }

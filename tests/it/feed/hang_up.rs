@@ -66,7 +66,7 @@ async fn is_told(desk: &Desk, other: &Client, posts: &[String]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_post_whose_author_hung_up_on_its_deletion_or_edit_is_read_nowhere() {
-    let (desk, other) = two_nodes().await;
+    let (desk, other) = Box::pin(two_nodes()).await;
     let posts = desk.publish("author", 390).await;
     assert_eq!(readable(&other, &posts).await.len(), 390);
     let node = &desk.node;
@@ -87,7 +87,7 @@ async fn a_post_whose_author_hung_up_on_its_deletion_or_edit_is_read_nowhere() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_subscription_whose_user_hung_up_is_in_the_feed_at_every_node_or_not_at_all() {
-    let (desk, other) = two_nodes().await;
+    let (desk, other) = Box::pin(two_nodes()).await;
     let authors: Vec<String> = (0..30).map(|author| format!("author-{author}")).collect();
     for author in &authors {
         desk.publish(author, 1).await;
