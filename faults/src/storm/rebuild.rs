@@ -42,8 +42,9 @@ impl Storm {
                 return Ok(());
             }
             if !done {
-                // Facts that wait as dead letters may be what it waits for.
+                // Facts that wait as dead letters may be what it waits for, or letters that nobody can read.
                 self.accept_facts().await?;
+                self.discard_garbage().await?;
             }
             tokio::time::sleep(AGAIN).await;
         }
