@@ -42,9 +42,10 @@ impl Storm {
                 return Ok(());
             }
             if !done {
-                // Facts that wait as dead letters may be what it waits for, or letters that nobody can read.
-                self.accept_facts().await?;
+                // Letters that nobody can read may be what it waits for, or facts that wait as dead letters. In this order: what
+                // is sent again is on its way for a while.
                 self.discard_garbage().await?;
+                self.accept_facts().await?;
             }
             tokio::time::sleep(AGAIN).await;
         }
