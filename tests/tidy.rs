@@ -77,6 +77,7 @@ const HOMES: &[(&str, &[&str])] = &[
             "src/database.rs",
             "src/campaign/",
             "src/feed/",
+            "src/fence/",
             "src/ledger/",
             "src/letters/",
             "src/rebuild/",
