@@ -23,6 +23,7 @@ async fn loses(seed: u64, fault: Fault) {
     let mut plan = Plan::new(seed, Scale { rush: Duration::from_secs(2), ..Scale::SHORT });
     // More than is wanted: what could be sold twice is there.
     plan.stock = 2_000;
+    plan.raises.clear();
     plan.steps = vec![Step { at: Duration::from_millis(700), fault }];
     let outcome = play(&stores().await, &plan).await.unwrap();
     assert!(outcome.wrong.is_empty(), "{plan}{}\n{:?}", outcome.wrong.join("\n"), outcome.folder);

@@ -84,6 +84,12 @@ impl Scene {
         }
         let mut plan = Plan::new(seed, Scale { rush: set.rush, ..Scale::ALONE });
         plan.limit = set.limit;
+        // Whoever hangs up has no answer, whatever the fault; here each answer that is missing is the fault's.
+        for user in &mut plan.users {
+            for wish in &mut user.wishes {
+                wish.hangs_up = None;
+            }
+        }
         plan.stock = if set.plenty { 100_000 } else { plan.stock };
         plan.raises.retain(|_| !set.plenty);
         let urls: Vec<_> = servers.iter().map(|server| server.url.clone()).collect();
