@@ -135,6 +135,8 @@ impl Storm {
             Fault::KillKafka { down } => installation.without_kafka(down).await?,
             Fault::KillPostgres { down } => installation.without_postgres(down).await?,
             Fault::Rebalance { stays } => {
+                // Redis is not replaced meanwhile: only the nodes of the plan are led to the new one.
+                let _turn = self.redis_turn.lock().await;
                 let worker = installation.node(Role::Work, "passer-by").await?;
                 tokio::time::sleep(stays).await;
                 worker.terminate().await?;
