@@ -31,8 +31,8 @@ test: prerequisites services binaries models ## all tests, against the real stor
 # to three switches in unexpected places are explored, which is where such mistakes show.
 # The protocol: every order of events within the bounds of each test, see docs/protocol.md.
 models: prerequisites ## explore what is lock-free, and who may let Redis decide, in every order
-	LOOM_MAX_PREEMPTIONS=3 RUSTFLAGS="--cfg onrush_loom" cargo test --release -p models --target-dir target/loom
-	cargo test --release -p models -- --test-threads=2
+	LOOM_MAX_PREEMPTIONS=3 RUSTFLAGS="--cfg onrush_loom" cargo test --release -p models --lib --target-dir target/loom
+	cargo test --release -p models --lib -- --test-threads=2
 
 check: prerequisites ## formatting, lints, house rules, documentation
 	cargo fmt --all --check
