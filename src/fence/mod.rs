@@ -231,13 +231,18 @@ impl Fence {
         let is_lost = code == "lost";
         if is_lost {
             // The node says so from now on, before anybody asks for a unit.
-            if let Some(known) = self.campaigns.catalog().get(campaign) {
+            let known = self.campaigns.catalog().get(campaign);
+            let is_news = known.as_ref().is_none_or(|known| !known.is_lost());
+            if let Some(known) = known {
                 known.saw_lost();
             }
-            tracing::error!(
-                %campaign, generation, fact_no, generation_here, fact_no_here,
-                "lost in Redis: it has less than is known; refused until `onrush rebuild` has brought it back"
-            );
+            // Once: it is held against the server again and again while that is being verified.
+            if is_news {
+                tracing::error!(
+                    %campaign, generation, fact_no, generation_here, fact_no_here,
+                    "lost in Redis: it has less than is known; refused until `onrush rebuild` has brought it back"
+                );
+            }
         }
         Ok(Held { is_lost, version, is_armed: armed == 1 })
     }
