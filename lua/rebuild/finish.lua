@@ -29,7 +29,10 @@ if not before[1] and before[2] == token and before[3] == generation then
   local c = enter(campaign, '', generation, 0)
   return head('ok', c)
 end
-if before[1] ~= 'rebuild:' .. token then return { 'overtaken' } end
+if before[1] ~= 'rebuild:' .. token then
+  local by_another = before[1] and string.sub(before[1], 1, 8) == 'rebuild:' or not before[1] and before[3]
+  return { by_another and 'overtaken' or 'restarted' }
+end
 local server = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') .. ':'
   .. string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
 if server ~= ARGV[2] or redis.call('HLEN', claims) ~= tonumber(ARGV[3]) then return { 'restarted' } end

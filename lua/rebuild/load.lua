@@ -8,11 +8,15 @@
 --         here; how many claims follow, and how many redemptions; number, record, alternating; number, redemption,
 --         alternating; then user, cancelled attempt, alternating
 --
--- Reply: {'ok'} | {'overtaken'} by another rebuild | {'restarted'}: another server, or this one anew, which may lack a part
+-- Reply: {'ok'} | {'overtaken'} by another rebuild | {'restarted'}: another server, or this one anew or emptied, which may lack
+--   a part
 -- Safe to repeat: yes. Parts come in their order, and one that is here already is not loaded again.
 local campaign, holders, claims, redemptions = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local f = redis.call('HMGET', campaign, 'lost', 'loaded')
-if f[1] ~= 'rebuild:' .. ARGV[1] then return { 'overtaken' } end
+local f = redis.call('HMGET', campaign, 'lost', 'loaded', 'generation')
+if f[1] ~= 'rebuild:' .. ARGV[1] then
+  local by_another = f[1] and string.sub(f[1], 1, 8) == 'rebuild:' or not f[1] and f[3]
+  return { by_another and 'overtaken' or 'restarted' }
+end
 local server = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') .. ':'
   .. string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
 if server ~= ARGV[2] then return { 'restarted' } end

@@ -39,7 +39,12 @@ impl Follower {
         let redis = &self.campaigns.redis;
         // A Redis that was emptied or went back in time is read anew. Its sequence may have passed the old one since.
         let lives = redis.lives();
-        if lives != self.lives || redis.last_change().await? < self.read_up_to {
+        let went_back = redis.last_change().await? < self.read_up_to;
+        if went_back && lives == self.lives {
+            tracing::error!("Redis was emptied while it ran: nothing is decided until it was verified anew");
+            redis.doubt();
+        }
+        if went_back || lives != self.lives {
             (self.lives, self.read_up_to) = (lives, 0);
         }
         let changed = redis.changed_since(self.read_up_to).await?;

@@ -124,6 +124,7 @@ impl Fence {
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn tick(&self) -> Result<Looked, FenceError> {
         let mut looked = Looked::default();
+        let was_emptied = self.redis.is_doubted() || self.has_nothing_recorded().await?;
         for server in self.redis.deciding_servers().await? {
             let inspection = self.redis.inspect(server).await?;
             if inspection.is_open() {
@@ -132,7 +133,7 @@ impl Fence {
             }
             tracing::info!(server = inspection.name(), "Redis lives a life that this node does not know: verifying it");
             looked.lost += self.recall(&inspection, Rebuilds::GoOn).await?;
-            if inspection.is_verified().await? {
+            if !was_emptied && inspection.is_verified().await? {
                 inspection.adopt();
                 looked.adopted += 1;
             } else {
@@ -145,6 +146,13 @@ impl Fence {
         metrics::counter!("onrush_redis_verified_total").increment(looked.adopted + looked.verified);
         metrics::counter!("onrush_redis_lost_at_verification_total").increment(looked.lost);
         Ok(looked)
+    }
+
+    /// Somebody may have emptied Redis in the life that was verified. Without the database nobody knows, and nothing that is not
+    /// in Redis is sold either.
+    async fn has_nothing_recorded(&self) -> Result<bool, FenceError> {
+        Ok(self.redis.last_change().await? == 0
+            && self.campaigns.recorded().await.is_ok_and(|recorded| !recorded.is_empty()))
     }
 
     /// All others connect again and hold their marks against the server meanwhile. So does this node, again and again: a reply

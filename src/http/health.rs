@@ -49,7 +49,7 @@ async fn ready(State(app): State<App>, input: Input) -> Result<Response, Problem
     }
     let verified = app.redis.closed_for().is_none();
     if redis && !verified {
-        missing.push("redis: restarted or replaced, being verified");
+        missing.push("redis: restarted, replaced or emptied, being verified");
     }
     if !database::answers(&app.database).await {
         missing.push("postgres");

@@ -164,6 +164,8 @@ struct Sweep {
     places: HashMap<CampaignId, usize>,
     outbox_facts: Vec<u64>,
     sequence: u64,
+    /// Of Redis, when the directory was read up to there.
+    lives: u64,
     next: usize,
 }
 
@@ -200,9 +202,10 @@ impl Sweep {
     }
 
     async fn learn(&mut self, relay: &Relay) -> Result<(), RedisError> {
-        // A directory that went back in time is read from its beginning.
-        if relay.redis.last_change().await? < self.sequence {
-            self.sequence = 0;
+        // A directory that went back in time is read from its beginning. Its sequence may have passed the old one since.
+        let lives = relay.redis.lives();
+        if lives != self.lives || relay.redis.last_change().await? < self.sequence {
+            (self.lives, self.sequence) = (lives, 0);
         }
         for (campaign, sequence) in relay.redis.changed_since(self.sequence).await? {
             self.sequence = self.sequence.max(sequence);

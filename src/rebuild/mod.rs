@@ -63,7 +63,7 @@ pub enum RebuildError {
     #[error("another rebuild of this campaign has taken over")]
     Overtaken,
     /// Redis may lack a part of what was loaded.
-    #[error("Redis was restarted or replaced meanwhile, and may lack a part of what was loaded: run it again")]
+    #[error("Redis was restarted, replaced or emptied meanwhile, or was not verified yet, and may lack a part of what was loaded: run it again")]
     Restarted,
     /// Codes have no room for another generation.
     #[error("the campaign has had {GENERATION_MAX} generations, the most that a coupon code has room for")]
@@ -270,11 +270,15 @@ impl Rebuilder {
         let mut load = Load::begin(self, begun).await?;
         let from = (&self.database, id);
         let mut claims = Claims::begin(from, letters, self.settings.claims_at_once_max).await?;
-        while let Some(page) = claims.next(&mut sums).await? {
-            load.page(&page).await?;
-            let before = sums.claims - page.claims.len() as u64;
-            if before / SAY_EVERY < sums.claims / SAY_EVERY {
-                self.say(format!("{id}: {} claims are loaded, up to number {}", sums.claims, sums.highest));
+        let mut page = claims.next(&mut sums).await?;
+        while let Some(loading) = page {
+            let (loaded, highest) = (sums.claims, sums.highest);
+            // The database reads the next page while Redis loads this one.
+            let ((), next) = tokio::try_join!(load.page(&loading), claims.next(&mut sums))?;
+            page = next;
+            let before = loaded - loading.claims.len() as u64;
+            if before / SAY_EVERY < loaded / SAY_EVERY {
+                self.say(format!("{id}: {loaded} claims are loaded, up to number {highest}"));
             }
         }
         recorded::read_history(from, &mut sums, async |attempts| load.cancelled(&attempts).await).await?;
@@ -289,6 +293,13 @@ impl Rebuilder {
             return Err(sqlx::Error::RowNotFound.into());
         };
         let stopped = was_stopped(&self.database, id).await?;
+        // One that was overtaken takes no generation.
+        let lost = self.redis.fields(id, &self.redis.keys().of(id).campaign(), vec!["lost".into()]).await?;
+        match lost.into_iter().next().flatten().as_deref().and_then(|by| by.strip_prefix("rebuild:")) {
+            Some(by) if by == token => {}
+            Some(_) => return Err(RebuildError::Overtaken),
+            None => return Err(RebuildError::Restarted),
+        }
         let seen = (begun.generation_here, letters.highest.0);
         let generation = generation::take(&self.database, id, server, seen).await?;
         let mut args: Vec<Value> = vec![token.as_str().into(), server.as_str().into()];

@@ -59,7 +59,7 @@ pub enum RedisError {
     Unexpected(String),
     /// It did not happen: the server was restarted or replaced, and is not let decide before it is known that it has all that
     /// was promised.
-    #[error("Redis was restarted or replaced and is being verified: nothing was done")]
+    #[error("Redis was restarted, replaced or emptied and is being verified: nothing was done")]
     Fenced,
     /// A server that would lose promises: boot fails.
     #[error("this Redis is not fit for use: {0}")]

@@ -55,8 +55,10 @@ pub enum Fault {
     KillPostgres { down: Duration },
     /// Another worker joins and leaves.
     Rebalance { stays: Duration },
-    /// Redis is emptied, and the campaigns rebuilt.
+    /// Redis dies and is started empty, and the campaigns are rebuilt.
     EmptyRedis { around: Around },
+    /// Redis is emptied while it runs, and the campaigns rebuilt.
+    FlushRedis { around: Around },
     /// Redis is started with a log of so long ago, and the campaigns rebuilt.
     SetRedisBack { by: Duration, around: Around },
     /// Redis dies, a replica that has heard nothing for so long takes its place, and the campaigns are rebuilt.
@@ -115,7 +117,13 @@ impl Fault {
     /// Whether Redis loses what it knew.
     #[must_use]
     pub fn is_loss(&self) -> bool {
-        matches!(self, Self::EmptyRedis { .. } | Self::SetRedisBack { .. } | Self::PromoteReplica { .. })
+        matches!(
+            self,
+            Self::EmptyRedis { .. }
+                | Self::FlushRedis { .. }
+                | Self::SetRedisBack { .. }
+                | Self::PromoteReplica { .. }
+        )
     }
 
     /// Whether it kills what other runs use.

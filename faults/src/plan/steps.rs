@@ -12,7 +12,7 @@ pub(super) fn steps(draw: &mut Draw, roles: &[Role], scale: Scale) -> Vec<Step> 
         // What else there is strikes as well, and may be at work at the same moment.
         let at = scale.rush / 4 + draw.ms(0..500);
         steps.push(Step { at, fault: loss(draw, roles) });
-        if draw.percent(25) {
+        if draw.percent(45) {
             // Some facts wait as dead letters when that happens.
             steps.push(Step { at: at / 3, fault: Fault::RefuseFacts });
         }
@@ -84,7 +84,8 @@ fn loss(draw: &mut Draw, roles: &[Role]) -> Fault {
     };
     match draw.number(0..100) {
         0..45 => Fault::SetRedisBack { by: draw.ms(150..700), around },
-        45..75 => Fault::PromoteReplica { by: draw.ms(150..700), around },
+        45..72 => Fault::PromoteReplica { by: draw.ms(150..700), around },
+        72..86 => Fault::FlushRedis { around },
         _ => Fault::EmptyRedis { around },
     }
 }

@@ -24,6 +24,7 @@ fn every_kind_of_fault_is_in_the_first_hundred_plans() {
         "Cut",
         "Delay",
         "EmptyRedis",
+        "FlushRedis",
         "FailAnnouncements",
         "FillMemory",
         "ForgetScripts",

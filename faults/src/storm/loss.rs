@@ -20,6 +20,7 @@ const DOWN: Duration = Duration::from_millis(150);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum How {
     Empty,
+    Flush,
     SetBack,
     Promote,
 }
@@ -27,6 +28,8 @@ pub(super) enum How {
 /// What takes the place of what was.
 enum Next {
     Nothing,
+    /// The same server, without its keys.
+    Itself,
     Log(std::path::PathBuf),
     Replica(Redis, Proxy),
 }
@@ -39,7 +42,10 @@ impl Storm {
         tokio::time::sleep(by).await;
 
         let (redis, now) = (self.installation.redis(), || self.rush.history.now());
-        redis.kill();
+        match next {
+            Next::Itself => redis.empty().await?,
+            _ => redis.kill(),
+        }
         let at = now();
         // Where Kafka cannot say, nothing counts as acknowledged.
         let acked = self.installation.stores.kafka.ends(&self.installation.topic()).await.unwrap_or_default();
@@ -58,6 +64,7 @@ impl Storm {
         }
         match next {
             Next::Nothing => redis.start_empty().await?,
+            Next::Itself => {}
             Next::Log(log) => redis.set_back(&log).await?,
             Next::Replica(replica, _link) => {
                 replica.promote().await?;
@@ -107,6 +114,7 @@ impl Storm {
         let redis = self.installation.redis();
         Ok(match how {
             How::Empty => Next::Nothing,
+            How::Flush => Next::Itself,
             How::SetBack => Next::Log(redis.put_log_aside()?),
             How::Promote => {
                 let link = Proxy::start(Protocol::Any, redis.address()).await?;

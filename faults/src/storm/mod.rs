@@ -142,6 +142,7 @@ impl Storm {
                 worker.terminate().await?;
             }
             Fault::EmptyRedis { around } => self.lose(loss::How::Empty, Duration::ZERO, around).await?,
+            Fault::FlushRedis { around } => self.lose(loss::How::Flush, Duration::ZERO, around).await?,
             Fault::SetRedisBack { by, around } => self.lose(loss::How::SetBack, by, around).await?,
             Fault::PromoteReplica { by, around } => self.lose(loss::How::Promote, by, around).await?,
         }

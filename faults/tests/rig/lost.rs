@@ -32,6 +32,7 @@ async fn loses(seed: u64, fault: Fault) {
 #[test]
 fn an_emptied_redis_refuses_claims_until_the_campaigns_are_rebuilt() {
     run(loses(2_001, Fault::EmptyRedis { around: FAIR }));
+    run(loses(2_005, Fault::FlushRedis { around: FAIR }));
 }
 
 #[test]
