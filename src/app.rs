@@ -1,14 +1,13 @@
-//! How do the rooms come together? The only wiring: builds them, starts the loops, drains them in a written order.
+//! How do the rooms come together? The only wiring: builds them, and gives their loops to the supervisor.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::alarm::Alarm;
+use crate::alarm::{self, Alarm, Survey};
 use crate::cache::Cache;
 use crate::campaign::{Campaigns, Follower, Publisher};
 use crate::claim::{Claims, Coupons};
@@ -18,11 +17,14 @@ use crate::database::{self, Database};
 use crate::feed::inspect::Inspector;
 use crate::feed::{Feed, FeedReconciler, Inboxes, LaneWorker, Means, Pace, PostRelay, Posts, Reads};
 use crate::fence::Fence;
+use crate::health::Prober;
 use crate::http;
 use crate::kafka;
-use crate::ledger::{Auditor, Halter, Reconciler, Relay, VitalsReader, Writer};
+use crate::ledger::{Auditor, Halter, Outboxes, Reconciler, Relay, RoundsDone, Writer};
 use crate::letters::{Copier, LetterBox};
+use crate::nodes::Reporter;
 use crate::redis::Redis;
+use crate::supervise::{Board, Need, Stage, Supervisor};
 use crate::telemetry;
 use crate::upstream::Users;
 use crate::waiting::{PassKeys, Passes, Tickets, WaitingRooms, Warden};
@@ -52,32 +54,10 @@ impl Role {
 pub struct Node {
     address: SocketAddr,
     redis: Arc<Redis>,
-    stops: Stops,
-    server: JoinHandle<()>,
-    followers: Vec<JoinHandle<()>>,
-    workers: Option<Workers>,
-}
-
-/// The loops of a node that works.
-struct Workers {
-    watchers: Vec<JoinHandle<()>>,
-    relay: JoinHandle<()>,
-    writer: JoinHandle<()>,
-    menders: Vec<JoinHandle<()>>,
-    post_relay: Option<JoinHandle<()>>,
-    lanes: Vec<(CancellationToken, JoinHandle<()>)>,
-}
-
-/// One signal for each step of the drain.
-#[derive(Default)]
-struct Stops {
-    server: CancellationToken,
-    followers: CancellationToken,
-    watchers: CancellationToken,
-    relay: CancellationToken,
-    writer: CancellationToken,
-    menders: CancellationToken,
-    post_relay: CancellationToken,
+    loops: Supervisor,
+    /// Once cancelled, the node is not ready any more, and goes on.
+    leaving: CancellationToken,
+    lame_duck: Duration,
 }
 
 impl Node {
@@ -96,69 +76,85 @@ impl Node {
         redis.learn_time().await;
         let database = database::open(&config.postgres).context("reading postgres.url")?;
         let campaigns = Arc::new(Campaigns::new(Arc::clone(&redis), database.clone(), config.campaign.clone()));
-        let stops = Stops::default();
+        let mut loops = Supervisor::new(config.supervisor.clone(), &config.bench.broken_loop);
+        let leaving = CancellationToken::new();
 
         let fence = Fence::new(Arc::clone(&redis), database.clone(), Arc::clone(&campaigns), &config);
         // Where this does not succeed the node starts all the same, and refuses claims until it does.
         fence.look().await;
-        let follower = Follower::start(Arc::clone(&campaigns)).await;
-        let publisher = Publisher::new(Arc::clone(&campaigns));
-        let (stop, stop_too) = (stops.followers.clone(), stops.followers.clone());
-        let mut followers = vec![
-            tokio::spawn(async move {
-                if let Err(error) = follower.run(stop).await {
-                    tracing::error!(%error, "this node hears of changes no more");
-                }
-            }),
-            tokio::spawn(publisher.run(stop_too)),
-            tokio::spawn(fence.run(stops.followers.clone())),
-        ];
+        follow_campaigns(&mut loops, fence, &campaigns).await;
 
-        followers.push(tokio::spawn(telemetry::keep_up(metrics.clone(), stops.followers.clone())));
-
-        let (redis_too, every) = (Arc::clone(&redis), Duration::from_millis(config.claim.clock_every_ms));
-        let stop = stops.followers.clone();
-        followers.push(tokio::spawn(async move { redis_too.follow_time(every, stop).await }));
+        let kept = metrics.clone();
+        loops.start((Stage::Follow, "histograms", Need::Beside), move |stop| telemetry::keep_up(kept.clone(), stop));
+        let (clocked, every) = (Arc::clone(&redis), Duration::from_millis(config.claim.clock_every_ms));
+        loops.start((Stage::Follow, "clock", Need::ToServe), move |stop| {
+            let redis = Arc::clone(&clocked);
+            async move { redis.follow_time(every, stop).await }
+        });
 
         let cache = Cache::new(Arc::clone(&redis), &config.cache);
-        let (pulse, stop) = (cache.pulse(), stops.followers.clone());
-        followers.push(tokio::spawn(async move {
-            if let Err(error) = Box::pin(pulse.run(stop)).await {
-                tracing::error!(%error, "this node does not believe what it has cached any more");
-            }
-        }));
+        let beating = cache.clone();
+        loops.start((Stage::Follow, "cache", Need::Beside), move |stop| Box::pin(beating.pulse().run(stop)));
 
         let jwks = Arc::new(http::Jwks::start(&config.auth).await?);
-        followers.push(tokio::spawn(Arc::clone(&jwks).run(stops.followers.clone())));
+        let keys = Arc::clone(&jwks);
+        loops.start((Stage::Follow, "token_keys", Need::Beside), move |stop| Arc::clone(&keys).run(stop));
 
         let producer = Arc::new(kafka::Producer::new(&config.kafka).context("preparing the Kafka producer")?);
+        let prober = Arc::new(Prober::new(Arc::clone(&redis), database.clone(), Arc::clone(&producer), &config));
+        prober.tick().await;
+        let probing = Arc::clone(&prober);
+        loops.start((Stage::Follow, "health", Need::ToServe), move |stop| {
+            let prober = Arc::clone(&probing);
+            async move { prober.run(stop).await }
+        });
+
         let auditor = Arc::new(Auditor::new(Arc::clone(&redis), database.clone(), &config)?);
         let letters = LetterBox::new(database.clone(), Arc::clone(&producer), &config);
         let users = Users::new(&config.upstream, cache.clone())?;
         let feed = Arc::new(Feed::new(&database, &cache, users.clone(), &config));
         let stores = Stores { redis: &redis, database: &database, producer: &producer, cache: &cache, users: &users };
-        let workers = role.works().then(|| work(stores, &auditor, &config, &stops)).transpose()?;
+        let worker = role.works().then(|| work(stores, &auditor, &config, &mut loops)).transpose()?;
+
+        let claims = Arc::new(Claims::new(Arc::clone(&redis), &config.claim));
+        let reporter = Reporter::new(
+            Arc::clone(&redis),
+            (role.serves(), worker),
+            (claims.tally(), loops.board()),
+            config.health.clone(),
+        );
+        let reporter = Arc::new(reporter);
+        loops.start((Stage::Watch, "report", Need::Beside), move |stop| {
+            let reporter = Arc::clone(&reporter);
+            async move { reporter.run(stop).await }
+        });
+        let rules = Arc::new(alarm::Settings::new(config.alarm.clone()));
+        let survey = Survey::new(Arc::clone(&redis), database.clone(), Arc::clone(&campaigns), &config)?;
+        let alarm = Arc::new(Alarm::new(Arc::clone(&redis), survey, database.clone(), Arc::clone(&rules))?);
+        loops.start((Stage::Watch, "alarm", Need::Beside), move |stop| {
+            let alarm = Arc::clone(&alarm);
+            async move { alarm.run(stop).await }
+        });
 
         let pass_keys = PassKeys::new(&config.waiting, &config.coupon)?;
         let waiting = Arc::new(WaitingRooms::new(Arc::clone(&redis), Arc::clone(&campaigns), config.waiting.clone()));
         if role.serves() {
-            let (warden, stop) = (Warden::new(Arc::clone(&waiting)), stops.followers.clone());
-            followers.push(tokio::spawn(async move {
-                if let Err(error) = warden.run(stop).await {
-                    tracing::error!(%error, "this node admits nobody");
-                }
-            }));
+            let rooms = Arc::clone(&waiting);
+            loops.start((Stage::Follow, "waiting_rooms", Need::ToServe), move |stop| {
+                Warden::new(Arc::clone(&rooms)).run(stop)
+            });
         }
 
         let listener = http::bind(&config.http).with_context(|| format!("listening on {}", config.http.listen))?;
         let address = listener.local_addr()?;
+        let lame_duck = Duration::from_millis(config.http.lame_duck_ms);
         let rooms = http::Rooms {
             config: config.http.clone(),
             bench: config.bench.clone(),
             page: config.page.clone(),
             auth: config.auth.clone(),
             jwks,
-            claims: Arc::new(Claims::new(Arc::clone(&redis), &config.claim)),
+            claims,
             cache,
             campaigns,
             waiting,
@@ -172,17 +168,20 @@ impl Node {
             coupons: coupons(&config)?,
             auditor,
             letters,
-            alarm: config.alarm,
+            alarm: rules,
             rows_per_second_max: config.ledger.rows_per_second_max,
             database,
             redis: Arc::clone(&redis),
             metrics,
-            stop: stops.server.clone(),
+            health: prober,
+            loops: loops.board(),
+            leaving: leaving.clone(),
+            stop: loops.stop_of(Stage::Serve),
         };
         let edge = if role.serves() { http::router(rooms) } else { http::worker_router(rooms) };
-        let server = tokio::spawn(http::serve(listener, edge, config.http, stops.server.clone()));
+        serve(&mut loops, listener, edge, config.http)?;
         tracing::info!(%address, ?role, "ready");
-        Ok(Self { address, redis, stops, server, followers, workers })
+        Ok(Self { address, redis, loops, leaving, lame_duck })
     }
 
     /// Where it listens.
@@ -191,43 +190,72 @@ impl Node {
         self.address
     }
 
-    /// Finishes what was accepted, each step after the one that feeds it: requests, then the loops that follow
-    /// campaigns and those that watch, then the relay (its last publish and delete), then the writer (its last
-    /// transaction and offsets), then those that take care of what it left over (dead letters, contradictions); beside
-    /// it the posts' relay, and the lanes that posts pass, each after those that feed it. What is not relayed or written
-    /// by then waits in its store for another node.
+    /// How its loops are.
+    #[must_use]
+    pub fn loops(&self) -> Arc<Board> {
+        self.loops.board()
+    }
+
+    /// Says that it is leaving and goes on for a while, so that whoever sends it requests has time to stop. Safe to drop: then it
+    /// has been long enough.
+    pub async fn leave(&self) {
+        self.leaving.cancel();
+        tokio::time::sleep(self.lame_duck).await;
+    }
+
+    /// Finishes what was accepted, stage by stage: see [`Stage`]. What is not relayed or written by then waits in its store
+    /// for another node.
     pub async fn stop(self) {
-        self.stops.server.cancel();
-        ended("server", self.server).await;
-        self.stops.followers.cancel();
-        for follower in self.followers {
-            ended("follower", follower).await;
-        }
-        if let Some(workers) = self.workers {
-            self.stops.watchers.cancel();
-            for watcher in workers.watchers {
-                ended("watcher", watcher).await;
-            }
-            self.stops.relay.cancel();
-            ended("relay", workers.relay).await;
-            self.stops.writer.cancel();
-            ended("writer", workers.writer).await;
-            self.stops.post_relay.cancel();
-            if let Some(post_relay) = workers.post_relay {
-                ended("post relay", post_relay).await;
-            }
-            for (stop, lane) in workers.lanes {
-                stop.cancel();
-                ended("lane", lane).await;
-            }
-            self.stops.menders.cancel();
-            for mender in workers.menders {
-                ended("mender", mender).await;
-            }
-        }
+        self.leaving.cancel();
+        self.loops.stop().await;
         self.redis.close().await;
         tracing::info!("stopped");
     }
+}
+
+/// What keeps the node's memory of campaigns up to date, and brings what is behind to Redis.
+async fn follow_campaigns(loops: &mut Supervisor, fence: Fence, campaigns: &Arc<Campaigns>) {
+    // The first one has read everything before the node listens; one that takes its place reads it anew.
+    let first = Mutex::new(Some(Follower::start(Arc::clone(campaigns)).await));
+    let followed = Arc::clone(campaigns);
+    loops.start((Stage::Follow, "campaigns", Need::ToServe), move |stop| {
+        let (first, campaigns) = (first.lock().unwrap_or_else(PoisonError::into_inner).take(), Arc::clone(&followed));
+        async move {
+            let follower = match first {
+                Some(follower) => follower,
+                None => Follower::start(campaigns).await,
+            };
+            follower.run(stop).await;
+        }
+    });
+    let published = Arc::clone(campaigns);
+    loops.start((Stage::Follow, "publisher", Need::Beside), move |stop| Publisher::new(Arc::clone(&published)).run(stop));
+    let fence = Arc::new(fence);
+    loops.start((Stage::Follow, "fence", Need::ToServe), move |stop| {
+        let fence = Arc::clone(&fence);
+        async move { fence.run(stop).await }
+    });
+}
+
+/// Takes connections. One that takes the place of another binds the same address again.
+fn serve(
+    loops: &mut Supervisor,
+    listener: tokio::net::TcpListener,
+    edge: http::Edge,
+    mut settings: config::Http,
+) -> anyhow::Result<()> {
+    settings.listen = listener.local_addr()?;
+    let (first, edge) = (Mutex::new(Some(listener)), Arc::new(edge));
+    loops.start((Stage::Serve, "server", Need::ToServe), move |stop| {
+        let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (edge, settings) = (Arc::clone(&edge), settings.clone());
+        async move {
+            let listener = first.map_or_else(|| http::bind(&settings), Ok)?;
+            http::serve(listener, edge, settings, stop).await;
+            Ok::<_, std::io::Error>(())
+        }
+    });
+    Ok(())
 }
 
 /// What the loops of a worker share.
@@ -240,35 +268,56 @@ struct Stores<'a> {
     users: &'a Users,
 }
 
-/// Starts what a worker does.
-fn work(stores: Stores<'_>, auditor: &Arc<Auditor>, config: &Config, stops: &Stops) -> anyhow::Result<Workers> {
-    let redis = || Arc::clone(stores.redis);
-    let database = || stores.database.clone();
-    let producer = || Arc::clone(stores.producer);
-    let relay = Relay::new(redis(), producer(), config);
-    let writer = Writer::new(database(), producer(), config);
-    let copier = Copier::new(database(), producer(), config);
-    let halter = Halter::new(redis(), database(), writer.contradicted());
-    let reconciler = Reconciler::new(Arc::clone(auditor), redis(), database(), producer(), config);
-    let vitals = VitalsReader::new(database(), &relay, &writer, config);
-    let alarm = Alarm::new(redis(), vitals, database(), config)?;
-    let relays_posts = config.feed.lanes.contains(&FeedLane::Relay);
-    let post_relay = relays_posts.then(|| PostRelay::new(database(), producer(), config));
-    Ok(Workers {
-        watchers: vec![
-            tokio::spawn(reconciler.run(stops.watchers.clone())),
-            tokio::spawn(alarm.run(stops.watchers.clone())),
-        ],
-        relay: tokio::spawn(relay.run(stops.relay.clone())),
-        writer: tokio::spawn(writer.run(stops.writer.clone())),
-        menders: vec![tokio::spawn(copier.run(stops.menders.clone())), tokio::spawn(halter.run(stops.menders.clone()))],
-        post_relay: post_relay.map(|relay| tokio::spawn(relay.run(stops.post_relay.clone()))),
-        lanes: lanes(stores, config)?,
-    })
+/// Starts what a worker does. Answers what it has to say of itself.
+fn work(
+    stores: Stores<'_>,
+    auditor: &Arc<Auditor>,
+    config: &Config,
+    loops: &mut Supervisor,
+) -> anyhow::Result<(Outboxes, RoundsDone)> {
+    let shared = || (Arc::clone(stores.redis), stores.database.clone(), Arc::clone(stores.producer), config.clone());
+    let (redis, database, producer, _) = shared();
+    // It keeps its name and its leases, whoever runs it.
+    let relay = Arc::new(Relay::new(Arc::clone(&redis), Arc::clone(&producer), config));
+    let outboxes = relay.outboxes();
+    loops.start((Stage::Relay, "relay", Need::Beside), move |stop| Arc::clone(&relay).run(stop));
+
+    let contradicted = Arc::default();
+    let (_, database_too, producer_too, config_too) = shared();
+    let notified = Arc::clone(&contradicted);
+    loops.start((Stage::Write, "writer", Need::Beside), move |stop| {
+        let writer = Writer::new(database_too.clone(), Arc::clone(&producer_too), &config_too);
+        writer.notifying(Arc::clone(&notified)).run(stop)
+    });
+    let (redis_too, database_too, ..) = shared();
+    loops.start((Stage::Mend, "halter", Need::Beside), move |stop| {
+        Halter::new(Arc::clone(&redis_too), database_too.clone(), Arc::clone(&contradicted)).run(stop)
+    });
+    let (_, database_too, producer_too, config_too) = shared();
+    loops.start((Stage::Mend, "dead_letters", Need::Beside), move |stop| {
+        Copier::new(database_too.clone(), Arc::clone(&producer_too), &config_too).run(stop)
+    });
+
+    let reconciler = Reconciler::new(Arc::clone(auditor), redis, database, producer, config);
+    let rounds = reconciler.rounds();
+    let reconciler = Arc::new(tokio::sync::Mutex::new(reconciler));
+    loops.start((Stage::Watch, "reconciler", Need::Beside), move |stop| {
+        let reconciler = Arc::clone(&reconciler);
+        async move { reconciler.lock().await.run(stop).await }
+    });
+
+    if config.feed.lanes.contains(&FeedLane::Relay) {
+        let (_, database, producer, config) = shared();
+        loops.start((Stage::RelayPosts, "post_relay", Need::Beside), move |stop| {
+            PostRelay::new(database.clone(), Arc::clone(&producer), &config).run(stop)
+        });
+    }
+    pass_posts(stores, config, loops)?;
+    Ok((outboxes, rounds))
 }
 
-/// Starts the lanes that posts pass. Each has a signal of its own: they are drained one after the other.
-fn lanes(stores: Stores<'_>, config: &Config) -> anyhow::Result<Vec<(CancellationToken, JoinHandle<()>)>> {
+/// Starts the lanes that posts pass. Each is a stage of its own: they are drained one after the other.
+fn pass_posts(stores: Stores<'_>, config: &Config, loops: &mut Supervisor) -> anyhow::Result<()> {
     let own = config::Postgres { connections_max: config.feed.connections_max, ..config.postgres.clone() };
     let database = database::open(&own).context("reading postgres.url")?;
     let means = Arc::new(Means {
@@ -281,26 +330,26 @@ fn lanes(stores: Stores<'_>, config: &Config) -> anyhow::Result<Vec<(Cancellatio
         pace: Pace::new(database, config.feed.bulk_per_second_max),
         settings: config.feed.clone(),
     });
-    let start = |reads| {
-        let stop = CancellationToken::new();
-        let worker = LaneWorker::new(reads, Arc::clone(&means), config);
-        (stop.clone(), tokio::spawn(worker.run(stop)))
-    };
-    let mut lanes = Vec::new();
+    let mut place = 0;
     // It works at the pace that these two share, and is drained before them.
     if [FeedLane::Deliver, FeedLane::Index].iter().all(|lane| config.feed.lanes.contains(lane)) {
-        let stop = CancellationToken::new();
-        let reconciler = FeedReconciler::new(Arc::clone(&means), Arc::clone(stores.redis), config)?;
-        lanes.push((stop.clone(), tokio::spawn(reconciler.run(stop))));
+        let (means, redis, config) = (Arc::clone(&means), Arc::clone(stores.redis), config.clone());
+        loops.start((Stage::Lane(place), "feed_reconciler", Need::Beside), move |stop| {
+            let reconciler = FeedReconciler::new(Arc::clone(&means), Arc::clone(&redis), &config);
+            async move {
+                reconciler?.run(stop).await;
+                Ok::<_, kafka::KafkaError>(())
+            }
+        });
     }
-    lanes.extend(Reads::ALL.into_iter().filter(|reads| reads.is_chosen(&config.feed)).map(start));
-    Ok(lanes)
-}
-
-async fn ended(name: &'static str, task: JoinHandle<()>) {
-    if let Err(error) = task.await {
-        tracing::error!(name, %error, "a loop had ended badly");
+    for reads in Reads::ALL.into_iter().filter(|reads| reads.is_chosen(&config.feed)) {
+        place += 1;
+        let (means, config) = (Arc::clone(&means), config.clone());
+        loops.start((Stage::Lane(place), reads.name(), Need::Beside), move |stop| {
+            LaneWorker::new(reads, Arc::clone(&means), &config).run(stop)
+        });
     }
+    Ok(())
 }
 
 /// Coupon codes: written with the current key, read with any.

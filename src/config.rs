@@ -42,16 +42,20 @@ macro_rules! section {
     };
 }
 
+mod alarm;
 mod audit;
 mod cache;
 mod feed;
+mod node;
 mod page;
 #[cfg(test)]
 mod tests;
 
+pub use alarm::Alarm;
 pub use audit::{Audit, Rebuild};
 pub use cache::Cache;
 pub use feed::{CategoryRule, Feed, FeedLane, Inspector, InspectorKind, Search, Upstream};
+pub use node::{Health, Supervisor};
 pub use page::Page;
 
 section!(
@@ -59,14 +63,16 @@ section!(
     Config {
         http: Http, auth: Auth, coupon: Coupon, claim: Claim, campaign: Campaign, redis: Redis, postgres: Postgres,
         waiting: Waiting, cache: Cache, upstream: Upstream, inspector: Inspector, feed: Feed, search: Search, page: Page, kafka: Kafka, relay: Relay, ledger: Ledger, dead_letters: DeadLetters, audit: Audit, rebuild: Rebuild, alarm: Alarm,
-        telemetry: Telemetry, bench: Bench,
+        telemetry: Telemetry,
+        supervisor: Supervisor, health: Health, bench: Bench,
     }
 );
 section!(
     /// The server.
     Http {
         listen: SocketAddr, public_url: String, connections_max: usize, backlog_max: u32, body_bytes_max: usize,
-        header_bytes_max: usize, header_timeout_ms: u64, request_timeout_ms: u64, write_stall_ms: u64, drain_timeout_ms: u64,
+        header_bytes_max: usize, header_timeout_ms: u64, request_timeout_ms: u64, write_stall_ms: u64, lame_duck_ms: u64,
+        drain_timeout_ms: u64,
         cors_origins: Vec<String>, metrics_open: bool,
     }
 );
@@ -155,15 +161,6 @@ section!(
     DeadLetters { retries_max: u32, retry_ms: u64, dead_retries_max: u32, dead_retry_ms: u64, copy_max: usize }
 );
 section!(
-    /// Who is told when something is wrong.
-    Alarm {
-        every_ms: u64, window_ms: u64, webhook_url: String, timeout_ms: u64, tries_max: u32,
-        dead_letters_waiting: Thresholds, contradictions: Thresholds, outbox_percent: Thresholds,
-        lag_records: Thresholds, audits_broken: Thresholds, feed_outbox_waiting_s: Thresholds,
-        feed_outbox_failed: Thresholds, feed_unmended: Thresholds,
-    }
-);
-section!(
     /// From which value on a rule is in which state.
     Thresholds { caution: u64, critical: u64 }
 );
@@ -173,7 +170,7 @@ section!(
 );
 section!(
     /// What only benchmarks and tests want.
-    Bench { bare: bool, deaf: bool, clock_ahead_ms: i64 }
+    Bench { bare: bool, deaf: bool, clock_ahead_ms: i64, broken_loop: String }
 );
 
 /// How users say who they are.
@@ -194,23 +191,6 @@ pub enum LogFormat {
     Text,
     /// For machines.
     Json,
-}
-
-impl Alarm {
-    /// Each rule's, by its name.
-    #[must_use]
-    pub fn thresholds(&self) -> [(&'static str, &Thresholds); 8] {
-        [
-            ("dead_letters_waiting", &self.dead_letters_waiting),
-            ("contradictions", &self.contradictions),
-            ("outbox_percent", &self.outbox_percent),
-            ("lag_records", &self.lag_records),
-            ("audits_broken", &self.audits_broken),
-            ("feed_outbox_waiting_s", &self.feed_outbox_waiting_s),
-            ("feed_outbox_failed", &self.feed_outbox_failed),
-            ("feed_unmended", &self.feed_unmended),
-        ]
-    }
 }
 
 impl Kafka {
@@ -292,6 +272,7 @@ impl Config {
         is.within("http.header_timeout_ms", http.header_timeout_ms, 100..=600_000);
         is.within("http.request_timeout_ms", http.request_timeout_ms, 100..=600_000);
         is.within("http.write_stall_ms", http.write_stall_ms, 1_000..=600_000);
+        is.within("http.lame_duck_ms", http.lame_duck_ms, 0..=600_000);
         is.within("http.drain_timeout_ms", http.drain_timeout_ms, 0..=600_000);
         is.within("auth.leeway_s", self.auth.leeway_s, 0..=300);
         is.within("auth.jwks_refresh_ms", self.auth.jwks_refresh_ms, 100..=86_400_000);
@@ -384,7 +365,7 @@ impl Config {
         is.within("ledger.rows_per_second_max", ledger.rows_per_second_max, ROWS_PER_SECOND);
         is.within("ledger.throttle_reread_ms", ledger.throttle_reread_ms, 50..=800);
         is.within("ledger.retry_ms", ledger.retry_ms, 50..=60_000);
-        let (dead_letters, alarm) = (&self.dead_letters, &self.alarm);
+        let dead_letters = &self.dead_letters;
         is.unless(
             kafka.dead_letters_topic() != kafka.facts_topic,
             "kafka.dead_letters_topic must not be the facts' topic",
@@ -392,13 +373,9 @@ impl Config {
         dead_letters.check(&mut is, self.audit.every_ms);
         self.audit.check(&mut is);
         self.rebuild.check(&mut is);
-        is.within("alarm.every_ms", alarm.every_ms, 50..=60_000);
-        is.within("alarm.window_ms", alarm.window_ms, 50..=86_400_000);
-        is.within("alarm.timeout_ms", alarm.timeout_ms, 100..=60_000);
-        is.within("alarm.tries_max", alarm.tries_max, 1..=1_000);
-        for (name, thresholds) in alarm.thresholds() {
-            is.within(&format!("alarm.{name}.caution"), thresholds.caution, 1..=thresholds.critical);
-        }
+        self.alarm.check(&mut is);
+        self.supervisor.check(&mut is);
+        self.health.check(&mut is);
         is.verdict()
     }
 }

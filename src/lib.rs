@@ -32,6 +32,9 @@ pub mod upstream;
 
 // Who looks after them.
 pub mod alarm;
+pub mod health;
+pub mod nodes;
+pub mod supervise;
 
 // The outside, and the wiring.
 pub mod app;

@@ -148,9 +148,25 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 async fn serve(config: Config, role: Role) -> anyhow::Result<ExitCode> {
     let node = Node::start(config, role).await?;
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let loops = node.loops();
+    let mut told = async || {
+        tokio::select! {
+            _ = terminate.recv() => Ok(()),
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+        }
+    };
     tokio::select! {
-        _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        told = told() => told?,
+        (name, why) = loops.given_up() => {
+            tracing::error!(name, why, "stopping: a loop does not come back; start the node again");
+            node.stop().await;
+            return Ok(ExitCode::from(1));
+        }
+    }
+    tracing::info!("leaving: not ready any more; told once more, it stops at once");
+    tokio::select! {
+        () = node.leave() => {}
+        told = told() => told?,
     }
     tracing::info!("stopping: finishing what was accepted");
     node.stop().await;

@@ -15,29 +15,35 @@ pub struct RuleView {
     pub rule: &'static str,
     /// How it stands.
     pub state: State,
-    /// The last value; null if none could be read yet.
+    /// The last value that could be read; null if none was yet.
     pub value: Option<u64>,
     /// From this value on it is CAUTION.
     pub caution: u64,
     /// From this value on it is CRITICAL.
     pub critical: u64,
+    /// Campaigns that it is about, a few of them.
+    pub campaigns: Vec<String>,
     /// Since when it is in this state; null before it was first looked at.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Millis>,
 }
 
-/// All rules.
-pub async fn read_board(redis: &Redis, settings: &config::Alarm) -> Result<Vec<RuleView>, RedisError> {
-    let standings = read(redis, settings).await?;
+/// All rules. What nobody has looked at, and all of them where Redis does not say, are UNKNOWN.
+pub async fn read_board(redis: &Redis, settings: &config::Alarm) -> Vec<RuleView> {
+    let standings = read(redis, settings).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "how the alarms stand is not known");
+        vec![Standing::default(); config::Alarm::RULES.len()]
+    });
     let views = settings.thresholds().into_iter().zip(standings).map(|((rule, thresholds), standing)| RuleView {
         rule,
-        state: standing.state,
+        state: if standing.since == 0 { State::Unknown } else { standing.state },
         value: standing.value,
         caution: thresholds.caution,
         critical: thresholds.critical,
-        since: standing.value.map(|_| Millis(standing.since)),
+        campaigns: standing.campaigns,
+        since: (standing.since != 0).then_some(Millis(standing.since)),
     });
-    Ok(views.collect())
+    views.collect()
 }
 
 /// How the rules stand, in the order of the settings.

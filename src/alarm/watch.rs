@@ -1,19 +1,19 @@
 //! The loop: look, decide, tell.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::AlarmError;
 use super::board::{read, write};
-use super::rules::{Due, Standing};
+use super::rules::{Due, Standing, State, Times};
+use super::settings::Settings;
+use super::survey::Survey;
 use super::webhook::Webhook;
-use crate::config::{self, Config};
+use crate::config;
 use crate::database::Database;
-use crate::feed::PostOutbox;
-use crate::ledger::{Vitals, VitalsReader};
 use crate::redis::{Lease, Redis};
 
 /// What a round takes at most beside its own pause and message: the stores' time limits.
@@ -22,11 +22,19 @@ const STORES_MAX: Duration = Duration::from_secs(15);
 /// Watches the rules. One a node, of which one tells.
 pub struct Alarm {
     redis: Arc<Redis>,
-    vitals: VitalsReader,
+    survey: Survey,
     database: Database,
-    settings: config::Alarm,
+    settings: Arc<Settings>,
     webhook: Option<Webhook>,
     lease: Lease,
+    blind: Mutex<Blind>,
+}
+
+/// Since when nobody can watch, and whether that was told.
+#[derive(Debug, Default)]
+struct Blind {
+    since: Option<Instant>,
+    is_told: bool,
 }
 
 /// What a round did.
@@ -44,68 +52,74 @@ impl Alarm {
     /// Connects to nothing yet.
     pub fn new(
         redis: Arc<Redis>,
-        vitals: VitalsReader,
+        survey: Survey,
         database: Database,
-        config: &Config,
+        settings: Arc<Settings>,
     ) -> Result<Self, AlarmError> {
-        let settings = config.alarm.clone();
-        let lasts = Duration::from_millis(settings.every_ms * 3 + settings.timeout_ms) + STORES_MAX;
+        let now = settings.now();
+        let lasts = Duration::from_millis(now.every_ms * 3 + now.timeout_ms) + STORES_MAX;
         let lease = Lease::new(Arc::clone(&redis), "alarm", lasts);
-        Ok(Self { redis, vitals, database, webhook: Webhook::new(&settings)?, settings, lease })
+        let webhook = Webhook::new(&now)?;
+        Ok(Self { redis, survey, database, settings, webhook, lease, blind: Mutex::default() })
     }
 
     /// Until it is told to stop; a message that is under way is sent first.
-    pub async fn run(self, shutdown: CancellationToken) {
-        let mut due = interval(Duration::from_millis(self.settings.every_ms));
+    pub async fn run(&self, shutdown: CancellationToken) {
+        let mut due = interval(Duration::from_millis(self.settings.now().every_ms));
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while shutdown.run_until_cancelled(due.tick()).await.is_some() {
-            if let Err(error) = self.tick().await {
-                tracing::warn!(%error, "alarms are not being watched");
+            match self.tick().await {
+                Ok(_) => self.sees_again().await,
+                Err(error) => {
+                    tracing::warn!(%error, "alarms are not being watched: all of them are UNKNOWN");
+                    self.is_blind().await;
+                }
             }
         }
         self.lease.release().await;
     }
 
     /// One look at all rules.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn tick(&self) -> Result<Watched, AlarmError> {
+        let settings = self.settings.read_again(&self.database).await.unwrap_or_else(|error| {
+            tracing::debug!(%error, "the rules' settings; those that were read before stay");
+            self.settings.now()
+        });
         if !self.lease.take().await? {
-            self.show(&read(&self.redis, &self.settings).await?);
+            self.show(&read(&self.redis, &settings).await?);
             return Ok(Watched::AnotherNode);
         }
-        let vitals = self.vitals.read().await;
-        // What the other figures say goes on being watched.
-        let outbox = PostOutbox::read(&self.database).await;
-        let outbox = outbox.inspect_err(|error| tracing::debug!(%error, "the outbox of posts")).ok();
         let now_ms = self.redis.time().await?.0;
-        let window_ms = i64::try_from(self.settings.window_ms).unwrap_or(i64::MAX);
-        let mut standings = read(&self.redis, &self.settings).await?;
-        let newest = newest(&vitals);
-        for ((standing, (_, thresholds)), value) in
-            standings.iter_mut().zip(self.settings.thresholds()).zip(values(vitals, outbox))
-        {
-            standing.see(value, thresholds, now_ms, window_ms);
-        }
-        for (standing, (rule, _)) in standings.iter_mut().zip(self.settings.thresholds()) {
-            standing.see_newest(newest.iter().find(|(known, _)| *known == rule).map_or(0, |(_, newest)| *newest));
+        let readings = self.survey.read(&settings, now_ms).await;
+        let times = Times { window_ms: signed(settings.window_ms), pending_ms: signed(settings.pending_ms) };
+        let mut standings = read(&self.redis, &settings).await?;
+        for ((standing, (_, thresholds)), reading) in standings.iter_mut().zip(settings.thresholds()).zip(&readings) {
+            standing.see(reading, thresholds, now_ms, times.window_ms);
         }
         self.show(&standings);
         // Before the message: who takes over knows the states, and a message that is told twice is better than none.
-        write(&self.redis, &self.settings, &standings).await?;
-        let watched = self.tell(&mut standings, now_ms, window_ms).await;
+        write(&self.redis, &settings, &standings).await?;
+        let watched = self.tell(&mut standings, &settings, (now_ms, times)).await;
         if watched != Watched::Told(0) {
-            write(&self.redis, &self.settings, &standings).await?;
+            write(&self.redis, &settings, &standings).await?;
         }
         Ok(watched)
     }
 
-    async fn tell(&self, standings: &mut [Standing], now_ms: i64, window_ms: i64) -> Watched {
+    async fn tell(
+        &self,
+        standings: &mut [Standing],
+        settings: &config::Alarm,
+        (now_ms, times): (i64, Times),
+    ) -> Watched {
         let Some(webhook) = &self.webhook else { return Watched::Told(0) };
-        let due = |(rule, standing): (usize, &Standing)| Some((rule, standing.due(now_ms, window_ms)?));
+        let due = |(rule, standing): (usize, &Standing)| Some((rule, standing.due(now_ms, times)?));
         let due: Vec<(usize, Due)> = standings.iter().enumerate().filter_map(due).collect();
         if due.is_empty() {
             return Watched::Told(0);
         }
-        let lines: Vec<String> = due.iter().map(|(rule, due)| self.line(*rule, *due, &standings[*rule])).collect();
+        let lines: Vec<String> = due.iter().map(|(rule, due)| line(settings, *rule, *due, &standings[*rule])).collect();
         match webhook.send(&lines.join("\n")).await {
             Ok(()) => {
                 metrics::counter!("onrush_alarm_messages_total", "outcome" => "sent").increment(1);
@@ -120,7 +134,7 @@ impl Alarm {
                 for ((rule, due), line) in due.iter().zip(lines) {
                     let standing = &mut standings[*rule];
                     standing.tries += 1;
-                    if standing.tries >= self.settings.tries_max {
+                    if standing.tries >= settings.tries_max {
                         tracing::error!(message = line, "a message to the chat is given up");
                         standing.tell(*due, now_ms);
                     }
@@ -130,46 +144,76 @@ impl Alarm {
         }
     }
 
-    fn line(&self, rule: usize, due: Due, standing: &Standing) -> String {
-        let (name, thresholds) = self.settings.thresholds()[rule];
-        let value = standing.value.unwrap_or(0);
-        match due {
-            Due::Critical => format!("Onrush: CRITICAL: {name} is {value} (critical from {})", thresholds.critical),
-            Due::Another => format!("Onrush: still CRITICAL, and there is a new one: {name} is {value}"),
-            Due::Recovered => format!("Onrush: recovered: {name} is {value}"),
-        }
-    }
-
     fn show(&self, standings: &[Standing]) {
-        for ((rule, _), standing) in self.settings.thresholds().into_iter().zip(standings) {
+        for (rule, standing) in config::Alarm::RULES.into_iter().zip(standings) {
             metrics::gauge!("onrush_alarm_state", "rule" => rule).set(standing.state.as_number());
         }
     }
+
+    /// Redis is away, and with it what was told and who tells. Each node says so for itself, once: several messages are better
+    /// than none.
+    async fn is_blind(&self) {
+        for rule in config::Alarm::RULES {
+            metrics::gauge!("onrush_alarm_state", "rule" => rule).set(State::Unknown.as_number());
+        }
+        let settings = self.settings.now();
+        let since = *self.blind().since.get_or_insert_with(Instant::now);
+        if self.blind().is_told || since.elapsed() < Duration::from_millis(settings.pending_ms) {
+            return;
+        }
+        let Some(webhook) = &self.webhook else { return };
+        let text = format!(
+            "Onrush: UNKNOWN: a node cannot watch its alarms: Redis does not answer{}",
+            runbook(&settings, "redis_away")
+        );
+        match webhook.send(&text).await {
+            Ok(()) => self.blind().is_told = true,
+            Err(error) => tracing::warn!(%error, "the chat did not take a message"),
+        }
+    }
+
+    async fn sees_again(&self) {
+        let was_told = {
+            let mut blind = self.blind();
+            blind.since = None;
+            std::mem::take(&mut blind.is_told)
+        };
+        if let Some(webhook) = self.webhook.as_ref().filter(|_| was_told)
+            && let Err(error) = webhook.send("Onrush: recovered: the node watches its alarms again").await
+        {
+            tracing::warn!(%error, "the chat did not take a message");
+        }
+    }
+
+    fn blind(&self) -> std::sync::MutexGuard<'_, Blind> {
+        self.blind.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// What names the newest, of the rules that count things.
-fn newest(vitals: &Vitals) -> [(&'static str, u64); 3] {
-    [
-        ("dead_letters_waiting", vitals.newest_dead_letter),
-        ("contradictions", vitals.newest_contradiction),
-        ("audits_broken", vitals.newest_broken_audit),
-    ]
+fn line(settings: &config::Alarm, rule: usize, due: Due, standing: &Standing) -> String {
+    let (name, thresholds) = settings.thresholds()[rule];
+    let value = standing.value.unwrap_or(0);
+    let campaigns = match &standing.campaigns[..] {
+        [] => String::new(),
+        campaigns => format!(": {}", campaigns.join(", ")),
+    };
+    let said = match due {
+        Due::Critical => format!("CRITICAL: {name} is {value} (critical from {}){campaigns}", thresholds.critical),
+        Due::Another => format!("still CRITICAL, and there is a new one: {name} is {value}{campaigns}"),
+        Due::Unknown => match standing.value {
+            Some(value) => format!("UNKNOWN: {name} cannot be computed; the last value was {value}{campaigns}"),
+            None => format!("UNKNOWN: {name} cannot be computed"),
+        },
+        Due::Recovered => return format!("Onrush: recovered: {name} is {value}"),
+    };
+    format!("Onrush: {said}{}", runbook(settings, name))
 }
 
-/// In the order of [`config::Alarm::thresholds`].
-fn values(vitals: Vitals, outbox: Option<PostOutbox>) -> [Option<u64>; 8] {
-    let Vitals { dead_letters_waiting, contradictions, outbox_percent, lag_records, audits_broken, .. } = vitals;
-    let posts_waiting_s = outbox.map(|outbox| outbox.oldest_waiting_s.unsigned_abs());
-    let posts_failed = outbox.map(|outbox| outbox.failed.unsigned_abs());
-    let posts_unmended = outbox.map(|outbox| outbox.unmended.unsigned_abs());
-    [
-        dead_letters_waiting,
-        contradictions,
-        outbox_percent,
-        lag_records,
-        audits_broken,
-        posts_waiting_s,
-        posts_failed,
-        posts_unmended,
-    ]
+/// Where it says what to do.
+fn runbook(settings: &config::Alarm, heading: &str) -> String {
+    if settings.runbook_url.is_empty() { String::new() } else { format!(" {}#{heading}", settings.runbook_url) }
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

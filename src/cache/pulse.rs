@@ -79,7 +79,7 @@ impl Pulse {
     }
 
     /// Until told to stop.
-    pub async fn run(mut self, stop: CancellationToken) -> Result<(), RedisError> {
+    pub async fn run(mut self, stop: CancellationToken) {
         let hearing = hear(Arc::clone(&self.node), self.name.clone());
         let beating = async {
             let mut beat = interval(Duration::from_millis(self.node.settings.pulse_ms));
@@ -90,16 +90,16 @@ impl Pulse {
             }
         };
         tokio::select! {
-            () = stop.cancelled() => Ok(()),
-            outcome = hearing => outcome,
-            () = beating => Ok(()),
+            () = stop.cancelled() => {}
+            () = hearing => {}
+            () = beating => {}
         }
     }
 }
 
 /// Hears what is said, and notices what may have been missed.
-async fn hear(node: Arc<Node>, name: String) -> Result<(), RedisError> {
-    let mut messages = node.redis.listen(Channel::Cache).await?;
+async fn hear(node: Arc<Node>, name: String) {
+    let mut messages = node.redis.listen_soon(Channel::Cache).await;
     let mut reconnects = node.redis.reconnects();
     loop {
         let heard = tokio::select! {

@@ -254,9 +254,9 @@ impl Catalog {
     /// Reads a campaign's definition from Redis; `None` if Redis has none.
     pub(super) async fn fetch(&self, redis: &Redis, id: &CampaignId) -> Result<Option<Arc<Campaign>>, RedisError> {
         let key = redis.keys().of(id).campaign();
-        let fields = ["definition", "generation", "fact_no", "epoch"].map(String::from).to_vec();
+        let fields = ["definition", "generation", "fact_no", "epoch", "lost"].map(String::from).to_vec();
         let found = redis.fields(id, &key, fields).await?;
-        let [Some(text), Some(generation), Some(fact_no), Some(epoch_text)] = &found[..] else { return Ok(None) };
+        let [Some(text), Some(generation), Some(fact_no), Some(epoch_text), lost] = &found[..] else { return Ok(None) };
         let definition: Definition = match serde_json::from_str(text) {
             Ok(definition) => definition,
             // Another version of the program may have written it. It is this campaign's matter alone.
@@ -268,6 +268,12 @@ impl Catalog {
         };
         let campaign = self.learn(definition);
         if let (Ok(generation), Ok(fact_no), Ok(found)) = (generation.parse(), fact_no.parse(), epoch_text.parse()) {
+            // Rebuilt: also where nobody asks for a unit, who watches has to see it.
+            if lost.is_some() {
+                campaign.saw_lost();
+            } else if (u64::from(generation), fact_no) > campaign.known.get() {
+                campaign.lost.store(false, Ordering::Relaxed);
+            }
             campaign.known.raise(generation, fact_no);
             campaign.latch.hear(epoch(generation, found));
         }

@@ -57,16 +57,16 @@ impl Follower {
     }
 
     /// Until told to stop.
-    pub async fn run(mut self, stop: CancellationToken) -> Result<(), RedisError> {
+    pub async fn run(mut self, stop: CancellationToken) {
         let redis = Arc::clone(&self.campaigns.redis);
-        let mut messages = redis.listen(Channel::Changes).await?;
-        let mut reopened = redis.listen(Channel::Reopened).await?;
+        let listening = async { (redis.listen_soon(Channel::Changes).await, redis.listen_soon(Channel::Reopened).await) };
+        let Some((mut messages, mut reopened)) = stop.run_until_cancelled(listening).await else { return };
         let mut reconnects = redis.reconnects();
         let mut look = interval(Duration::from_millis(self.campaigns.limits.reread_ms));
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let outcome = tokio::select! {
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => return,
                 _ = look.tick() => self.tick().await.map(drop),
                 () = reconnects.next() => self.tick().await.map(drop),
                 // Where some were missed, their campaigns are offered a lease later.

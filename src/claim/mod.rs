@@ -14,6 +14,7 @@ mod issuing;
 mod memory;
 mod read;
 mod record;
+mod tally;
 
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ pub use issue::{Answer, PassOf, Request};
 use issuing::Issuing;
 use memory::Memory;
 pub use record::{Claim, ClaimState};
+pub use tally::ClaimTally;
 
 /// Why there is no answer. Clients hear `unavailable` and may repeat; the same attempt never takes two units.
 #[derive(Debug, Error)]
@@ -65,6 +67,7 @@ pub struct Claims {
     redis: Arc<Redis>,
     memory: Memory,
     coalescer: Coalescer<Issuing>,
+    tally: Arc<ClaimTally>,
 }
 
 impl Claims {
@@ -74,7 +77,13 @@ impl Claims {
         let memory = Memory::new(limits);
         let decider = Issuing { redis: Arc::clone(&redis), memory };
         let coalescer = Coalescer::new(decider, issuing::limits(limits), issuing::meters());
-        Self { redis, memory, coalescer }
+        Self { redis, memory, coalescer, tally: Arc::default() }
+    }
+
+    /// How many were asked for, and how many could not be answered.
+    #[must_use]
+    pub fn tally(&self) -> Arc<ClaimTally> {
+        Arc::clone(&self.tally)
     }
 
     /// Asks for one unit. What this node knows for certain is answered at once. Otherwise the call itself takes the place
@@ -88,11 +97,14 @@ impl Claims {
             Some(refusal) => Err(refusal),
             None => Ok(self.coalescer.submit(campaign, request)),
         };
+        let tally = Arc::clone(&self.tally);
         async move {
-            match place {
+            let outcome = match place {
                 Err(refusal) => Ok(refusal),
-                Ok(place) => Ok(place.await?),
-            }
+                Ok(place) => place.await.map_err(ClaimError::from),
+            };
+            tally.count(&outcome);
+            outcome
         }
     }
 

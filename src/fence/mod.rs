@@ -91,7 +91,7 @@ impl Fence {
 
     /// Until told to stop: looks when a connection was made again, when a call met a server that is not verified, and again
     /// and again while one is not.
-    pub async fn run(self, stop: CancellationToken) {
+    pub async fn run(&self, stop: CancellationToken) {
         let mut reconnects = self.redis.reconnects();
         while !stop.is_cancelled() {
             if self.redis.closed_for().is_some() {

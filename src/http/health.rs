@@ -13,7 +13,8 @@ use super::App;
 use super::auth::Operator;
 use super::input::Input;
 use super::problem::Problem;
-use crate::database;
+use crate::health::Store;
+use crate::supervise::LoopView;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(alive)).routes(routes!(ready)).routes(routes!(figures))
@@ -23,10 +24,12 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[derive(Serialize, ToSchema)]
 struct Readiness {
     ready: bool,
-    /// Stores that do not answer. Without the database claims go on; without Redis they do not.
-    missing: Vec<&'static str>,
+    /// What does not work. Without the database or Kafka claims go on; without Redis, or a loop that is named here, they do not.
+    missing: Vec<String>,
     /// Campaigns that were lost in Redis and wait for a rebuild, at most a hundred; the others are served.
     lost: Vec<String>,
+    /// The node's loops, and how often each has ended before its time.
+    loops: Vec<LoopView>,
 }
 
 const LOST_MAX: usize = 100;
@@ -37,31 +40,40 @@ async fn alive() -> &'static str {
     "alive\n"
 }
 
-/// Ready to serve.
+/// Ready to serve. Answered from what a loop has asked the stores, at most some seconds ago.
 #[utoipa::path(get, path = "/readyz", tag = "operations",
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 async fn ready(State(app): State<App>, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
-    let mut missing = Vec::new();
-    let redis = app.redis.ping().await.is_ok();
-    if !redis {
-        missing.push("redis");
+    let (mut fatal, mut beside) = (Vec::new(), Vec::new());
+    match app.health.last() {
+        None => fatal.push("health: the stores were not asked for too long".to_owned()),
+        Some(stores) => {
+            match stores.redis {
+                Store::Works => {}
+                Store::Away => fatal.push("redis".to_owned()),
+                Store::RefusesWrites => fatal.push("redis: refuses writes".to_owned()),
+            }
+            beside.extend((stores.postgres != Store::Works).then(|| "postgres".to_owned()));
+            beside.extend((stores.kafka != Store::Works).then(|| "kafka".to_owned()));
+        }
     }
-    let verified = app.redis.closed_for().is_none();
-    if redis && !verified {
-        missing.push("redis: restarted, replaced or emptied, being verified");
+    if app.redis.closed_for().is_some() && fatal.is_empty() {
+        fatal.push("redis: restarted, replaced or emptied, being verified".to_owned());
     }
-    if !database::answers(&app.database).await {
-        missing.push("postgres");
+    fatal.extend(app.loops.missing().into_iter().map(|name| format!("loop: {name}")));
+    if app.leaving.is_cancelled() {
+        fatal.push("this node is stopping".to_owned());
     }
-    let draining = app.stop.is_cancelled();
-    if draining {
-        missing.push("this node is stopping");
-    }
-    let lost = app.campaigns.catalog().lost(LOST_MAX).iter().map(ToString::to_string).collect();
-    let ready = redis && verified && !draining;
+    let ready = fatal.is_empty();
+    let readiness = Readiness {
+        ready,
+        missing: fatal.into_iter().chain(beside).collect(),
+        lost: app.campaigns.catalog().lost(LOST_MAX).iter().map(ToString::to_string).collect(),
+        loops: app.loops.loops(),
+    };
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Ok((status, [(header::CACHE_CONTROL, "no-store")], Json(Readiness { ready, missing, lost })).into_response())
+    Ok((status, [(header::CACHE_CONTROL, "no-store")], Json(readiness)).into_response())
 }
 
 /// Who may read the metrics: everybody, or operators, by `http.metrics_open`.

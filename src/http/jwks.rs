@@ -131,7 +131,10 @@ impl Jwks {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // The first tick is now, and the keys were just read.
         look.tick().await;
-        while self.source.is_some() && stop.run_until_cancelled(look.tick()).await.is_some() {
+        if self.source.is_none() {
+            return stop.cancelled().await;
+        }
+        while stop.run_until_cancelled(look.tick()).await.is_some() {
             let mut asked = self.asked.lock().await;
             *asked = Some(Instant::now());
             if let Err(error) = self.load().await {

@@ -47,6 +47,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 
+use crate::alarm;
 use crate::cache::Cache;
 use crate::campaign::{Campaign, Campaigns};
 use crate::claim::{Claims, Coupons};
@@ -54,10 +55,12 @@ use crate::clock::Millis;
 use crate::config;
 use crate::database::Database;
 use crate::feed::Feed;
+use crate::health::Prober;
 use crate::ids::CampaignId;
 use crate::ledger::Auditor;
 use crate::letters::LetterBox;
 use crate::redis::Redis;
+use crate::supervise::Board;
 use crate::waiting::{PassKeys, Passes, Tickets, WaitingRooms};
 
 pub use auth::{Auth, TokenError, user_token};
@@ -110,7 +113,7 @@ pub struct Rooms {
     /// What waits for operators.
     pub letters: LetterBox,
     /// The alarm rules' settings.
-    pub alarm: config::Alarm,
+    pub alarm: Arc<alarm::Settings>,
     /// The throttle's setting until an operator sets another, in facts a second.
     pub rows_per_second_max: u64,
     /// For readiness and the throttle's setting.
@@ -119,7 +122,13 @@ pub struct Rooms {
     pub redis: Arc<Redis>,
     /// What /metrics shows.
     pub metrics: PrometheusHandle,
+    /// How the stores are.
+    pub health: Arc<Prober>,
+    /// How the node's loops are.
+    pub loops: Arc<Board>,
     /// Once cancelled, this node is not ready any more.
+    pub leaving: CancellationToken,
+    /// Once cancelled, what does not end by itself ends.
     pub stop: CancellationToken,
 }
 

@@ -1,5 +1,7 @@
 //! Routes of operators: the audit, the throttle, the alarms.
 
+use std::ops::RangeInclusive;
+
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
@@ -10,14 +12,14 @@ use utoipa_axum::routes;
 use super::App;
 use super::auth::Operator;
 use super::campaigns::private;
-use super::input::{self, Input};
+use super::input::{self, Input, Nullable};
 use super::problem::{Problem, ProblemView};
-use crate::alarm::{RuleView, read_board};
-use crate::config::ROWS_PER_SECOND;
+use crate::alarm::{self, RuleView};
+use crate::config::{self, ROWS_PER_SECOND, Thresholds};
 use crate::ledger::{self, Audit};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(audit)).routes(routes!(read_throttle, set_throttle)).routes(routes!(alarms))
+    OpenApiRouter::new().routes(routes!(audit)).routes(routes!(read_throttle, set_throttle)).routes(routes!(alarms, set_alarms))
 }
 
 /// How fast facts reach the database at most.
@@ -32,7 +34,48 @@ struct Throttle {
 #[derive(Serialize, ToSchema)]
 struct Alarms {
     rules: Vec<RuleView>,
+    /// How long a rule must have been below a threshold before its state goes down, in ms.
+    window_ms: u64,
+    /// How long it must have been CRITICAL or UNKNOWN before it is told of, in ms.
+    pending_ms: u64,
 }
+
+impl Alarms {
+    async fn read(app: &App) -> Self {
+        // As it was read last where the database is away.
+        let settings = app.alarm.read_again(&app.database).await.unwrap_or_else(|_| app.alarm.now());
+        let rules = alarm::read_board(&app.redis, &settings).await;
+        Self { rules, window_ms: settings.window_ms, pending_ms: settings.pending_ms }
+    }
+}
+
+/// What an operator changes of the rules; what is absent stays.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described: the members are read one by one")]
+struct AlarmChange {
+    /// Thresholds by rule.
+    #[schema(value_type = Option<std::collections::HashMap<String, ThresholdsBody>>)]
+    rules: Option<()>,
+    #[schema(minimum = 50, maximum = 86_400_000)]
+    window_ms: Option<u64>,
+    #[schema(minimum = 0, maximum = 3_600_000)]
+    pending_ms: Option<u64>,
+}
+
+/// From which value on a rule is CAUTION, and from which CRITICAL.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described: the members are read one by one")]
+struct ThresholdsBody {
+    #[schema(minimum = 1)]
+    caution: u64,
+    #[schema(minimum = 1)]
+    critical: u64,
+}
+
+const WINDOW_MS: RangeInclusive<u64> = 50..=86_400_000;
+const PENDING_MS: RangeInclusive<u64> = 0..=3_600_000;
+/// What a number in JSON holds exactly.
+const THRESHOLD: RangeInclusive<u64> = 1..=1 << 53;
 
 /// What Redis, Kafka and the database say of a campaign, and whether it agrees.
 #[utoipa::path(get, path = "/v1/ops/audit/{campaign}", tag = "operations", security(("operator" = [])),
@@ -70,10 +113,45 @@ async fn set_throttle(State(app): State<App>, _: Operator, input: Input) -> Resu
     Ok(private(Throttle { rows_per_second_max }))
 }
 
-/// How the alarm rules stand: HEALTHY, CAUTION or CRITICAL.
+/// How the alarm rules stand: HEALTHY, CAUTION, CRITICAL, or UNKNOWN where that cannot be computed.
 #[utoipa::path(get, path = "/v1/ops/alarms", tag = "operations", security(("operator" = [])),
     responses((status = 200, body = Alarms), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
 async fn alarms(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
-    Ok(private(Alarms { rules: read_board(&app.redis, &app.alarm).await? }))
+    Ok(private(Alarms::read(&app).await))
+}
+
+/// Change thresholds and times of the alarm rules, on every node, with its next look.
+#[utoipa::path(patch, path = "/v1/ops/alarms", tag = "operations", security(("operator" = [])),
+    request_body = AlarmChange,
+    responses((status = 200, body = Alarms), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+async fn set_alarms(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
+    input.allow_query(&[])?;
+    let mut members = input.members().await?;
+    let mut change = alarm::Change {
+        window_ms: members.take("window_ms", input::whole(WINDOW_MS)),
+        pending_ms: members.take("pending_ms", input::whole(PENDING_MS)),
+        thresholds: Vec::new(),
+    };
+    if let Some(Nullable::Value(mut rules)) = members.take_object("rules") {
+        for rule in config::Alarm::RULES {
+            let Some(Nullable::Value(mut thresholds)) = rules.take_object(rule) else { continue };
+            let caution = thresholds.require("caution", input::whole(THRESHOLD));
+            let critical = thresholds.require("critical", input::whole(THRESHOLD));
+            if caution > critical {
+                thresholds.note("caution", "must be at most critical".into());
+            }
+            let is_right = rules.note_all_of(rule, thresholds);
+            if let (true, Some(caution), Some(critical)) = (is_right, caution, critical) {
+                change.thresholds.push((rule, Thresholds { caution, critical }));
+            }
+        }
+        members.note_all_of("rules", rules);
+    }
+    members.finish()?;
+    alarm::change(&app.database, &change).await.map_err(|cause| Problem::away("the database", &cause))?;
+    if let Err(cause) = app.alarm.read_again(&app.database).await {
+        return Err(Problem::away("the database", &cause));
+    }
+    Ok(private(Alarms::read(&app).await))
 }

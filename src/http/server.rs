@@ -30,9 +30,8 @@ pub fn bind(config: &config::Http) -> std::io::Result<TcpListener> {
 }
 
 /// Serves until told to stop; then takes no more connections, and finishes the requests that were accepted.
-pub async fn serve(listener: TcpListener, edge: Edge, config: config::Http, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, edge: Arc<Edge>, config: config::Http, stop: CancellationToken) {
     let versions = Arc::new(Versions::new(&config));
-    let edge = Arc::new(edge);
     let connections = Arc::new(Semaphore::new(config.connections_max));
     let draining = GracefulShutdown::new();
     while let Some(permit) = stop.run_until_cancelled(Arc::clone(&connections).acquire_owned()).await {

@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use crate::config;
 pub use consumer::{Assignment, Consumer, Membership, Record, Taken};
-pub use offsets::{Ends, Offsets};
+pub use offsets::{Backlog, Ends, Offsets};
 pub use parallel::{Job, Parallel, Share};
 pub use producer::{Outgoing, Producer, Published};
 pub use tail::read_tails;

@@ -62,6 +62,18 @@ impl Producer {
         Ok(Self { topic: config.facts_topic.clone(), settings, current })
     }
 
+    /// Whether the brokers name a leader of the topic of facts, or say that it is not made yet, within this time.
+    pub async fn answers(&self, within: Duration) -> bool {
+        let producer = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let topic = self.topic.clone();
+        let asking = tokio::task::spawn_blocking(move || {
+            let metadata = producer.client().fetch_metadata(Some(&topic), within).ok()?;
+            let leaders = metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions);
+            Some(leaders.into_iter().all(|partition| partition.leader() >= 0))
+        });
+        asking.await.ok().flatten().unwrap_or(false)
+    }
+
     /// Publishes facts in their order and waits until each is acknowledged or has failed, so that nothing of an earlier
     /// call is under way when the next begins.
     pub async fn publish(&self, facts: &[Fact]) -> Published {

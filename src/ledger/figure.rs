@@ -1,27 +1,58 @@
-//! A number that one loop knows and another one watches.
+//! What loops know and others watch.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-/// A figure that a loop keeps up to date for others; nothing until it has been looked at.
-#[derive(Debug, Clone)]
-pub(super) struct Figure(Arc<AtomicU64>);
+use serde::{Deserialize, Serialize};
 
-const NOT_KNOWN: u64 = u64::MAX;
+/// How the outboxes were when a relay last looked through them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OutboxesSeen {
+    /// Facts in the fullest one.
+    pub fullest: u64,
+    /// Its campaign.
+    pub fullest_of: Option<String>,
+    /// When the oldest entry of all was made, by Redis' clock, in ms since 1970.
+    pub oldest_at: Option<i64>,
+    /// Its campaign.
+    pub oldest_of: Option<String>,
+}
 
-impl Default for Figure {
-    fn default() -> Self {
-        Self(Arc::new(AtomicU64::new(NOT_KNOWN)))
+/// The same, kept up to date by a relay.
+#[derive(Debug, Clone, Default)]
+pub struct Outboxes(Arc<Mutex<Option<(Instant, OutboxesSeen)>>>);
+
+/// What was seen longer ago says nothing any more.
+const SEEN_MAX: Duration = Duration::from_secs(10);
+
+impl Outboxes {
+    pub(super) fn set(&self, seen: OutboxesSeen) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), seen));
+    }
+
+    /// What was seen lately; `None`: nobody has looked.
+    #[must_use]
+    pub fn seen(&self) -> Option<OutboxesSeen> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        seen.filter(|(at, _)| at.elapsed() <= SEEN_MAX).map(|(_, seen)| seen)
     }
 }
 
-impl Figure {
-    // Relaxed: each figure stands for itself.
-    pub(super) fn set(&self, value: u64) {
-        self.0.store(value, Ordering::Relaxed);
+/// When a round of audits was last come through, by Redis' clock.
+#[derive(Debug, Clone, Default)]
+pub struct RoundsDone(Arc<AtomicI64>);
+
+impl RoundsDone {
+    // Relaxed: the figure stands for itself.
+    pub(super) fn done(&self, at_ms: i64) {
+        self.0.store(at_ms, Ordering::Relaxed);
     }
 
-    pub(super) fn get(&self) -> Option<u64> {
-        Some(self.0.load(Ordering::Relaxed)).filter(|value| *value != NOT_KNOWN)
+    /// In ms since 1970; `None`: none was since the node started.
+    #[must_use]
+    pub fn last(&self) -> Option<i64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|at| *at > 0)
     }
 }

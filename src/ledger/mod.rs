@@ -28,13 +28,14 @@ mod writer;
 use thiserror::Error;
 
 pub use auditor::{Audit, Auditor, Verdict};
+pub use figure::{Outboxes, OutboxesSeen, RoundsDone};
 pub use fold::Placed;
 pub use halter::Halter;
 pub use reconciler::{Reconciled, Reconciler};
 pub use relay::{Drained, Head, PublishedHead, Relay};
 pub use rows::{Written, write as write_facts};
 pub use throttle_setting::{read_rows_per_second_max, set_rows_per_second_max};
-pub use vitals::{Vitals, VitalsReader};
+pub use vitals::{Vitals, Waiting};
 pub use writer::{Step, Tick, Writer};
 
 use crate::kafka::KafkaError;

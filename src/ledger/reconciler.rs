@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::LedgerError;
 use super::auditor::{Audit, Auditor, Mark, Verdict};
 use super::evidence::Counters;
+use super::figure::RoundsDone;
 use super::repair::lost_facts;
 use super::rows_again;
 use crate::config::{self, Config};
@@ -37,6 +38,7 @@ pub struct Reconciler {
     /// The last campaign of the round before; empty: begin anew.
     after: String,
     seen: HashMap<CampaignId, Seen>,
+    rounds: RoundsDone,
 }
 
 /// What is remembered of a campaign between two rounds.
@@ -91,11 +93,19 @@ impl Reconciler {
         // Some rounds, and what a round may take while a store does not answer.
         let lasts = Duration::from_millis(settings.every_ms * 3) + Duration::from_mins(1);
         let lease = Lease::new(Arc::clone(&redis), "reconciler", lasts);
-        Self { auditor, redis, database, producer, settings, lease, after: String::new(), seen: HashMap::new() }
+        Self { auditor, redis, database, producer, settings, lease, after: String::new(), seen: HashMap::new(), rounds: RoundsDone::default() }
+    }
+
+    /// When it last came through a round.
+    #[must_use]
+    pub fn rounds(&self) -> RoundsDone {
+        self.rounds.clone()
     }
 
     /// Until it is told to stop.
-    pub async fn run(mut self, shutdown: CancellationToken) {
+    pub async fn run(&mut self, shutdown: CancellationToken) {
+        // Where it ended before its time, what it remembers is as of then.
+        self.seen.clear();
         let mut due = interval(Duration::from_millis(self.settings.every_ms));
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while shutdown.run_until_cancelled(due.tick()).await.is_some() {
@@ -131,7 +141,7 @@ impl Reconciler {
             .buffer_unordered(self.settings.campaigns_at_once_max)
             .collect()
             .await;
-        let (mut done, mut clean) = (Reconciled::default(), Vec::new());
+        let (mut done, mut clean, mut failed) = (Reconciled::default(), Vec::new(), 0_u64);
         for (campaign, seen, outcome) in looked {
             match outcome {
                 Ok(Outcome::Unchanged) => {}
@@ -154,7 +164,10 @@ impl Reconciler {
                         tracing::error!(finding = %audit, %error, "a campaign is broken, and that could not be noted");
                     }
                 }
-                Err(error) => tracing::warn!(%campaign, %error, "a campaign could not be audited"),
+                Err(error) => {
+                    failed += 1;
+                    tracing::warn!(%campaign, %error, "a campaign could not be audited");
+                }
             }
             self.seen.insert(campaign, seen);
         }
@@ -166,6 +179,10 @@ impl Reconciler {
         }
         for (verdict, count) in [("ok", done.ok), ("settling", done.settling), ("broken", done.broken)] {
             metrics::counter!("onrush_audits_total", "verdict" => verdict).increment(count);
+        }
+        metrics::counter!("onrush_audit_failures_total").increment(failed);
+        if failed == 0 {
+            self.rounds.done(self.redis.time().await?.0);
         }
         metrics::counter!("onrush_audit_facts_repaired_total").increment(done.facts_repaired);
         metrics::counter!("onrush_audit_rows_repaired_total").increment(done.rows_repaired);

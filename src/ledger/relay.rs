@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::LedgerError;
-use super::figure::Figure;
+use super::figure::Outboxes;
 use crate::config::{self, Config};
 use crate::ids::CampaignId;
 use crate::kafka::{KafkaError, Producer, Published, ensure_dead_letters_topic};
@@ -32,8 +32,8 @@ pub struct Relay {
     pub(super) kafka: config::Kafka,
     pub(super) settings: config::Relay,
     owner: String,
-    /// Facts in the fullest of all outboxes, when they were last looked at.
-    pub(super) fullest_outbox: Figure,
+    /// The outboxes, when they were last looked at.
+    pub(super) outboxes: Outboxes,
     /// The last token that this relay held of each campaign.
     tokens: Mutex<HashMap<CampaignId, i64>>,
 }
@@ -78,16 +78,22 @@ impl Relay {
             producer,
             kafka: config.kafka.clone(),
             settings: config.relay.clone(),
-            fullest_outbox: Figure::default(),
+            outboxes: Outboxes::default(),
             owner: format!("{:032x}", rand::random::<u128>()),
             tokens: Mutex::default(),
         }
     }
 
+    /// What it sees of the outboxes.
+    #[must_use]
+    pub fn outboxes(&self) -> Outboxes {
+        self.outboxes.clone()
+    }
+
     /// Relays until it is told to stop. Then, in this order: no campaign is begun any more, what is under way is
     /// published and deleted, and the leases are given up, so that others take over at once.
-    pub async fn run(self, shutdown: CancellationToken) {
-        super::rounds::run(Arc::new(self), shutdown).await;
+    pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+        super::rounds::run(self, shutdown).await;
     }
 
     /// One round: takes or keeps the lease, publishes what is at the head, deletes what was acknowledged.

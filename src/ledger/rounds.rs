@@ -9,10 +9,11 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::figure::OutboxesSeen;
 use super::relay::{Drained, Relay};
 use crate::ids::CampaignId;
 use crate::kafka::ensure_topic;
-use crate::redis::{Channel, Messages, RedisError};
+use crate::redis::{Channel, Entry, Messages, RedisError, read_outbox};
 
 /// Rounds that a hot campaign has before it goes to the back of the queue.
 const ROUNDS_MAX: u32 = 16;
@@ -21,9 +22,8 @@ const SWEEP_AT_ONCE: usize = 64;
 
 /// Relays until `shutdown`, then waits for what is under way and gives the leases up.
 pub(super) async fn run(relay: Arc<Relay>, shutdown: CancellationToken) {
-    if !topic_is_there(&relay, &shutdown).await {
-        return;
-    }
+    let mut topic = std::pin::pin!(topic_is_there(&relay, &shutdown));
+    let mut is_there = false;
     let mut queue = Queue::new(relay.settings.campaigns_at_once_max);
     let mut tasks: JoinSet<(CampaignId, bool)> = JoinSet::new();
     let mut sweep = Sweep::default();
@@ -31,7 +31,8 @@ pub(super) async fn run(relay: Arc<Relay>, shutdown: CancellationToken) {
     let mut sweep_due = tokio::time::interval(Duration::from_millis(relay.settings.sweep_ms));
     sweep_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        while let Some(campaign) = queue.start_next() {
+        // Until Kafka has the topic the outboxes are only looked at: somebody has to say how long their facts wait.
+        while let Some(campaign) = is_there.then(|| queue.start_next()).flatten() {
             let (relay, shutdown) = (Arc::clone(&relay), shutdown.clone());
             tasks.spawn(async move {
                 let drained = tokio::spawn(drain(Arc::clone(&relay), campaign.clone(), shutdown)).await;
@@ -45,6 +46,7 @@ pub(super) async fn run(relay: Arc<Relay>, shutdown: CancellationToken) {
         }
         tokio::select! {
             () = shutdown.cancelled() => break,
+            () = &mut topic, if !is_there => is_there = true,
             Some(Ok((campaign, has_more))) = tasks.join_next() => queue.ended(&campaign, has_more),
             heard = next(&mut listening) => {
                 // Where messages were missed, the sweep comes soon enough.
@@ -62,18 +64,13 @@ pub(super) async fn run(relay: Arc<Relay>, shutdown: CancellationToken) {
     relay.release().await;
 }
 
-/// Makes sure of it. `false`: it was told to stop.
-async fn topic_is_there(relay: &Relay, shutdown: &CancellationToken) -> bool {
-    loop {
-        let outcome = tokio::select! {
-            () = shutdown.cancelled() => return false,
-            outcome = ensure_topic(&relay.kafka) => outcome,
-        };
-        let Err(error) = outcome else { return true };
+/// Makes sure of it. Returns early when it is told to stop.
+async fn topic_is_there(relay: &Relay, shutdown: &CancellationToken) {
+    while let Err(error) = ensure_topic(&relay.kafka).await {
         tracing::warn!(%error, "the topic of facts; facts wait in the outbox");
-        tokio::select! {
-            () = shutdown.cancelled() => return false,
-            () = tokio::time::sleep(Duration::from_millis(relay.settings.retry_ms)) => {}
+        let pause = tokio::time::sleep(Duration::from_millis(relay.settings.retry_ms));
+        if shutdown.run_until_cancelled(pause).await.is_none() {
+            return;
         }
     }
 }
@@ -163,6 +160,8 @@ struct Sweep {
     /// Each campaign's place in `known`, and what waited in its outbox when it was last looked at.
     places: HashMap<CampaignId, usize>,
     outbox_facts: Vec<u64>,
+    /// When the oldest entry of each was made, in ms since 1970; 0: there is none.
+    oldest_at: Vec<i64>,
     sequence: u64,
     /// Of Redis, when the directory was read up to there.
     lives: u64,
@@ -179,26 +178,39 @@ impl Sweep {
         let count = self.known.len().min(relay.settings.sweep_campaigns_max);
         let places: Vec<usize> = (self.next..self.next + count).map(|place| place % self.known.len()).collect();
         self.next = places.last().map_or(0, |last| last + 1);
-        let found: Vec<(usize, Option<u64>)> = futures::stream::iter(places)
+        let found: Vec<(usize, Option<(u64, i64)>)> = futures::stream::iter(places)
             .map(|place| {
                 let campaign = &self.known[place];
-                async move { (place, outbox_facts(relay, campaign).await) }
+                async move { (place, look_at(relay, campaign).await) }
             })
             .buffer_unordered(SWEEP_AT_ONCE)
             .collect()
             .await;
         let mut filled = Vec::new();
         for (place, facts) in found {
-            let Some(facts) = facts else { continue };
-            self.outbox_facts[place] = facts;
+            let Some((facts, oldest_at)) = facts else { continue };
+            (self.outbox_facts[place], self.oldest_at[place]) = (facts, oldest_at);
             if facts > 0 {
                 filled.push(self.known[place].clone());
             }
         }
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and exact up to 2^53")]
         metrics::gauge!("onrush_relay_outbox_facts").set(self.outbox_facts.iter().sum::<u64>() as f64);
-        relay.fullest_outbox.set(self.outbox_facts.iter().copied().max().unwrap_or(0));
+        relay.outboxes.set(self.seen());
         filled
+    }
+
+    fn seen(&self) -> OutboxesSeen {
+        let name = |place: usize| self.known[place].to_string();
+        let fullest = self.outbox_facts.iter().copied().enumerate().max_by_key(|(_, facts)| *facts);
+        let filled = self.oldest_at.iter().copied().enumerate().filter(|(_, at)| *at > 0);
+        let oldest = filled.min_by_key(|(_, at)| *at);
+        OutboxesSeen {
+            fullest: fullest.map_or(0, |(_, facts)| facts),
+            fullest_of: fullest.filter(|(_, facts)| *facts > 0).map(|(place, _)| name(place)),
+            oldest_at: oldest.map(|(_, at)| at),
+            oldest_of: oldest.map(|(place, _)| name(place)),
+        }
     }
 
     async fn learn(&mut self, relay: &Relay) -> Result<(), RedisError> {
@@ -213,20 +225,22 @@ impl Sweep {
                 self.places.insert(campaign.clone(), self.known.len());
                 self.known.push(campaign);
                 self.outbox_facts.push(0);
+                self.oldest_at.push(0);
             }
         }
         Ok(())
     }
 }
 
-async fn outbox_facts(relay: &Relay, campaign: &CampaignId) -> Option<u64> {
+/// Facts in a campaign's outbox, and when the oldest was made; `None`: Redis does not say.
+async fn look_at(relay: &Relay, campaign: &CampaignId) -> Option<(u64, i64)> {
     let key = relay.redis.keys().of(campaign).campaign();
-    match relay.redis.fields(campaign, &key, vec!["outbox_facts".into()]).await {
+    let look = async {
+        let fields = relay.redis.fields(campaign, &key, vec!["outbox_facts".into()]).await?;
         // A campaign that was lost has nothing to relay; the auditor speaks of it.
-        Ok(fields) => Some(fields.first()?.as_ref()?.parse().unwrap_or(0)),
-        Err(error) => {
-            tracing::debug!(%campaign, %error, "looking at an outbox");
-            None
-        }
-    }
+        let facts = fields.first().and_then(Option::as_ref).and_then(|facts| facts.parse().ok()).unwrap_or(0);
+        let head = if facts > 0 { read_outbox(&relay.redis, campaign, None, 1).await? } else { Vec::new() };
+        Ok::<_, RedisError>((facts, head.first().map_or(0, Entry::made_at)))
+    };
+    look.await.inspect_err(|error| tracing::debug!(%campaign, %error, "looking at an outbox")).ok()
 }

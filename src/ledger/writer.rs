@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::LedgerError;
-use super::figure::Figure;
 use super::fold::Placed;
 use super::rows::{self, unfit};
 use super::throttle_setting::read_or_seed;
@@ -43,8 +43,6 @@ pub struct Writer {
     rows_per_second_max: watch::Sender<Option<u64>>,
     consumer: Option<Consumer>,
     contradicted: Arc<Notify>,
-    /// Records that all writers together are behind.
-    pub(super) lag: Figure,
 }
 
 /// What a tick did.
@@ -84,8 +82,14 @@ impl Writer {
             rows_per_second_max: watch::Sender::new(None),
             consumer: None,
             contradicted: Arc::default(),
-            lag: Figure::default(),
         }
+    }
+
+    /// With this one notified whenever a contradiction was recorded.
+    #[must_use]
+    pub fn notifying(mut self, contradicted: Arc<Notify>) -> Self {
+        self.contradicted = contradicted;
+        self
     }
 
     /// Notified whenever a contradiction was recorded.
@@ -97,29 +101,29 @@ impl Writer {
     /// Writes until it is told to stop. Then, in this order: the batch that is under way is finished, its offsets are
     /// committed, and the group is left, so that others take over at once.
     pub async fn run(mut self, shutdown: CancellationToken) {
-        let reread = tokio::spawn(reread(
+        let mut helpers = JoinSet::new();
+        helpers.spawn(reread(
             self.database.clone(),
             self.settings.clone(),
             self.rows_per_second_max.clone(),
             shutdown.clone(),
         ));
-        let lag = tokio::spawn(watch_lag(self.kafka.clone(), self.lag.clone(), shutdown.clone()));
+        helpers.spawn(watch_lag(self.kafka.clone(), shutdown.clone()));
         let mut max_changes = self.rows_per_second_max.subscribe();
         while !shutdown.is_cancelled() {
             let began = Instant::now();
             let tick = self.tick().await;
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => {}
+                // It must not go on with half of what it needs.
+                Some(ended) = helpers.join_next() => panic!("a task of the ledger's writer ended: {ended:?}"),
                 _ = max_changes.changed() => {}
                 () = self.pause_after(tick, began) => {}
             }
         }
         self.close().await;
-        for task in [reread, lag] {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "a task of the ledger's writer");
-            }
-        }
+        while helpers.join_next().await.is_some() {}
     }
 
     /// Writes one batch, if there is one and the throttle lets it, and lets its offsets be committed.
@@ -303,7 +307,7 @@ async fn reread(
 }
 
 /// Shows how many records the ledger is behind, of all workers together.
-async fn watch_lag(kafka: config::Kafka, figure: Figure, shutdown: CancellationToken) {
+async fn watch_lag(kafka: config::Kafka, shutdown: CancellationToken) {
     let offsets = match Offsets::new(&kafka) {
         Ok(offsets) => offsets,
         Err(error) => return tracing::error!(%error, "the ledger's lag is not watched"),
@@ -313,7 +317,6 @@ async fn watch_lag(kafka: config::Kafka, figure: Figure, shutdown: CancellationT
         match lag().await {
             #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and exact up to 2^53")]
             Ok(records) => {
-                figure.set(records);
                 metrics::gauge!("onrush_ledger_lag_records").set(records as f64);
             }
             Err(error) => tracing::debug!(%error, "asking for the ledger's lag"),

@@ -62,6 +62,18 @@ impl Keys {
         format!("{}alarms", self.prefix)
     }
 
+    /// String without a meaning: written to see whether a server takes writes. Each tag is a slot's.
+    #[must_use]
+    pub fn probe(&self, tag: u16) -> String {
+        format!("{}{{probe-{tag}}}", self.prefix)
+    }
+
+    /// Hash: node to what it says of itself.
+    #[must_use]
+    pub fn nodes(&self) -> String {
+        format!("{}nodes", self.prefix)
+    }
+
     /// One part of the cache: values, locks, expiry and meta, in this order. They share the hash tag `{cache-n}`.
     ///
     /// - Hash: `kind:key` to fresh until, made at, payload.

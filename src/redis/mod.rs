@@ -12,6 +12,7 @@ mod lease;
 mod marks;
 mod messages;
 mod outbox;
+mod probe;
 mod reply;
 mod script;
 mod time;
@@ -238,6 +239,11 @@ impl Redis {
         Ok(self.pool.next().hgetall(key).await?)
     }
 
+    /// Takes fields out of a hash that belongs to no campaign.
+    pub async fn delete_fields(&self, key: &str, fields: Vec<String>) -> Result<(), RedisError> {
+        Ok(self.pool.next().hdel(key, fields).await?)
+    }
+
     /// One page of a hash: where to go on (`"0"` at the end), and pairs of field and value. A field may come twice.
     pub async fn scan_page(
         &self,
@@ -323,6 +329,17 @@ impl Redis {
         Ok(messages)
     }
 
+    /// The same, and tries again for as long as Redis cannot be reached.
+    pub async fn listen_soon(&self, channel: Channel) -> Messages {
+        loop {
+            match self.listen(channel).await {
+                Ok(messages) => return messages,
+                Err(error) => tracing::warn!(%error, ?channel, "messages of other nodes are not heard yet; trying again"),
+            }
+            tokio::time::sleep(LISTEN_AGAIN).await;
+        }
+    }
+
     /// Hears whenever a connection was lost and made again.
     #[must_use]
     pub fn reconnects(&self) -> Reconnects {
@@ -348,6 +365,8 @@ impl Redis {
     }
 }
 
+/// How soon it is tried again to listen.
+const LISTEN_AGAIN: Duration = Duration::from_millis(200);
 /// Messages that each listener may be behind.
 const UNHEARD_MAX: usize = 1_024;
 

@@ -20,6 +20,14 @@ pub struct Entry {
     pub counted: u64,
 }
 
+impl Entry {
+    /// When it was made, by Redis' clock, in ms since 1970; 0 if its id says nothing of it.
+    #[must_use]
+    pub fn made_at(&self) -> i64 {
+        self.id.split_once('-').and_then(|(ms, _)| ms.parse().ok()).unwrap_or(0)
+    }
+}
+
 /// The oldest entries after this id (exclusive; `None`: from the head), at most so many. What cannot be read of one stops
 /// neither it nor the others.
 pub async fn read_outbox(

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::WaitingRooms;
 use super::keeper::Keeper;
 use crate::ids::CampaignId;
-use crate::redis::{Channel, RedisError};
+use crate::redis::Channel;
 
 /// How often it looks for campaigns that have a room since.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -33,9 +33,9 @@ impl Warden {
     }
 
     /// Until told to stop; then its keepers have stopped, too.
-    pub async fn run(mut self, stop: CancellationToken) -> Result<(), RedisError> {
+    pub async fn run(mut self, stop: CancellationToken) {
         let redis = Arc::clone(&self.rooms.shared.redis);
-        let mut messages = redis.listen(Channel::Waiting).await?;
+        let Some(mut messages) = stop.run_until_cancelled(redis.listen_soon(Channel::Waiting)).await else { return };
         let mut reconnects = redis.reconnects();
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -55,7 +55,6 @@ impl Warden {
             }
         }
         while self.keepers.join_next().await.is_some() {}
-        Ok(())
     }
 
     fn keep_all(&mut self, stop: &CancellationToken) {

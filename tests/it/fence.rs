@@ -76,7 +76,7 @@ async fn given(mut waiting: JoinSet<Vec<Answer>>) -> usize {
     given
 }
 
-async fn rebuild(installation: &Installation, campaign: &str) -> Rebuilt {
+pub(crate) async fn rebuild(installation: &Installation, campaign: &str) -> Rebuilt {
     let redis = Arc::new(Redis::connect(&installation.config.redis).await.unwrap());
     let database = database::open(&installation.config.postgres).unwrap();
     let rebuilder = Rebuilder::new(redis, database, &installation.config).unwrap();

@@ -19,6 +19,7 @@ mod fence;
 mod inspect;
 mod ledger;
 mod limits;
+mod loops;
 mod memory;
 mod order;
 mod out_of_memory;

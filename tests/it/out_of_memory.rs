@@ -1,12 +1,12 @@
 //! A Redis without memory left: what makes room works, and whoever tells of it; what would take more is refused.
 
-use onrush::alarm::{Alarm, Watched};
+use onrush::alarm::Watched;
 use onrush::app::Role;
-use onrush::ledger::{Drained, VitalsReader};
+use onrush::ledger::Drained;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::alarm::{Chat, quick};
+use crate::alarm::{Chat, alarm, quick};
 use crate::support::installation::Installation;
 use crate::support::private_redis::PrivateRedis;
 use crate::support::stores::{Stores, eventually, users};
@@ -39,10 +39,10 @@ async fn the_outbox_drains_to_empty_and_the_alarm_is_told() {
         )
         .await;
     let relay = stores.relay();
-    let vitals = VitalsReader::new(stores.database.clone(), &relay, &stores.writer(), &stores.config);
-    let alarm = Alarm::new(stores.redis.clone(), vitals, stores.database.clone(), &stores.config).unwrap();
-    assert_eq!(alarm.tick().await.unwrap(), Watched::Told(1));
-    assert_eq!(chat.told(), ["Onrush: CRITICAL: dead_letters_waiting is 1 (critical from 1)"]);
+    let alarm = alarm(&stores).await;
+    assert_eq!(alarm.tick().await.unwrap(), Watched::Told(2), "the letter, and the memory");
+    assert!(chat.told()[0].contains("CRITICAL: dead_letters_waiting is 1 (critical from 1)"), "{:?}", chat.told());
+    assert!(chat.told()[0].contains("CRITICAL: redis_memory_percent is"), "{:?}", chat.told());
     assert_eq!(alarm.tick().await.unwrap(), Watched::Told(0), "that it was told is kept");
 
     let mut drained = 0;

@@ -1,15 +1,18 @@
 //! Who is told of what goes wrong, and how often.
 
+mod rules;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::post;
-use onrush::alarm::{Alarm, State, Watched, read_board};
+use onrush::alarm::{Alarm, Settings, State, Survey, Watched, read_board};
 use onrush::app::Role;
 use onrush::config::Config;
-use onrush::ledger::VitalsReader;
+use onrush::campaign::Campaigns;
+use onrush::nodes::Report;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -51,13 +54,27 @@ impl Chat {
 
 pub(crate) fn quick(config: &mut Config, url: String) {
     config.alarm.every_ms = 50;
+    config.alarm.pending_ms = 0;
     config.alarm.window_ms = 300;
     config.alarm.webhook_url = url;
 }
 
-fn alarm(stores: &Stores) -> Alarm {
-    let vitals = VitalsReader::new(stores.database.clone(), &stores.relay(), &stores.writer(), &stores.config);
-    Alarm::new(stores.redis.clone(), vitals, stores.database.clone(), &stores.config).unwrap()
+/// Of a worker that is there, and sees nothing.
+pub(crate) async fn alarm(stores: &Stores) -> Alarm {
+    let Ok(now) = stores.redis.time().await else { panic!("no Redis") };
+    let report = Report { at: now.0, since: now.0, works: true, outboxes: Some(Default::default()), ..Report::default() };
+    let report = serde_json::to_string(&report).unwrap();
+    stores.redis.set_fields(&stores.redis.keys().nodes(), vec![("it".into(), report)]).await.unwrap();
+    alarm_of(stores, &stores.config)
+}
+
+/// With these settings, whoever else is there.
+pub(crate) fn alarm_of(stores: &Stores, config: &Config) -> Alarm {
+    let database = onrush::database::open(&config.postgres).unwrap();
+    let redis = || stores.redis.clone();
+    let campaigns = Arc::new(Campaigns::new(redis(), database.clone(), config.campaign.clone()));
+    let survey = Survey::new(redis(), database.clone(), campaigns, config).unwrap();
+    Alarm::new(redis(), survey, database, Arc::new(Settings::new(config.alarm.clone()))).unwrap()
 }
 
 const LETTER: &str =
@@ -106,7 +123,7 @@ async fn a_message_that_the_chat_does_not_take_is_tried_again_and_given_up_at_la
         config.alarm.tries_max = 3;
     })
     .await;
-    let alarm = alarm(&stores);
+    let alarm = alarm(&stores).await;
     assert_eq!(alarm.tick().await.unwrap(), Watched::Told(0));
     sqlx::query(LETTER).execute(&stores.database).await.unwrap();
     chat.refuses(true);
@@ -125,14 +142,14 @@ async fn a_message_that_the_chat_does_not_take_is_tried_again_and_given_up_at_la
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_database_a_rule_keeps_its_state_and_nothing_is_told_twice() {
+async fn without_the_database_its_rules_are_unknown_and_that_is_told_once() {
     let chat = Chat::default();
     let url = chat.open().await;
     let stores = Stores::with(|config| quick(config, url)).await;
     sqlx::query(LETTER).execute(&stores.database).await.unwrap();
-    let first = alarm(&stores);
+    let first = alarm(&stores).await;
     assert_eq!(first.tick().await.unwrap(), Watched::Told(1));
-    assert_eq!(alarm(&stores).tick().await.unwrap(), Watched::AnotherNode);
+    assert_eq!(alarm(&stores).await.tick().await.unwrap(), Watched::AnotherNode);
     // It is told to stop, and another one takes over.
     let stopped = tokio_util::sync::CancellationToken::new();
     stopped.cancel();
@@ -140,16 +157,17 @@ async fn without_the_database_a_rule_keeps_its_state_and_nothing_is_told_twice()
     let mut away = stores.config.clone();
     away.postgres.url = "postgres://onrush@127.0.0.1:1/onrush".into();
     away.postgres.acquire_timeout_ms = 100;
-    let database = onrush::database::open(&away.postgres).unwrap();
-    let vitals = VitalsReader::new(database.clone(), &stores.relay(), &stores.writer(), &stores.config);
-    let blind = Alarm::new(stores.redis.clone(), vitals, database, &stores.config).unwrap();
+    let blind = alarm_of(&stores, &away);
+    assert_eq!(blind.tick().await.unwrap(), Watched::Told(6), "the rules of the database");
     for _ in 0..3 {
         assert_eq!(blind.tick().await.unwrap(), Watched::Told(0));
         tokio::time::sleep(Duration::from_millis(150)).await;
     }
-    let board = read_board(&stores.redis, &stores.config.alarm).await.unwrap();
-    assert_eq!((board[0].rule, board[0].state), ("dead_letters_waiting", State::Critical));
-    assert_eq!(chat.told().len(), 1);
+    let board = read_board(&stores.redis, &stores.config.alarm).await;
+    assert_eq!((board[0].rule, board[0].state, board[0].value), ("dead_letters_waiting", State::Unknown, Some(1)));
+    let told = chat.told()[1].clone();
+    let line = "Onrush: UNKNOWN: dead_letters_waiting cannot be computed; the last value was 1";
+    assert!(told.lines().any(|told| told == line), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,7 +175,7 @@ async fn a_dead_letter_that_nobody_deals_with_hides_no_later_one() {
     let chat = Chat::default();
     let url = chat.open().await;
     let stores = Stores::with(|config| quick(config, url)).await;
-    let alarm = alarm(&stores);
+    let alarm = alarm(&stores).await;
     stores.execute(LETTER).await;
     assert_eq!(alarm.tick().await.unwrap(), Watched::Told(1));
     // One is discarded, another comes: as many as before.

@@ -81,7 +81,7 @@ async fn outboxes_that_no_message_told_of_are_found_and_leases_are_given_up_at_t
         campaigns.push(stores.put(&format!("swept-{number}"), 5).await);
     }
     let shutdown = CancellationToken::new();
-    let running = tokio::spawn(stores.relay().run(shutdown.clone()));
+    let running = tokio::spawn(Arc::new(stores.relay()).run(shutdown.clone()));
     for campaign in &campaigns {
         eventually("the outbox is empty", async || stores.field(campaign, "outbox_facts").await == "0").await;
     }

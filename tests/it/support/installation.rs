@@ -108,6 +108,11 @@ impl std::ops::Deref for TestNode {
 }
 
 impl TestNode {
+    /// How its loops are.
+    pub(crate) fn loops(&self) -> Arc<onrush::supervise::Board> {
+        self.node.as_ref().expect("it is not stopped").loops()
+    }
+
     /// Stops it as a signal would.
     pub(crate) async fn stop(mut self) {
         self.node.take().expect("it is stopped once").stop().await;

@@ -33,6 +33,7 @@ impl Process {
             ("FEED__ORIGINAL_TOPIC", config.feed.original_topic.clone()),
             ("FEED__INSPECTED_TOPIC", config.feed.inspected_topic.clone()),
             ("FEED__GROUP", config.feed.group.clone()),
+            ("HTTP__LAME_DUCK_MS", "0".into()),
             ("FEED__LANES", "[]".into()),
             ("FEED__PARTITIONS", config.feed.partitions.to_string()),
         ];
