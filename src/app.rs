@@ -229,7 +229,9 @@ async fn follow_campaigns(loops: &mut Supervisor, fence: Fence, campaigns: &Arc<
         }
     });
     let published = Arc::clone(campaigns);
-    loops.start((Stage::Follow, "publisher", Need::Beside), move |stop| Publisher::new(Arc::clone(&published)).run(stop));
+    loops.start((Stage::Follow, "publisher", Need::Beside), move |stop| {
+        Publisher::new(Arc::clone(&published)).run(stop)
+    });
     let fence = Arc::new(fence);
     loops.start((Stage::Follow, "fence", Need::ToServe), move |stop| {
         let fence = Arc::clone(&fence);

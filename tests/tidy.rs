@@ -95,7 +95,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["src/main.rs"]),
     ("rust_stemmers", &["src/feed/search/tokens.rs"]),
     ("unicode_normalization", &["src/feed/"]),
-    ("metrics_exporter_prometheus", &["src/telemetry.rs", "src/http/mod.rs"]),
+    ("metrics_exporter_prometheus", &["src/telemetry/mod.rs", "src/http/mod.rs"]),
 ];
 
 const LINES_MAX: usize = 400;

@@ -20,7 +20,7 @@ pub const SECRET: &str = "a secret that only the faults have, 32 bytes or more";
 /// No answer by then is none.
 pub const ANSWER_MAX: Duration = Duration::from_secs(6);
 /// Longer than any run.
-const TOKEN_VALID_FOR: Duration = Duration::from_hours(2);
+const TOKEN_VALID_FOR: Duration = Duration::from_mins(4);
 
 /// Calls one node.
 #[derive(Clone)]

@@ -2,7 +2,7 @@
 //! everything all the time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -16,6 +16,10 @@ use crate::rush::{Rush, operators};
 const LOOKS_EVERY: Duration = Duration::from_millis(15);
 /// A look that took longer, or was not answered well, is taken down.
 const SLOW: Duration = Duration::from_secs(1);
+/// How long a change takes, before one was answered.
+const CHANGE_TAKES_MS: u64 = 20;
+/// One that took longer was asked for more than once.
+const TRIED_AGAIN_MS: u64 = 1_000;
 /// How often a visitor asks, and for how long at most.
 const ASKS_EVERY: Duration = Duration::from_millis(50);
 const WAITS_MAX: Duration = Duration::from_secs(6);
@@ -25,8 +29,9 @@ pub const ROOM: &str = "ROOM";
 /// Everybody who is in the plan and does not come to the rush itself.
 pub fn gather(rush: &Rush, plan: &Plan) -> anyhow::Result<JoinSet<()>> {
     let mut tasks = JoinSet::new();
+    let took = Arc::new(AtomicU64::new(CHANGE_TAKES_MS));
     for side in &plan.sides {
-        tasks.spawn(operate(rush.of(&side.name), side.clone()));
+        tasks.spawn(operate(rush.of(&side.name), side.clone(), Arc::clone(&took)));
         for (index, at) in side.claims.iter().copied().enumerate() {
             let rush = rush.of(&side.name);
             let user = format!("guest-{index}");
@@ -44,22 +49,29 @@ pub fn gather(rush: &Rush, plan: &Plan) -> anyhow::Result<JoinSet<()>> {
     Ok(tasks)
 }
 
-/// What operators do to one campaign, one after the other.
-async fn operate(rush: Rush, side: Side) {
-    for Act { at, does, node, hangs_up } in side.acts {
+/// What operators do to one campaign, one after the other. `took`: how long the last answered change took, in ms.
+async fn operate(rush: Rush, side: Side, took: Arc<AtomicU64>) {
+    for Act { at, does, node, hangs_up, stays } in side.acts {
         tokio::time::sleep(at.saturating_sub(rush.history.now())).await;
         let asked = match does {
             Does::Raise(stock) => Asked::Raise { stock },
             Does::Edit(edit) => Asked::Edit(edit),
         };
         let makes = matches!(asked, Asked::Edit(Edit::Create { .. }));
-        if let Some(after) = hangs_up {
+        if let Some(percent) = hangs_up {
+            let after = Duration::from_millis(took.load(Ordering::Relaxed)) * percent / 100;
             rush.ask_and_hang_up(node, &operators(asked.clone()), after).await;
             if !(makes && node % 2 == 0) {
                 continue;
             }
         }
-        rush.operate(node, asked).await;
+        let sent = rush.history.now();
+        let step = usize::from(!stays);
+        let answer = rush.until_known_by((node, step), &operators(asked)).await;
+        let took_ms = u64::try_from((rush.history.now() - sent).as_millis()).unwrap_or(u64::MAX);
+        if answer.is_some_and(|answer| answer.status < 300) && took_ms < TRIED_AGAIN_MS {
+            took.store(took_ms.max(1), Ordering::Relaxed);
+        }
     }
 }
 

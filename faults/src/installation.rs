@@ -21,6 +21,8 @@ const READY_MAX: Duration = Duration::from_mins(1);
 
 /// The exit status of `onrush audit` when something is broken, and how often in turn it is believed to change its mind.
 const AUDIT_BROKEN: i32 = 1;
+/// One command may take so long, with what it waits by itself.
+const COMMAND_MAX: Duration = Duration::from_secs(10);
 const BROKEN_MAX: u32 = 5;
 
 /// What a node does.
@@ -213,6 +215,7 @@ impl Installation {
             ("RELAY__RETRY_MS", "200"),
             ("LEDGER__RETRY_MS", "200"),
             ("LEDGER__BATCH_EVERY_MS", "100"),
+            ("HTTP__LAME_DUCK_MS", "0"),
         ];
         let quick = quick.into_iter().map(|(name, value)| (name, value.to_owned()));
         let all = own.into_iter().chain(quick).chain(self.settings.iter().cloned()).chain(more.iter().cloned());
@@ -280,7 +283,8 @@ impl Installation {
         let deadline = tokio::time::Instant::now() + patience;
         let mut broken = 0;
         loop {
-            let status = self.command(&words, patience).await?;
+            // The command waits by itself: what it says then is what is wrong.
+            let status = self.command(&words, patience.max(COMMAND_MAX)).await?;
             if status == Some(0) {
                 return Ok(Ok(()));
             }

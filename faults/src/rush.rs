@@ -145,6 +145,11 @@ impl Rush {
 
     /// Again and again, at the nodes in turn.
     pub async fn until_known(&self, first_node: usize, request: &Request) -> Option<Answer> {
+        self.until_known_by((first_node, 1), request).await
+    }
+
+    /// The same; each time at a node that is so many places further.
+    pub async fn until_known_by(&self, (first_node, step): (usize, usize), request: &Request) -> Option<Answer> {
         let deadline = self.history.now() + self.patience;
         let (mut node, mut pause) = (first_node, AGAIN);
         loop {
@@ -154,7 +159,7 @@ impl Rush {
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 3 / 2).min(AGAIN_MAX);
-            node += 1;
+            node += step;
         }
     }
 

@@ -135,9 +135,7 @@ impl Nodes {
             loops_restarted: Reading::of(Some(rate.restarts)),
             // One that was never there is as gone as one can be: since the first node has said so.
             workers_gone_s: Reading::of(Some(
-                last_worked
-                    .or_else(|| reports.iter().map(|(_, it)| it.since).min())
-                    .map_or(0, |at| age_s(at, now_ms)),
+                last_worked.or_else(|| reports.iter().map(|(_, it)| it.since).min()).map_or(0, |at| age_s(at, now_ms)),
             )),
         }
     }
@@ -189,4 +187,3 @@ async fn in_time<T, E: std::fmt::Display>(
         }
     }
 }
-

@@ -59,7 +59,8 @@ impl Follower {
     /// Until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
         let redis = Arc::clone(&self.campaigns.redis);
-        let listening = async { (redis.listen_soon(Channel::Changes).await, redis.listen_soon(Channel::Reopened).await) };
+        let listening =
+            async { (redis.listen_soon(Channel::Changes).await, redis.listen_soon(Channel::Reopened).await) };
         let Some((mut messages, mut reopened)) = stop.run_until_cancelled(listening).await else { return };
         let mut reconnects = redis.reconnects();
         let mut look = interval(Duration::from_millis(self.campaigns.limits.reread_ms));

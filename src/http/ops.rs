@@ -19,7 +19,10 @@ use crate::config::{self, ROWS_PER_SECOND, Thresholds};
 use crate::ledger::{self, Audit};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(audit)).routes(routes!(read_throttle, set_throttle)).routes(routes!(alarms, set_alarms))
+    OpenApiRouter::new()
+        .routes(routes!(audit))
+        .routes(routes!(read_throttle, set_throttle))
+        .routes(routes!(alarms, set_alarms))
 }
 
 /// How fast facts reach the database at most.

@@ -93,7 +93,17 @@ impl Reconciler {
         // Some rounds, and what a round may take while a store does not answer.
         let lasts = Duration::from_millis(settings.every_ms * 3) + Duration::from_mins(1);
         let lease = Lease::new(Arc::clone(&redis), "reconciler", lasts);
-        Self { auditor, redis, database, producer, settings, lease, after: String::new(), seen: HashMap::new(), rounds: RoundsDone::default() }
+        Self {
+            auditor,
+            redis,
+            database,
+            producer,
+            settings,
+            lease,
+            after: String::new(),
+            seen: HashMap::new(),
+            rounds: RoundsDone::default(),
+        }
     }
 
     /// When it last came through a round.

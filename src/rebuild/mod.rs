@@ -63,7 +63,9 @@ pub enum RebuildError {
     #[error("another rebuild of this campaign has taken over")]
     Overtaken,
     /// Redis may lack a part of what was loaded.
-    #[error("Redis was restarted, replaced or emptied meanwhile, or was not verified yet, and may lack a part of what was loaded: run it again")]
+    #[error(
+        "Redis was restarted, replaced or emptied meanwhile, or was not verified yet, and may lack a part of what was loaded: run it again"
+    )]
     Restarted,
     /// Codes have no room for another generation.
     #[error("the campaign has had {GENERATION_MAX} generations, the most that a coupon code has room for")]
@@ -169,9 +171,17 @@ impl Rebuilder {
 
     /// Rebuilds all campaigns that are lost. One that cannot be rebuilt holds no other up.
     pub async fn rebuild_all(&self, wait_max: Duration) -> Result<Outcomes, RebuildError> {
-        let ids: Vec<String> =
-            sqlx::query_scalar("SELECT id FROM campaigns WHERE ever_put ORDER BY id").fetch_all(&self.database).await?;
-        self.run(ids.into_iter().filter_map(|id| id.parse().ok()).collect(), wait_max).await
+        let rows: Vec<(String, bool)> =
+            sqlx::query_as("SELECT id, ever_put FROM campaigns ORDER BY id").fetch_all(&self.database).await?;
+        let rows = rows.into_iter().filter_map(|(id, ever_put)| Some((id.parse().ok()?, ever_put)));
+        let (put, new): (Vec<_>, Vec<_>) = rows.partition(|(_, ever_put)| *ever_put);
+        let mut ids: Vec<CampaignId> = put.into_iter().map(|(id, _)| id).collect();
+        for (id, _) in new {
+            // Redis may have lost one before its row knew that it was there. One that is just being made is left alone.
+            let lost = self.redis.fields(&id, &self.redis.keys().of(&id).campaign(), vec!["lost".into()]).await?;
+            ids.extend(lost.first().is_some_and(Option::is_some).then_some(id));
+        }
+        self.run(ids, wait_max).await
     }
 
     async fn run(&self, ids: Vec<CampaignId>, wait_max: Duration) -> Result<Outcomes, RebuildError> {

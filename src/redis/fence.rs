@@ -226,11 +226,15 @@ impl Redis {
         slot: Option<u16>,
         named: &Named,
     ) -> Result<(), RedisError> {
-        tracing::info!(script = script.name(), "Redis does not know this script: loading it");
         let (Some(fence), Some(incarnation)) = (&self.fence, &named.incarnation) else {
             return super::load(self.pool.next(), script.source(), slot).await;
         };
         let _one_at_a_time = fence.loading.lock().await;
+        // Whoever waited for its turn may find it loaded: thousands meet a server that has forgotten all of them at once.
+        if !fence.is_cluster && self.pool.next().script_exists::<Vec<bool>, _>(named.sha.to_string()).await? == [true] {
+            return Ok(());
+        }
+        tracing::info!(script = script.name(), "Redis does not know this script: loading it");
         let address = slot.filter(|_| fence.is_cluster).and_then(|slot| {
             let routing = self.pool.next().cached_cluster_state()?;
             routing.get_server(slot).cloned()

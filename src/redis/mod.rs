@@ -334,7 +334,9 @@ impl Redis {
         loop {
             match self.listen(channel).await {
                 Ok(messages) => return messages,
-                Err(error) => tracing::warn!(%error, ?channel, "messages of other nodes are not heard yet; trying again"),
+                Err(error) => {
+                    tracing::warn!(%error, ?channel, "messages of other nodes are not heard yet; trying again")
+                }
             }
             tokio::time::sleep(LISTEN_AGAIN).await;
         }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::board::{Board, Entry, LoopState};
 use super::Ending;
+use super::board::{Board, Entry, LoopState};
 use crate::config;
 
 /// Keeps one loop running.
@@ -53,7 +53,13 @@ impl Keeper {
             }
             self.entry.is(LoopState::Restarting);
             let pause = self.pause(in_a_row);
-            tracing::error!(name, why, in_a_row, pause_ms = pause.as_millis(), "a loop ended before its time; it begins anew");
+            tracing::error!(
+                name,
+                why,
+                in_a_row,
+                pause_ms = pause.as_millis(),
+                "a loop ended before its time; it begins anew"
+            );
             if self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 break;
             }

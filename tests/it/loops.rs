@@ -89,7 +89,8 @@ async fn every_loop_that_breaks_is_seen_within_a_second_and_works_again_within_f
         assert!(broken_at.elapsed() < SEEN, "{name} was seen after {:?}", broken_at.elapsed());
         let back = async || node.loops().loops().iter().all(|view| view.state == LoopState::Running);
         eventually("it runs again", back).await;
-        eventually("it serves", async || node.client.try_send(node.request(Method::GET, "/readyz")).await.is_ok()).await;
+        eventually("it serves", async || node.client.try_send(node.request(Method::GET, "/readyz")).await.is_ok())
+            .await;
         assert!(broken_at.elapsed() < BACK, "{name} ran again after {:?}", broken_at.elapsed());
         assert_eq!(figure(&node, "onrush_loop_restarts_total", name).await, restarts + 1, "{name}");
         assert_eq!(loop_of(&node, name).await["ended"], "panicked: a test broke this loop");

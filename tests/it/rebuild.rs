@@ -345,3 +345,26 @@ async fn a_contradiction_is_settled_by_a_rebuild_and_the_audit_is_ok_again() {
     assert_eq!((audit.number("rows"), audit.number("oversold")), (4, 0));
     node.stop().await;
 }
+
+/// The node that made it died before its row knew that Redis had it, and Redis has lost it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_campaign_that_was_lost_before_its_row_knew_of_it_comes_back_with_all_others() {
+    let installation = installation().await;
+    let (maker, node) = (installation.node(Role::All).await, installation.node(Role::Serve).await);
+    let campaign = maker.campaign(3, json!({})).await;
+    maker.audit_ok(&campaign).await;
+    eventually("the other node has seen it", async || node.view(&campaign).await.status == 200).await;
+    maker.stop().await;
+    execute(
+        &installation,
+        &format!("UPDATE campaigns SET ever_put = false, published_version = 0 WHERE id = '{campaign}'"),
+    )
+    .await;
+    stores::delete_campaign(&installation.config, &campaign).await;
+    assert_eq!(node.claim(&campaign, "alice").await.outcome(), "503 unavailable");
+    let worker = installation.node(Role::Work).await;
+    let outcomes = rebuilder(&installation).await.rebuild_all(WAIT).await.unwrap();
+    assert!(matches!(&outcomes[..], [(id, Ok(Rebuilt::Done { .. }))] if id.as_str() == campaign), "{outcomes:?}");
+    eventually("it is open again", async || node.claim_with_key(&campaign, "alice", "k").await.status == 201).await;
+    worker.stop().await;
+}

@@ -65,8 +65,10 @@ pub struct Act {
     pub does: Does,
     /// At which node.
     pub node: usize,
-    /// The operator hangs up after so long, and then does not ask again.
-    pub hangs_up: Option<Duration>,
+    /// The operator hangs up after so many percent of the time that the last change took, and then does not ask again.
+    pub hangs_up: Option<u32>,
+    /// Whether who hears that a store is away asks the same node again.
+    pub stays: bool,
 }
 
 /// An edit, or another stock.
@@ -149,7 +151,7 @@ pub(super) fn sides(draw: &mut Draw, scale: Scale, moments: &[Duration]) -> Vec<
         }
         // Whatever comes after it would tell of it as well.
         let last = Does::Edit(Edit::Rename { name: "The last change".to_owned() });
-        acts.push(Act { hangs_up: Some(hangs_up(draw)), ..act(draw, at + Duration::from_millis(100), last) });
+        acts.push(Act { hangs_up: Some(percent(draw)), ..act(draw, at + Duration::from_millis(100), last) });
         let claims = (0..draw.number(2..10)).map(|_| made_at + draw.ms(50..1_500)).collect();
         Side { name: format!("SIDE-{index}"), acts, claims }
     };
@@ -157,7 +159,12 @@ pub(super) fn sides(draw: &mut Draw, scale: Scale, moments: &[Duration]) -> Vec<
 }
 
 fn act(draw: &mut Draw, at: Duration, does: Does) -> Act {
-    Act { at, does, node: draw.place(16), hangs_up: draw.percent(50).then(|| hangs_up(draw)) }
+    Act { at, does, node: draw.place(16), hangs_up: draw.percent(50).then(|| percent(draw)), stays: draw.percent(50) }
+}
+
+/// In the middle of a change, whatever the machine is at.
+fn percent(draw: &mut Draw) -> u32 {
+    u32::try_from(draw.number(10..120)).unwrap_or(100)
 }
 
 /// Most requests are in the middle of something by then, also at a slow node.

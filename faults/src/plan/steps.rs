@@ -13,7 +13,8 @@ pub(super) fn steps(draw: &mut Draw, roles: &[Role], scale: Scale) -> Vec<Step> 
         let at = scale.rush / 4 + draw.ms(0..500);
         steps.push(Step { at, fault: loss(draw, roles) });
         if draw.percent(45) {
-            // Some facts wait as dead letters when that happens.
+            // Some facts wait as dead letters when that happens, and units are decided between the two.
+            steps.retain(|step| !matches!(step.fault, Fault::RestartRedis { .. } | Fault::RefuseFacts));
             steps.push(Step { at: at / 3, fault: Fault::RefuseFacts });
         }
     }
@@ -79,7 +80,7 @@ fn loss(draw: &mut Draw, roles: &[Role]) -> Fault {
             _ => Ledger::There,
         },
         lasts: Duration::from_millis(400) + draw.ms(0..900),
-        killed_rebuilds: if draw.percent(30) { 2 + draw.place(3) } else { 0 },
+        killed_rebuilds: if draw.percent(30) { 4 + draw.place(3) } else { 0 },
         at_once: draw.percent(50),
     };
     match draw.number(0..100) {

@@ -18,7 +18,7 @@ const TRIED_MAX: Duration = Duration::from_secs(25);
 const AGAIN: Duration = Duration::from_millis(100);
 /// A rebuild that is to be killed talks to Redis so slowly that its moments can be told apart.
 const SLOW_BY: Duration = Duration::from_millis(30);
-const KILLED_WITHIN: Duration = Duration::from_secs(5);
+const KILLED_WITHIN: Duration = Duration::from_secs(10);
 
 impl Storm {
     /// Again and again, until every campaign is open at every node.
@@ -45,7 +45,10 @@ impl Storm {
                 // Letters that nobody can read may be what it waits for, or facts that wait as dead letters. In this order: what
                 // is sent again is on its way for a while.
                 self.discard_garbage().await?;
-                self.accept_facts().await?;
+                // Only if it does not succeed otherwise: what waits as a dead letter has to be there when it is rebuilt.
+                if self.rush.history.now() > began + TRIED_MAX / 2 {
+                    self.accept_facts().await?;
+                }
             }
             tokio::time::sleep(AGAIN).await;
         }

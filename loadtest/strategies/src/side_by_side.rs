@@ -62,7 +62,7 @@ async fn measure_onrush(stores: &Stores, campaigns: &Arc<Campaigns>, load: Load)
     let config = &stores.config;
     let producer = Arc::new(Producer::new(&config.kafka)?);
     let stop = CancellationToken::new();
-    let relay = Relay::new(Arc::clone(&stores.redis), Arc::clone(&producer), config);
+    let relay = Arc::new(Relay::new(Arc::clone(&stores.redis), Arc::clone(&producer), config));
     let writer = Writer::new(stores.database.clone(), producer, config);
     let workers = [tokio::spawn(relay.run(stop.clone())), tokio::spawn(writer.run(stop.clone()))];
     let sale = |campaign| {

@@ -10,8 +10,8 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use onrush::alarm::{Alarm, Settings, State, Survey, Watched, read_board};
 use onrush::app::Role;
-use onrush::config::Config;
 use onrush::campaign::Campaigns;
+use onrush::config::Config;
 use onrush::nodes::Report;
 use reqwest::Method;
 use serde_json::Value;
@@ -62,7 +62,8 @@ pub(crate) fn quick(config: &mut Config, url: String) {
 /// Of a worker that is there, and sees nothing.
 pub(crate) async fn alarm(stores: &Stores) -> Alarm {
     let Ok(now) = stores.redis.time().await else { panic!("no Redis") };
-    let report = Report { at: now.0, since: now.0, works: true, outboxes: Some(Default::default()), ..Report::default() };
+    let report =
+        Report { at: now.0, since: now.0, works: true, outboxes: Some(Default::default()), ..Report::default() };
     let report = serde_json::to_string(&report).unwrap();
     stores.redis.set_fields(&stores.redis.keys().nodes(), vec![("it".into(), report)]).await.unwrap();
     alarm_of(stores, &stores.config)

@@ -94,8 +94,7 @@ async fn the_rules_of_the_database() {
     }
     assert_eq!(states(&alarm, &stores, &RULES).await, ["CRITICAL"].into());
     let board = read_board(&stores.redis, &stores.config.alarm).await;
-    let named: Vec<&str> =
-        board.iter().filter(|rule| rule.campaigns == ["SUMMER"]).map(|rule| rule.rule).collect();
+    let named: Vec<&str> = board.iter().filter(|rule| rule.campaigns == ["SUMMER"]).map(|rule| rule.rule).collect();
     assert_eq!(named, ["contradictions", "audits_broken"]);
     let port = postgres_port(&crate::support::names::config());
     switch.turn(None);
@@ -108,7 +107,8 @@ async fn the_rules_of_the_database() {
         "DELETE FROM post_outbox",
         "UPDATE post_reconciliation SET unmended = 0, unmended_before = 0",
     ] {
-        eventually("the database is back", async || sqlx::query(statement).execute(&stores.database).await.is_ok()).await;
+        eventually("the database is back", async || sqlx::query(statement).execute(&stores.database).await.is_ok())
+            .await;
     }
     eventually("all are healthy", async || states(&alarm, &stores, &RULES).await == ["HEALTHY"].into()).await;
 }
@@ -319,7 +319,10 @@ async fn thresholds_change_on_all_nodes_without_a_restart() {
     becomes(&nodes[1], "dead_letters_waiting", "HEALTHY").await;
     assert_eq!(rule(&nodes[1], "dead_letters_waiting").await["critical"], 9);
     for (body, pointer) in [
-        (json!({"rules": {"dead_letters_waiting": {"caution": 5, "critical": 4}}}), "/rules/dead_letters_waiting/caution"),
+        (
+            json!({"rules": {"dead_letters_waiting": {"caution": 5, "critical": 4}}}),
+            "/rules/dead_letters_waiting/caution",
+        ),
         (json!({"rules": {"dead_letters_waiting": {"caution": 5}}}), "/rules/dead_letters_waiting/critical"),
         (json!({"rules": {"no_such_rule": {"caution": 1, "critical": 1}}}), "/rules/no_such_rule"),
         (json!({"pending_ms": -1}), "/pending_ms"),

@@ -1,5 +1,7 @@
 //! What can be seen from outside? Log lines, spans and metrics, set up once a process.
 
+mod described;
+
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -43,12 +45,14 @@ pub fn metrics() -> PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE
         .get_or_init(|| {
-            PrometheusBuilder::new()
+            let collected = PrometheusBuilder::new()
                 .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)
                 .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_requests".into()), &COUNTS))
                 .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_facts".into()), &COUNTS))
                 .and_then(PrometheusBuilder::install_recorder)
-                .expect("the bounds are not empty, and nothing else in this process records metrics")
+                .expect("the bounds are not empty, and nothing else in this process records metrics");
+            described::describe();
+            collected
         })
         .clone()
 }
