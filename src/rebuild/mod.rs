@@ -63,7 +63,9 @@ pub enum RebuildError {
     #[error("another rebuild of this campaign has taken over")]
     Overtaken,
     /// Redis may lack a part of what was loaded.
-    #[error("Redis was restarted, replaced or emptied meanwhile, or was not verified yet, and may lack a part of what was loaded: run it again")]
+    #[error(
+        "Redis was restarted, replaced or emptied meanwhile, or was not verified yet, and may lack a part of what was loaded: run it again"
+    )]
     Restarted,
     /// Codes have no room for another generation.
     #[error("the campaign has had {GENERATION_MAX} generations, the most that a coupon code has room for")]

@@ -119,10 +119,7 @@ impl Fault {
     pub fn is_loss(&self) -> bool {
         matches!(
             self,
-            Self::EmptyRedis { .. }
-                | Self::FlushRedis { .. }
-                | Self::SetRedisBack { .. }
-                | Self::PromoteReplica { .. }
+            Self::EmptyRedis { .. } | Self::FlushRedis { .. } | Self::SetRedisBack { .. } | Self::PromoteReplica { .. }
         )
     }
 
