@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::edge::Edge;
-use super::shares::{Shares, held};
+use super::shares::Shares;
 use super::stack::Stack;
 use super::stall::Guarded;
 use super::version::is_http2;
@@ -104,7 +104,7 @@ impl Connection {
         });
         let stream = TokioIo::new(Guarded::new(stream, stack.patience));
         // In a box, since a task would keep room for it twice: as it was given, and as it is awaited.
-        let connection = Box::pin(watcher.watch(stack.http1.serve_connection(stream, service).into_owned()));
+        let connection = Box::pin(watcher.watch(stack.http1.serve_connection(stream, service)));
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection ended badly");
         }
@@ -118,16 +118,15 @@ impl Connection {
             let (edge, asked) = (Arc::clone(&edge), shares.ask(edge.may_be_long(&request)));
             Box::pin(async move {
                 // Apart: most who wait for their turn have not come to it yet, and need no room for an answer.
-                let answer = match asked.turn().await {
-                    Ok(turn) => held(Box::pin(edge.answer(peer, request)).await, turn),
-                    Err(_) => edge.too_late(&request),
-                };
-                asked.was_answered();
-                Ok::<_, Infallible>(answer)
+                let turn = asked.turn().await;
+                Ok::<_, Infallible>(match turn {
+                    Ok(turn) => asked.answered(Box::pin(edge.answer(peer, request)).await, turn),
+                    Err(_) => asked.answered(edge.too_late(&request), None),
+                })
             })
         });
         let stream = TokioIo::new(Guarded::new(stream, stack.patience));
-        let connection = Box::pin(watcher.watch(stack.http2.serve_connection(stream, service).into_owned()));
+        let connection = Box::pin(watcher.watch(stack.http2.serve_connection(stream, service)));
         tokio::select! {
             ended = connection => if let Err(error) = ended {
                 tracing::debug!(%error, "a connection ended badly");

@@ -7,7 +7,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -41,11 +41,11 @@ pub(super) struct Asked {
     turns: Option<Arc<Semaphore>>,
     wait_max: Duration,
     given_up: Arc<GivenUp>,
-    is_answered: AtomicBool,
+    is_waited_for: bool,
 }
 
 /// A long answer's.
-pub(super) type Turn = Option<Arc<OwnedSemaphorePermit>>;
+type Turn = Option<Arc<OwnedSemaphorePermit>>;
 
 impl Shares {
     pub(super) fn new(limits: &config::Http2, wait_max: Duration) -> Self {
@@ -59,13 +59,13 @@ impl Shares {
         self.given_up.too_many.clone()
     }
 
-    /// One more request. Dropped before it was answered, it was given up.
+    /// One more request. Dropped before its answer is asked for, it was given up.
     pub(super) fn ask(&self, may_be_long: bool) -> Asked {
         Asked {
             turns: may_be_long.then(|| Arc::clone(&self.turns)),
             wait_max: self.wait_max,
             given_up: Arc::clone(&self.given_up),
-            is_answered: AtomicBool::new(false),
+            is_waited_for: false,
         }
     }
 }
@@ -78,34 +78,39 @@ impl Asked {
         Ok(Some(Arc::new(turn.expect("nobody closes this semaphore"))))
     }
 
-    pub(super) fn was_answered(&self) {
-        self.is_answered.store(true, Ordering::Relaxed);
-        let _at_least_0 =
-            self.given_up.balance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |balance| balance.checked_sub(1));
+    /// Its answer, which keeps its turn as long as there is anything of it.
+    pub(super) fn answered(mut self, answer: Response, turn: Turn) -> Response {
+        // Nobody asks for what is not there.
+        if answer.body().is_end_stream() {
+            self.was_waited_for();
+            return answer;
+        }
+        answer.map(|body| Body::new(Held { body, turn, asked: self }))
     }
-}
 
-/// The answer, which keeps its turn as long as there is anything of it.
-pub(super) fn held(answer: Response, turn: Turn) -> Response {
-    match turn {
-        None => answer,
-        Some(turn) => answer.map(|body| Body::new(Held { body, turn })),
+    fn was_waited_for(&mut self) {
+        if !std::mem::replace(&mut self.is_waited_for, true) {
+            let less = |balance: u32| balance.checked_sub(1);
+            let _at_least_0 = self.given_up.balance.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        }
     }
 }
 
 impl Drop for Asked {
     fn drop(&mut self) {
         let GivenUp { balance, max, too_many } = &*self.given_up;
-        if !*self.is_answered.get_mut() && balance.fetch_add(1, Ordering::Relaxed) >= *max {
+        if !self.is_waited_for && balance.fetch_add(1, Ordering::Relaxed) >= *max {
             too_many.cancel();
         }
     }
 }
 
-/// A body that keeps a turn.
+/// A body that keeps a turn. The library asks for it once the answer's headers are on their way, and not where the request was
+/// given up meanwhile.
 struct Held {
     body: Body,
-    turn: Arc<OwnedSemaphorePermit>,
+    turn: Turn,
+    asked: Asked,
 }
 
 /// Some bytes of it, which do, too.
@@ -128,8 +133,12 @@ impl HttpBody for Held {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.asked.was_waited_for();
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        let hold = |bytes| Bytes::from_owner(HeldBytes { bytes, _turn: Arc::clone(&self.turn) });
+        let hold = |bytes| match &self.turn {
+            None => bytes,
+            Some(turn) => Bytes::from_owner(HeldBytes { bytes, _turn: Arc::clone(turn) }),
+        };
         Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(hold))))
     }
 

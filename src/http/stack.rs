@@ -7,16 +7,16 @@
 
 use std::time::Duration;
 
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
 
 use super::stall::Patience;
 use crate::config;
 
 /// How connections are served, by the version that they speak.
 pub(super) struct Stack {
-    pub(super) http1: Builder<TokioExecutor>,
-    pub(super) http2: Builder<TokioExecutor>,
+    pub(super) http1: http1::Builder,
+    pub(super) http2: http2::Builder<TokioExecutor>,
     pub(super) http2_limits: config::Http2,
     pub(super) header_timeout: Duration,
     pub(super) request_timeout: Duration,
@@ -27,16 +27,16 @@ impl Stack {
     pub(super) fn new(config: &config::Http) -> Self {
         let header_timeout = Duration::from_millis(config.header_timeout_ms);
         let limits = &config.http2;
-        let mut builder = Builder::new(TokioExecutor::new());
-        builder
-            .http1()
+        let (mut http1, mut http2) = (http1::Builder::new(), http2::Builder::new(TokioExecutor::new()));
+        http1
             .timer(TokioTimer::new())
             .header_read_timeout(header_timeout)
+            .max_header_size(config.header_bytes_max)
+            // What is read at a time may be more than that.
             .max_buf_size(config.header_bytes_max)
             .max_headers(config.headers_max)
             .writev(true);
-        builder
-            .http2()
+        http2
             .timer(TokioTimer::new())
             .max_header_list_size(u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX))
             .max_concurrent_streams(limits.streams_max)
@@ -46,8 +46,8 @@ impl Stack {
             .keep_alive_interval(Duration::from_millis(limits.ping_every_ms))
             .keep_alive_timeout(Duration::from_millis(limits.ping_timeout_ms));
         Self {
-            http1: builder.clone().http1_only(),
-            http2: builder.http2_only(),
+            http1,
+            http2,
             http2_limits: limits.clone(),
             header_timeout,
             request_timeout: Duration::from_millis(config.request_timeout_ms),

@@ -86,15 +86,12 @@ async fn a_claim_that_a_full_redis_refuses_has_done_nothing_and_says_so() {
     let redis = PrivateRedis::start(&[]).await;
     let (_installation, node) = node_of(&redis).await;
     let campaign = node.campaign(5, json!({})).await;
-    let room =
-        node.campaign(5, json!({"waiting": {"active_max": 1, "pass_ttl_s": 600, "claim_pass_within_s": 90}})).await;
     assert_eq!(node.claim(&campaign, "alice").await.outcome(), "201");
     redis.cli(&["config", "set", "maxmemory", "1"]);
     says(&node.claim(&campaign, "bob").await, NOTHING);
     says(&node.claim_with_key(&campaign, "bob", "key").await, NOTHING);
     let by_key = node.request(Method::DELETE, &format!("/v1/campaigns/{campaign}/claims/by-key"));
     says(&node.send(by_key.bearer_auth(node.token("bob")).header("Idempotency-Key", "other")).await, NOTHING);
-    says(&node.as_user("bob", Method::POST, &format!("/v1/campaigns/{room}/waiting")).await, NOTHING);
     redis.cli(&["config", "set", "maxmemory", "0"]);
     assert_eq!(node.view(&campaign).await.number("left"), 4, "nothing was done");
     assert_eq!(node.claim_with_key(&campaign, "bob", "key").await.outcome(), "201");

@@ -53,8 +53,11 @@ impl Raw {
     /// What was heard until the other end closed, or reset, the connection.
     pub(crate) async fn until_it_ends(&mut self) -> String {
         let ending = self.stream.read_to_end(&mut self.heard);
-        let _reset = tokio::time::timeout(PATIENCE, ending).await.expect("the connection ends");
-        String::from_utf8_lossy(&self.heard).into_owned()
+        let ended = tokio::time::timeout(PATIENCE, ending).await;
+        let heard = String::from_utf8_lossy(&self.heard).into_owned();
+        // However it ends.
+        assert!(ended.is_ok(), "the connection does not end: {heard:?}");
+        heard
     }
 
     fn begun(&self) -> usize {
