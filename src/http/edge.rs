@@ -67,7 +67,7 @@ impl Edge {
 
     /// Whether the answer may be so long that few of them should wait for their reader at a time: what is read, but for
     /// what crowds read and for event streams, which are as long as somebody listens.
-    pub(super) fn may_be_long(&self, request: &Request<Incoming>) -> bool {
+    pub(super) fn may_be_long(request: &Request<Incoming>) -> bool {
         let (method, uri) = (request.method(), request.uri());
         method.is_safe() && Door::of(method, uri).is_none() && !uri.path().ends_with("/waiting/events")
     }

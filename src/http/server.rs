@@ -115,7 +115,7 @@ impl Connection {
         let shares = Shares::new(&stack.http2_limits, stack.request_timeout);
         let too_much = shares.too_many_given_up();
         let service = service_fn(move |request: Request<Incoming>| {
-            let (edge, asked) = (Arc::clone(&edge), shares.ask(edge.may_be_long(&request)));
+            let (edge, asked) = (Arc::clone(&edge), shares.ask(Edge::may_be_long(&request)));
             Box::pin(async move {
                 // Apart: most who wait for their turn have not come to it yet, and need no room for an answer.
                 let turn = asked.turn().await;

@@ -119,13 +119,12 @@ impl AsyncWrite for Guarded {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let mut left = match this.left {
-            Some(left) => left,
-            None => {
-                ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
-                this.clock = None;
-                this.patience.linger_bytes_max
-            }
+        let mut left = if let Some(left) = this.left {
+            left
+        } else {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+            this.clock = None;
+            this.patience.linger_bytes_max
         };
         let lingered = this.poll_linger(&mut left, context);
         this.left = Some(left);

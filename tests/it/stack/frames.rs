@@ -107,7 +107,8 @@ impl<'a> Incoming<'a> {
         loop {
             let mut head = [0; 9];
             self.raw.stream.read_exact(&mut head).await.ok()?;
-            let mut payload = vec![0; usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2])];
+            let mut payload =
+                vec![0; (usize::from(head[0]) << 16) | (usize::from(head[1]) << 8) | usize::from(head[2])];
             self.raw.stream.read_exact(&mut payload).await.ok()?;
             let stream = u32::from_be_bytes(head[5..].try_into().unwrap());
             let found = Frame { kind: head[3], flags: head[4], stream, payload };
@@ -167,8 +168,8 @@ pub(crate) fn status_of(block: &[u8]) -> u16 {
 /// Digits in Huffman's code (RFC 7541, appendix B): 0, 1 and 2 have five bits, the others six.
 fn digits(bytes: &[u8]) -> u16 {
     let bits: Vec<u16> =
-        bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| u16::from(byte >> bit & 1))).collect();
-    let number = |bits: &[u16]| bits.iter().fold(0, |number, bit| number << 1 | bit);
+        bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| u16::from((byte >> bit) & 1))).collect();
+    let number = |bits: &[u16]| bits.iter().fold(0, |number, bit| (number << 1) | bit);
     let (mut at, mut found) = (0, 0);
     while at + 5 <= bits.len() {
         let five = number(&bits[at..at + 5]);

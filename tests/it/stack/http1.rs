@@ -190,8 +190,8 @@ async fn a_wrong_host_is_a_problem_that_points_at_it() {
         let mut raw = Raw::to(&node.url).await;
         raw.say(request).await;
         let heard = raw.until_it_ends().await;
-        let (head, body) = heard.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains("application/problem+json") && head.contains("connection: close"), "{head}");
+        let (headers, body) = heard.split_once("\r\n\r\n").unwrap();
+        assert!(headers.contains("application/problem+json") && headers.contains("connection: close"), "{headers}");
         let body: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!((body["code"].as_str(), body["detail"].as_str()), (Some("invalid_request"), Some(detail)));
         assert_eq!(body["errors"][0]["pointer"], "header/host");
@@ -222,7 +222,7 @@ async fn nothing_is_smuggled_behind_a_body_of_two_lengths() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_in_bad_pieces_is_refused_and_nothing_behind_it_is_answered() {
     let (_installation, node) = node().await;
-    let head = format!(
+    let begins = format!(
         "POST /v1/campaigns HTTP/1.1\r\nHost: onrush\r\nAuthorization: Bearer {OPERATOR}\r\n\
          Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     );
@@ -232,7 +232,7 @@ async fn a_body_in_bad_pieces_is_refused_and_nothing_behind_it_is_answered() {
     {
         let mut raw = Raw::to(&node.url).await;
         // It may be closed while the rest is under way.
-        let _cut_off = raw.try_say(format!("{head}{pieces}{HEALTH}").as_bytes()).await;
+        let _cut_off = raw.try_say(format!("{begins}{pieces}{HEALTH}").as_bytes()).await;
         let heard = raw.until_it_ends().await;
         assert_eq!((status(&heard), heard.matches("HTTP/1.1 ").count()), (400, 1), "{pieces:.20?}: {heard:?}");
     }

@@ -58,12 +58,11 @@ async fn absent_readers_cost_little(version: u8) {
         let mut absent = Vec::new();
         for _ in 0..CONNECTIONS {
             let mut raw = Raw::to(&process.url).await;
-            let requests = match version {
-                1 => format!("GET {path} HTTP/1.1\r\nHost: onrush\r\n\r\n").repeat(REQUESTS as usize).into_bytes(),
-                _ => {
-                    let all = (0..REQUESTS).flat_map(|number| get(1 + 2 * number, path));
-                    greedy_preface().into_iter().chain(all).collect()
-                }
+            let requests = if version == 1 {
+                format!("GET {path} HTTP/1.1\r\nHost: onrush\r\n\r\n").repeat(REQUESTS as usize).into_bytes()
+            } else {
+                let all = (0..REQUESTS).flat_map(|number| get(1 + 2 * number, path));
+                greedy_preface().into_iter().chain(all).collect()
             };
             // The kernel may hold some of it back, and rightly.
             let _some = tokio::time::timeout(Duration::from_millis(200), raw.stream_write(&requests)).await;
@@ -109,7 +108,7 @@ async fn floods_leave_the_memory_as_it_was() {
         [unended, frame(CONTINUATION, 0, 1, &header("x-a", &"a".repeat(9_000))).repeat(200)].concat(),
         format!("GET /{}", "x".repeat(2_000_000)).into_bytes(),
         format!("GET / HTTP/1.1\r\nHost: a\r\n{}", "X-A: b\r\n".repeat(100_000)).into_bytes(),
-        (0..2_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect(),
+        (0..2_000_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect(),
     ];
     for (number, flood) in floods.iter().enumerate() {
         let mut absent = Vec::new();

@@ -43,14 +43,15 @@ impl Proxy {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(".local/test").join(names::unique("nginx"));
         std::fs::create_dir_all(&folder).unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let servers: String =
-            nodes.iter().map(|url| format!("server {};\n", url.strip_prefix("http://").unwrap())).collect();
+        let servers: Vec<_> =
+            nodes.iter().map(|url| format!("server {};", url.strip_prefix("http://").unwrap())).collect();
+        let servers = servers.join("\n");
         // What it does with a node that fails is as it comes: one failure takes it away for ten seconds.
         let settings = format!(
             "daemon off;\nmaster_process off;\npid nginx.pid;\nevents {{ worker_connections 1024; }}\n\
              http {{\naccess_log off;\nclient_body_temp_path body;\nproxy_temp_path proxy;\nfastcgi_temp_path fastcgi;\n\
              uwsgi_temp_path uwsgi;\nscgi_temp_path scgi;\nclient_header_buffer_size 64k;\n\
-             large_client_header_buffers 8 64k;\nupstream nodes {{\n{servers}}}\n\
+             large_client_header_buffers 8 64k;\nupstream nodes {{\n{servers}\n}}\n\
              server {{\nlisten 127.0.0.1:{port};\nlocation / {{\nproxy_pass http://nodes;\nproxy_http_version 1.1;\n\
              proxy_set_header Connection \"\";\n}}\n}}\n}}\n"
         );
@@ -101,7 +102,7 @@ async fn a_proxy_serves_everybody_while_one_client_sends_what_is_refused() {
         })
     });
     let others: Vec<_> = others.collect();
-    let many: String = (0..110).map(|number| format!("X-Number-{number}: {number}\r\n")).collect();
+    let many = "X-Number: 1\r\n".repeat(110);
     let long = format!("X-Long: {}\r\n", "x".repeat(50_000));
     for turn in 0..60 {
         // In turn: too many, and too long.
