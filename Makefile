@@ -24,6 +24,7 @@ run: prerequisites services ## build, start everything, rush it once, and serve 
 test: prerequisites services binaries models ## all tests, against the real stores
 	dev/k6 --if-possible
 	dev/chromium --if-possible
+	dev/nginx --if-possible
 	dev/examples --if-possible
 	cargo test --workspace --all-targets
 

@@ -5,7 +5,6 @@
 mod keys;
 mod waiting;
 
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +45,7 @@ mod alarm;
 mod audit;
 mod cache;
 mod feed;
+mod http;
 mod node;
 mod page;
 #[cfg(test)]
@@ -55,6 +55,7 @@ pub use alarm::Alarm;
 pub use audit::{Audit, Rebuild};
 pub use cache::Cache;
 pub use feed::{CategoryRule, Feed, FeedLane, Inspector, InspectorKind, Search, Upstream};
+pub use http::{Http, Http2};
 pub use node::{Health, Supervisor};
 pub use page::Page;
 
@@ -65,15 +66,6 @@ section!(
         waiting: Waiting, cache: Cache, upstream: Upstream, inspector: Inspector, feed: Feed, search: Search, page: Page, kafka: Kafka, relay: Relay, ledger: Ledger, dead_letters: DeadLetters, audit: Audit, rebuild: Rebuild, alarm: Alarm,
         telemetry: Telemetry,
         supervisor: Supervisor, health: Health, bench: Bench,
-    }
-);
-section!(
-    /// The server.
-    Http {
-        listen: SocketAddr, public_url: String, connections_max: usize, backlog_max: u32, body_bytes_max: usize,
-        header_bytes_max: usize, header_timeout_ms: u64, request_timeout_ms: u64, write_stall_ms: u64, lame_duck_ms: u64,
-        drain_timeout_ms: u64,
-        cors_origins: Vec<String>, metrics_open: bool,
     }
 );
 section!(
@@ -264,16 +256,7 @@ impl Config {
 
     /// The server, and who may call it.
     fn check_edge(&self, is: &mut Limits) {
-        let http = &self.http;
-        is.within("http.connections_max", http.connections_max, 1..=1_000_000);
-        is.within("http.backlog_max", http.backlog_max, 1..=65_535);
-        is.within("http.body_bytes_max", http.body_bytes_max, 1_024..=16 << 20);
-        is.within("http.header_bytes_max", http.header_bytes_max, 8_192..=1 << 20);
-        is.within("http.header_timeout_ms", http.header_timeout_ms, 100..=600_000);
-        is.within("http.request_timeout_ms", http.request_timeout_ms, 100..=600_000);
-        is.within("http.write_stall_ms", http.write_stall_ms, 1_000..=600_000);
-        is.within("http.lame_duck_ms", http.lame_duck_ms, 0..=600_000);
-        is.within("http.drain_timeout_ms", http.drain_timeout_ms, 0..=600_000);
+        self.http.check(is);
         is.within("auth.leeway_s", self.auth.leeway_s, 0..=300);
         is.within("auth.jwks_refresh_ms", self.auth.jwks_refresh_ms, 100..=86_400_000);
         is.within("auth.jwks_unknown_kid_ms", self.auth.jwks_unknown_kid_ms, 100..=3_600_000);

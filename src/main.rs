@@ -112,7 +112,7 @@ enum DrawCommand {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+    match Box::pin(run(Arguments::parse())).await {
         Ok(code) => code,
         Err(error) => {
             eprintln!("onrush: {error:#}");

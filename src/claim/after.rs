@@ -74,11 +74,11 @@ impl Said {
     /// The claim, of a code that always has one.
     fn claim(self) -> Result<Claim, ClaimError> {
         let Self { code, claim, .. } = self;
-        claim.ok_or_else(|| ClaimError::Unknown(format!("{code:?} without a claim")))
+        claim.ok_or_else(|| ClaimError::unexpected(format!("{code:?} without a claim")))
     }
 
     fn unknown<T>(&self) -> Result<T, ClaimError> {
-        Err(ClaimError::Unknown(format!("the code {:?}", self.code)))
+        Err(ClaimError::unexpected(format!("the code {:?}", self.code)))
     }
 }
 
@@ -102,7 +102,7 @@ pub(super) async fn give_back(
     let keys = [keys.campaign(), keys.holders(), keys.claims(), keys.outbox()];
     let said = after.call(&GIVE_BACK, keys, named(claim, &[owner.map_or("", UserId::as_str)])).await?;
     let mut said = after.read(said, Some(claim.number))?;
-    after.tell(&mut said).await?;
+    after.tell(&mut said).await.map_err(RedisError::after_it_was_done)?;
     match said.code.as_str() {
         "ok" => said.claim().map(GiveBack::Done),
         "unchanged" => said.claim().map(GiveBack::Unchanged),
@@ -170,7 +170,7 @@ pub(super) async fn cancel(
     match give_back(redis, campaign, &claim, Some(user)).await? {
         GiveBack::Done(claim) | GiveBack::Unchanged(claim) => Ok(Cancel::GivenBack(claim)),
         GiveBack::AlreadyRedeemed(claim) => Ok(Cancel::AlreadyRedeemed(claim)),
-        GiveBack::NotFound => Err(ClaimError::Unknown("a claim that was there is gone".into())),
+        GiveBack::NotFound => Err(ClaimError::unexpected("a claim that was there is gone".into())),
     }
 }
 

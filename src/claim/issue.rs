@@ -116,7 +116,8 @@ pub(super) async fn issue(
     if head.left == 0 && (issued || answers.contains(&Answer::SoldOut)) {
         campaign.saw_sold_out(head, asked_at_us, lease_us);
     }
-    read::look_up_redemptions(redis, &mut lane, &id, answers.iter_mut().flat_map(Answer::claims)).await?;
+    let claims = answers.iter_mut().flat_map(Answer::claims);
+    read::look_up_redemptions(redis, &mut lane, &id, claims).await.map_err(RedisError::after_it_was_done)?;
     if asked > Durability::Memory && answers.iter_mut().any(|answer| !answer.claims().is_empty()) {
         let reached = lane.reached(issued).await;
         if issued && reached < asked {

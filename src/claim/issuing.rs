@@ -58,7 +58,8 @@ pub(super) fn meters() -> Meters {
 impl From<CoalescerError> for ClaimError {
     fn from(error: CoalescerError) -> Self {
         match error {
-            CoalescerError::Unknown(why) => Self::Unknown(why),
+            CoalescerError::Unknown => Self::Unknown,
+            CoalescerError::NothingDone(why) => Self::NothingDone(why),
             CoalescerError::TooManyInFlight => Self::TooManyInFlight,
             CoalescerError::WaitedTooLong => Self::WaitedTooLong,
         }

@@ -37,8 +37,14 @@ pub use tally::ClaimTally;
 #[derive(Debug, Error)]
 pub enum ClaimError {
     /// It may have happened.
-    #[error("the outcome is unknown: {0}")]
-    Unknown(String),
+    #[error("it may have happened; repeat it, with the same Idempotency-Key if it had one")]
+    Unknown,
+    /// It did not happen, for this reason.
+    #[error("{0}: nothing was done")]
+    NothingDone(&'static str),
+    /// Nothing was to happen: it was only asked for, and could not be read, for this reason.
+    #[error("{0}")]
+    Unread(&'static str),
     /// It did not happen: too much is under way already.
     #[error("too many claims in flight")]
     TooManyInFlight,
@@ -58,7 +64,24 @@ pub enum ClaimError {
 
 impl From<RedisError> for ClaimError {
     fn from(error: RedisError) -> Self {
-        Self::Unknown(error.to_string())
+        error.note();
+        if error.has_done_nothing() { Self::NothingDone(error.reason()) } else { Self::Unknown }
+    }
+}
+
+impl ClaimError {
+    /// An answer of Redis that no script gives.
+    fn unexpected(answer: String) -> Self {
+        RedisError::Unexpected(answer).into()
+    }
+
+    /// The same, of what changes nothing.
+    fn of_a_read(self) -> Self {
+        match self {
+            Self::Unknown => Self::Unread("Redis did not answer"),
+            Self::NothingDone(why) => Self::Unread(why),
+            other => other,
+        }
     }
 }
 
@@ -145,16 +168,16 @@ impl Claims {
 
     /// One claim; `None` if there is none.
     pub async fn find(&self, campaign: &Campaign, claim: &ClaimId) -> Result<Option<Claim>, ClaimError> {
-        read::one(&self.redis, campaign, claim).await
+        read::one(&self.redis, campaign, claim).await.map_err(ClaimError::of_a_read)
     }
 
     /// Every claim that a user ever made of a campaign, by number.
     pub async fn of_user(&self, campaign: &Campaign, user: &UserId) -> Result<Vec<Claim>, ClaimError> {
-        read::of_user(&self.redis, campaign, user).await
+        read::of_user(&self.redis, campaign, user).await.map_err(ClaimError::of_a_read)
     }
 
     /// The claims of a campaign after this number, by number, at most so many.
     pub async fn page(&self, campaign: &Campaign, after: u64, count_max: usize) -> Result<Vec<Claim>, ClaimError> {
-        read::page(&self.redis, campaign, after, count_max).await
+        read::page(&self.redis, campaign, after, count_max).await.map_err(ClaimError::of_a_read)
     }
 }

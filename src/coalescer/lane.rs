@@ -150,9 +150,16 @@ impl<D: Decide> Lane<D> {
             }
             Err(error) => {
                 meters.call_failures.increment(1);
-                tracing::warn!(campaign = %self.campaign.id(), requests = requests.len(), %error, "the outcome of a batch is unknown");
+                error.note();
+                let (campaign, nothing_done) = (self.campaign.id(), error.has_done_nothing());
+                tracing::warn!(%campaign, requests = requests.len(), nothing_done, %error, "a batch was not decided");
                 for answer in answers {
-                    let _gone = answer.send(Err(CoalescerError::Unknown(error.to_string())));
+                    let why = if nothing_done {
+                        CoalescerError::NothingDone(error.reason())
+                    } else {
+                        CoalescerError::Unknown
+                    };
+                    let _gone = answer.send(Err(why));
                 }
             }
         }

@@ -68,7 +68,7 @@ pub(crate) struct Meters {
     pub(crate) batch_requests: Histogram,
     /// How long each call took.
     pub(crate) call_seconds: Histogram,
-    /// Calls with an outcome that is unknown.
+    /// Calls that failed.
     pub(crate) call_failures: Counter,
     /// Requests whose caller went away before their turn.
     pub(crate) abandoned: Counter,
@@ -78,8 +78,11 @@ pub(crate) struct Meters {
 #[derive(Debug, Error)]
 pub(crate) enum CoalescerError {
     /// It may have happened.
-    #[error("the outcome is unknown: {0}")]
-    Unknown(String),
+    #[error("it may have happened")]
+    Unknown,
+    /// It did not happen, for this reason.
+    #[error("{0}: nothing was done")]
+    NothingDone(&'static str),
     /// It did not happen: too much is under way already.
     #[error("too many requests in flight")]
     TooManyInFlight,
@@ -111,7 +114,8 @@ impl<D: Decide> Coalescer<D> {
         async move {
             match place?.await {
                 Ok(answer) => answer,
-                Err(_dropped) => Err(CoalescerError::Unknown("the call was given up".into())),
+                // The call was given up.
+                Err(_dropped) => Err(CoalescerError::Unknown),
             }
         }
     }

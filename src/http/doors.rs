@@ -4,8 +4,8 @@
 //! all requests come to one of these.
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
-use axum::http::Method;
 use axum::http::request::Parts;
+use axum::http::{Method, Uri};
 use axum::response::Response;
 
 use super::App;
@@ -31,16 +31,16 @@ pub(super) enum Wish {
 
 impl Door {
     /// The door of a request, and the id of the campaign or the post.
-    pub(super) fn of(parts: &Parts) -> Option<(Self, &str)> {
-        if parts.uri.query().is_some() {
+    pub(super) fn of<'a>(method: &Method, uri: &'a Uri) -> Option<(Self, &'a str)> {
+        if uri.query().is_some() {
             return None;
         }
-        let path = parts.uri.path().strip_prefix("/v1/")?;
+        let path = uri.path().strip_prefix("/v1/")?;
         let (door, id) = if let Some(id) = path.strip_prefix("posts/") {
-            (Some(Self::Post).filter(|_| parts.method == Method::GET), id)
+            (Some(Self::Post).filter(|_| method == Method::GET), id)
         } else {
             let (id, what) = path.strip_prefix("campaigns/")?.rsplit_once('/')?;
-            (Wish::of(&parts.method, what).map(Self::Campaign), id)
+            (Wish::of(method, what).map(Self::Campaign), id)
         };
         door.filter(|_| !id.is_empty() && !id.contains(['%', '/'])).map(|door| (door, id))
     }
@@ -57,7 +57,7 @@ impl Door {
 
 /// The id that the request came with.
 fn id_of(parts: &Parts) -> &str {
-    Door::of(parts).expect("it has come to this door").1
+    Door::of(&parts.method, &parts.uri).expect("it has come to this door").1
 }
 
 impl Wish {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures::StreamExt;
@@ -21,6 +21,7 @@ use tracing::Instrument;
 use super::App;
 use super::doors::Door;
 use super::figures::Figures;
+use super::host;
 use super::input::SharedBody;
 use super::problem::{Code, Problem};
 use crate::config;
@@ -64,6 +65,25 @@ impl Edge {
         }
     }
 
+    /// Whether the answer may be so long that few of them should wait for their reader at a time: what is read, but for
+    /// what crowds read and for event streams, which are as long as somebody listens.
+    pub(super) fn may_be_long(request: &Request<Incoming>) -> bool {
+        let (method, uri) = (request.method(), request.uri());
+        method.is_safe() && Door::of(method, uri).is_none() && !uri.path().ends_with("/waiting/events")
+    }
+
+    /// The answer to a request whose turn did not come, as those before it are not taken.
+    pub(super) fn too_late(&self, request: &Request<Incoming>) -> Response {
+        let began = Instant::now();
+        let request_id = request_id(request);
+        let problem = Problem::new(Code::Unavailable, "the answers before this one were not read: nothing was done");
+        problem.code.count();
+        let mut response = problem.render(as_text(&request_id));
+        self.figures.count(self.figures.route_of(request.uri().path()), request.method(), response.status(), began);
+        response.headers_mut().insert(X_REQUEST_ID, request_id);
+        response
+    }
+
     /// The answer to one request; there always is one.
     pub(super) async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Response {
         if let Some(bare) = self.bare.as_ref().filter(|_| request.uri().path().starts_with("/bare/")) {
@@ -83,9 +103,12 @@ impl Edge {
             parts.extensions.insert(shared.clone());
         }
         let span = tracing::debug_span!("request", %method, route = self.figures.name(route), request_id = as_text(&request_id));
-        let door = Door::of(&parts).filter(|_| shared.is_none());
+        let door = Door::of(&parts.method, &parts.uri).filter(|_| shared.is_none());
         let door = self.doors.as_ref().zip(door.map(|(door, _)| door));
         let handled = async {
+            if let Some(problem) = host::flaw(&parts) {
+                return Err(problem);
+            }
             match door {
                 Some((app, door)) => door.answer(app, parts).await,
                 None => routed(&self.routes, Request::from_parts(parts, Body::empty())).await,
@@ -98,7 +121,7 @@ impl Edge {
                 problem.code.count();
                 problem.render(as_text(&request_id))
             }
-            Err(_) => Problem::new(Code::Unavailable, "the request took too long").render(as_text(&request_id)),
+            Err(_) => took_too_long(&method).render(as_text(&request_id)),
         };
         if let Some(shared) = shared.filter(|_| discard) {
             let left = self.request_timeout.saturating_sub(began.elapsed());
@@ -110,6 +133,18 @@ impl Edge {
         response.headers_mut().insert(X_REQUEST_ID, request_id);
         response
     }
+}
+
+/// What a read would have changed is nothing; of everything else nobody knows how far it came.
+fn took_too_long(method: &Method) -> Problem {
+    Problem::new(
+        Code::Unavailable,
+        if method.is_safe() {
+            "the request took too long: nothing was changed"
+        } else {
+            "the request took too long: it may have happened; repeat it, with the same Idempotency-Key if it had one"
+        },
+    )
 }
 
 /// What the router makes of it. It is ready at any time.

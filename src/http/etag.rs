@@ -58,7 +58,7 @@ pub(super) fn mark_stale(response: &mut Response, is_stale: bool) {
 }
 
 /// Whether `If-None-Match` lists this tag. Weak ones will do: proxies weaken tags when they compress.
-fn has(asked: &HeaderMap, tag: &[u8]) -> bool {
+pub(super) fn has(asked: &HeaderMap, tag: &[u8]) -> bool {
     let lists = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     lists
         .flat_map(|list| list.split(','))

@@ -16,7 +16,9 @@ mod edge;
 mod etag;
 mod feed;
 mod figures;
+mod files;
 mod health;
+mod host;
 mod input;
 mod jwks;
 mod ops;
@@ -25,6 +27,8 @@ mod posts;
 mod problem;
 mod search;
 mod server;
+mod shares;
+mod stack;
 mod stall;
 mod subscriptions;
 mod version;
@@ -45,7 +49,6 @@ use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_swagger_ui::SwaggerUi;
 
 use crate::alarm;
 use crate::cache::Cache;
@@ -221,8 +224,7 @@ pub fn router(rooms: Rooms) -> Edge {
         .merge(health::routes());
     let (routes, document) = routes.split_for_parts();
     let figures = Figures::new(document.paths.paths.keys().cloned());
-    let pages = SwaggerUi::new("/docs").url("/openapi.json", document);
-    finish(routes.merge(pages), figures, rooms, true)
+    finish(routes.merge(files::routes(&document)), figures, rooms, true)
 }
 
 /// The routes of a node that only works: alive, ready, metrics.

@@ -145,8 +145,8 @@ impl Code {
             }
             Self::ClaimsExhausted => "One may give back and claim again, but not without end.",
             Self::Unavailable => {
-                "What was asked for may have happened. Repeat it after <code>Retry-After</code>; a claim with the same \
-                 <code>Idempotency-Key</code> never takes a second unit."
+                "Repeat it after <code>Retry-After</code>. Unless <code>detail</code> says that nothing was done, it may have \
+                 happened; a claim with the same <code>Idempotency-Key</code> never takes a second unit."
             }
         }
     }
@@ -275,7 +275,9 @@ impl IntoResponse for Problem {
 impl From<ClaimError> for Problem {
     fn from(error: ClaimError) -> Self {
         match error {
-            ClaimError::Unknown(_)
+            ClaimError::Unknown
+            | ClaimError::NothingDone(_)
+            | ClaimError::Unread(_)
             | ClaimError::TooManyInFlight
             | ClaimError::WaitedTooLong
             | ClaimError::Lost
@@ -302,7 +304,7 @@ impl From<CampaignError> for Problem {
 impl From<LedgerError> for Problem {
     fn from(error: LedgerError) -> Self {
         match error {
-            LedgerError::Redis(ref cause) => Self::away("Redis", cause),
+            LedgerError::Redis(cause) => cause.into(),
             LedgerError::Kafka(ref cause) => Self::away("Kafka", cause),
             LedgerError::Database(ref cause) => Self::away("the database", cause),
             LedgerError::OutOfLimits(_) => Self::flaw("/rows_per_second_max", error.to_string()),
@@ -321,12 +323,9 @@ impl From<LettersError> for Problem {
 
 impl From<RedisError> for Problem {
     fn from(error: RedisError) -> Self {
-        match error {
-            RedisError::Fenced => Self::new(Code::Unavailable, error.to_string()),
-            RedisError::Unavailable(_) | RedisError::Unexpected(_) | RedisError::Unfit(_) => {
-                Self::away("Redis", &error)
-            }
-        }
+        // Other steps of the same request may have done something: only why is said.
+        error.note();
+        Self::new(Code::Unavailable, error.reason())
     }
 }
 

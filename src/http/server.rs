@@ -5,15 +5,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::edge::Edge;
+use super::shares::Shares;
+use super::stack::Stack;
 use super::stall::Guarded;
 use super::version::is_http2;
 use crate::config;
@@ -31,7 +34,7 @@ pub fn bind(config: &config::Http) -> std::io::Result<TcpListener> {
 
 /// Serves until told to stop; then takes no more connections, and finishes the requests that were accepted.
 pub async fn serve(listener: TcpListener, edge: Arc<Edge>, config: config::Http, stop: CancellationToken) {
-    let versions = Arc::new(Versions::new(&config));
+    let stack = Arc::new(Stack::new(&config));
     let connections = Arc::new(Semaphore::new(config.connections_max));
     let draining = GracefulShutdown::new();
     while let Some(permit) = stop.run_until_cancelled(Arc::clone(&connections).acquire_owned()).await {
@@ -52,7 +55,7 @@ pub async fn serve(listener: TcpListener, edge: Arc<Edge>, config: config::Http,
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection was gone before it was served");
         }
-        let connection = Connection { stream, peer, versions: Arc::clone(&versions), edge: Arc::clone(&edge) };
+        let connection = Connection { stream, peer, stack: Arc::clone(&stack), edge: Arc::clone(&edge) };
         let (watcher, stop) = (draining.watcher(), stop.clone());
         tokio::spawn(async move {
             metrics::gauge!("onrush_http_connections").increment(1.0);
@@ -68,68 +71,69 @@ pub async fn serve(listener: TcpListener, edge: Arc<Edge>, config: config::Http,
     }
 }
 
-/// How connections are served, by the version that they speak.
-struct Versions {
-    http1: Builder<TokioExecutor>,
-    http2: Builder<TokioExecutor>,
-    header_timeout: Duration,
-    write_stall: Duration,
-}
-
-impl Versions {
-    fn new(config: &config::Http) -> Self {
-        let header_timeout = Duration::from_millis(config.header_timeout_ms);
-        let mut builder = Builder::new(TokioExecutor::new());
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(header_timeout)
-            .max_buf_size(config.header_bytes_max)
-            .pipeline_flush(true);
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .max_header_list_size(u32::try_from(config.header_bytes_max).unwrap_or(u32::MAX));
-        Self {
-            http1: builder.clone().http1_only(),
-            http2: builder.http2_only(),
-            header_timeout,
-            write_stall: Duration::from_millis(config.write_stall_ms),
-        }
-    }
-}
-
 /// One that was accepted.
 struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
-    versions: Arc<Versions>,
+    stack: Arc<Stack>,
     edge: Arc<Edge>,
 }
 
 impl Connection {
     /// Until it ends. Who is told to stop and has not asked for anything yet is let go.
     async fn serve(self, watcher: Watcher, stop: CancellationToken) {
-        let Self { stream, peer, versions, edge } = self;
-        let begun = tokio::time::timeout(versions.header_timeout, is_http2(&stream));
-        let builder = match stop.run_until_cancelled(begun).await {
-            Some(Ok(Ok(true))) => &versions.http2,
-            Some(Ok(Ok(false))) => &versions.http1,
-            Some(Ok(Err(error))) => return tracing::debug!(%error, "a connection was gone before it asked"),
+        let begun = tokio::time::timeout(self.stack.header_timeout, is_http2(&self.stream));
+        match stop.run_until_cancelled(begun).await {
+            Some(Ok(Ok(false))) => self.serve_http1(watcher).await,
+            // Apart: a crowd that waits speaks HTTP/1, and each would have room for the other.
+            Some(Ok(Ok(true))) => Box::pin(self.serve_http2(watcher)).await,
+            Some(Ok(Err(error))) => tracing::debug!(%error, "a connection was gone before it asked"),
             // It said nothing for too long, or this node stops.
-            Some(Err(_)) | None => return,
-        };
+            Some(Err(_)) | None => {}
+        }
+    }
+
+    async fn serve_http1(self, watcher: Watcher) {
+        let Self { stream, peer, stack, edge } = self;
         let service = service_fn(move |request| {
             let edge = Arc::clone(&edge);
             // In a box that goes with the answer: the connection would keep room for it as long as it lives, and
             // thousands of them only wait for events.
             Box::pin(async move { Ok::<_, Infallible>(edge.answer(peer, request).await) })
         });
-        let stream = TokioIo::new(Guarded::new(stream, versions.write_stall));
+        let stream = TokioIo::new(Guarded::new(stream, stack.patience));
         // In a box, since a task would keep room for it twice: as it was given, and as it is awaited.
-        let connection = Box::pin(watcher.watch(builder.serve_connection(stream, service).into_owned()));
+        let connection = Box::pin(watcher.watch(stack.http1.serve_connection(stream, service)));
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection ended badly");
+        }
+    }
+
+    async fn serve_http2(self, watcher: Watcher) {
+        let Self { stream, peer, stack, edge } = self;
+        let shares = Shares::new(&stack.http2_limits, stack.request_timeout);
+        let too_much = shares.too_many_given_up();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (edge, asked) = (Arc::clone(&edge), shares.ask(Edge::may_be_long(&request)));
+            Box::pin(async move {
+                // Apart: most who wait for their turn have not come to it yet, and need no room for an answer.
+                let turn = asked.turn().await;
+                Ok::<_, Infallible>(match turn {
+                    Ok(turn) => asked.answered(Box::pin(edge.answer(peer, request)).await, turn),
+                    Err(_) => asked.answered(edge.too_late(&request), None),
+                })
+            })
+        });
+        let stream = TokioIo::new(Guarded::new(stream, stack.patience));
+        let connection = Box::pin(watcher.watch(stack.http2.serve_connection(stream, service)));
+        tokio::select! {
+            ended = connection => if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended badly");
+            },
+            () = too_much.cancelled() => {
+                metrics::counter!("onrush_http_given_up_total").increment(1);
+                tracing::debug!("a connection is ended whose client gives up what it asks for without end");
+            }
         }
     }
 }

@@ -31,9 +31,11 @@ pub(super) const ONRUSH_TICKET: HeaderName = HeaderName::from_static("onrush-tic
 impl From<WaitingError> for Problem {
     fn from(error: WaitingError) -> Self {
         match error {
-            WaitingError::Redis(ref cause) => Self::away("Redis", cause),
+            WaitingError::Redis(cause) => cause.into(),
             WaitingError::NoRoom => no_room(),
-            WaitingError::Unknown(_)
+            WaitingError::Unknown
+            | WaitingError::NothingDone(_)
+            | WaitingError::BeganAnew
             | WaitingError::TooManyInFlight
             | WaitingError::WaitedTooLong
             | WaitingError::BeingDrawn

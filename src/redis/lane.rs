@@ -202,7 +202,8 @@ impl Lane<'_> {
             match outcome {
                 // The campaign is another server's now. Nothing has happened here, and the usual connection knows where.
                 Err(error) if is_refusal(&error) => self.own = None,
-                outcome => return Ok(outcome?),
+                // Such a connection sends nothing twice.
+                outcome => return outcome.map_err(super::sent::once),
             }
         }
         self.redis.call(script, &self.campaign, keys, args).await

@@ -15,6 +15,7 @@ mod outbox;
 mod probe;
 mod reply;
 mod script;
+mod sent;
 mod time;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -43,24 +44,31 @@ pub use messages::{Channel, Messages, Reconnects};
 pub use outbox::{Entry, read_outbox};
 pub use reply::{Head, Reply};
 pub use script::{Arguments, MadeBy, Script};
+use sent::{MadeAgain, Sent};
 pub use time::TimeEstimate;
 use time::TimeKeeper;
 
 /// What one argument or one part of a reply is.
 pub type Value = fred::types::Value;
 
-/// What a call to Redis can fail with.
+/// What a call to Redis can fail with. Its text is for logs: clients are told its [`RedisError::reason`].
 #[derive(Debug, Error)]
 pub enum RedisError {
     /// No answer, or none that says whether it happened. Repeat what is safe to repeat.
     #[error("Redis did not answer: {0}")]
     Unavailable(#[from] fred::error::Error),
+    /// It did not happen: the server said no before it did anything.
+    #[error("Redis refused: {0}")]
+    Refused(fred::error::Error),
+    /// It did not happen: there was no connection that it could have been sent over.
+    #[error("nothing was sent to Redis: {0}")]
+    Unsent(fred::error::Error),
     /// An answer that the scripts never give: a bug, or another program's keys.
     #[error("Redis answered what was not expected: {0}")]
     Unexpected(String),
     /// It did not happen: the server was restarted or replaced, and is not let decide before it is known that it has all that
     /// was promised.
-    #[error("Redis was restarted, replaced or emptied and is being verified: nothing was done")]
+    #[error("Redis was restarted, replaced or emptied and is being verified")]
     Fenced,
     /// A server that would lose promises: boot fails.
     #[error("this Redis is not fit for use: {0}")]
@@ -70,6 +78,7 @@ pub enum RedisError {
 /// Connections to one Redis, and the names of our keys in it.
 pub struct Redis {
     pool: Pool,
+    made_again: MadeAgain,
     lanes: Lanes,
     subscriber: SubscriberClient,
     keys: Keys,
@@ -116,6 +125,7 @@ impl Redis {
         // The task ends with the client.
         drop(subscriber.manage_subscriptions());
         Ok(Self {
+            made_again: MadeAgain::of(&pool),
             pool,
             lanes,
             subscriber,
@@ -202,6 +212,7 @@ impl Redis {
         args: impl Arguments,
     ) -> Result<Value, RedisError> {
         let slot = keys.first().map(|key| fred::util::redis_keyslot(key.as_bytes()));
+        let sent = Sent::begin(client, &self.made_again);
         let mut loads = 0;
         loop {
             let named = self.name_of(script, slot)?;
@@ -214,9 +225,14 @@ impl Redis {
                 // It has not run.
                 Err(error) if is_unknown_script(&error) && loads < LOADS_MAX => {
                     loads += 1;
-                    self.load_named(script, slot, &named).await?;
+                    let loaded = self.load_named(script, slot, &named).await;
+                    // Unless it had been sent before, to a server that died of it.
+                    if sent.may_be_twice() && loaded.is_err() {
+                        return Err(error.into());
+                    }
+                    loaded?;
                 }
-                outcome => return Ok(outcome?),
+                outcome => return outcome.map_err(|error| sent.judge(error)),
             }
         }
     }

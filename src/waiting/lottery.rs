@@ -53,7 +53,10 @@ impl Lottery {
                 // Seconds for millions: not on a thread that answers requests.
                 let computed =
                     tokio::task::spawn_blocking(move || EmptyPlaces::of(n, &Draw::new(&seed, &hash, n), &listed));
-                let empty = computed.await.map_err(|error| WaitingError::Unknown(error.to_string()))?;
+                let empty = computed.await.map_err(|error| {
+                    tracing::error!(%error, campaign = %self.room.campaign.id(), "the order could not be computed");
+                    WaitingError::Unknown
+                })?;
                 for (piece, bytes) in empty.bitmap.chunks(BITMAP_BYTES).enumerate() {
                     let bytes = bytes::Bytes::copy_from_slice(bytes);
                     let part = Empty { count: empty.count, at: piece * BITMAP_BYTES, bytes, more: &[] };

@@ -60,8 +60,14 @@ pub enum WaitingError {
     #[error(transparent)]
     Redis(#[from] RedisError),
     /// It may have happened; it is safe to repeat.
-    #[error("the outcome is unknown: {0}")]
-    Unknown(String),
+    #[error("it may have happened; repeat it")]
+    Unknown,
+    /// It did not happen, for this reason.
+    #[error("{0}: nothing was done")]
+    NothingDone(&'static str),
+    /// The room began anew at this moment: what was just seen is of another one.
+    #[error("the room began anew at this moment; ask again")]
+    BeganAnew,
     /// It did not happen: too much is under way already.
     #[error("too many joins in flight")]
     TooManyInFlight,
@@ -91,7 +97,8 @@ pub enum WaitingError {
 impl From<CoalescerError> for WaitingError {
     fn from(error: CoalescerError) -> Self {
         match error {
-            CoalescerError::Unknown(why) => Self::Unknown(why),
+            CoalescerError::Unknown => Self::Unknown,
+            CoalescerError::NothingDone(why) => Self::NothingDone(why),
             CoalescerError::TooManyInFlight => Self::TooManyInFlight,
             CoalescerError::WaitedTooLong => Self::WaitedTooLong,
         }
@@ -320,8 +327,7 @@ impl WaitingRooms {
             return Ok(recent);
         }
         let survey = Box::pin(room.survey(&self.shared.redis, &self.limits, 0)).await?;
-        let began_anew = || WaitingError::Unknown("the room began anew at this moment".into());
-        if survey.is_of(seen) { Ok(survey) } else { Err(began_anew()) }
+        if survey.is_of(seen) { Ok(survey) } else { Err(WaitingError::BeganAnew) }
     }
 
     async fn drawn_place(&self, room: &Room, number: u64) -> Result<u64, WaitingError> {

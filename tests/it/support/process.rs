@@ -67,6 +67,13 @@ impl Process {
         }
     }
 
+    /// What it has in memory.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().expect("it runs"))).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+    }
+
     /// SIGKILL.
     pub(crate) async fn kill(&mut self) {
         self.child.kill().await.unwrap();
