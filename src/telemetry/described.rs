@@ -121,6 +121,7 @@ const METRICS: &[(&str, Kind, Unit, &str)] = &[
     ("onrush_feed_view_parts_failed_total", Counter, Count, "Parts of the front page left out, by part."),
     ("onrush_http_accept_failures_total", Counter, Count, "Connections that could not be accepted."),
     ("onrush_http_connections", Gauge, Count, "Open connections."),
+    ("onrush_http_given_up_total", Counter, Count, "Connections ended as too many of their requests were given up."),
     ("onrush_http_problems_total", Counter, Count, "Errors answered, by code."),
     ("onrush_http_request_seconds", Histogram, Seconds, "How long requests took, by route and method."),
     ("onrush_http_requests_total", Counter, Count, "Requests answered, by route, method and status."),
