@@ -21,6 +21,22 @@ fn every_setting_beyond_its_limit_is_named() {
 }
 
 #[test]
+fn what_a_connection_may_cost_is_within_limits() {
+    for (wrong, named) in [
+        ("headers_max = 5", "http.headers_max"),
+        ("header_bytes_max = 100", "http.header_bytes_max"),
+        ("linger_ms = 100000", "http.linger_ms"),
+        ("http2.streams_max = 0", "http.http2.streams_max"),
+        ("http2.answers_max = 0", "http.http2.answers_max"),
+        ("http2.connection_window_bytes = 20000", "http.http2.connection_window_bytes"),
+        ("http2.stream_window_bytes = 1000000", "http.http2.connection_window_bytes"),
+    ] {
+        let error = load(&format!("[http]\n{wrong}")).expect_err(wrong).to_string();
+        assert!(error.contains(named), "{wrong}: {error}");
+    }
+}
+
+#[test]
 fn a_setting_that_does_not_exist_is_refused() {
     assert!(load("claim.batch_maximum = 5").unwrap_err().to_string().contains("batch_maximum"));
 }
