@@ -23,7 +23,8 @@ impl Decide for Issuing {
     /// Where each answer waits for replicas or the disk, calls have connections of their own, and only one at a time keeps
     /// the order.
     fn calls_max(&self, campaign: &Campaign) -> usize {
-        if campaign.definition().terms.durability == Durability::Memory { 2 } else { 1 }
+        let is_memory = campaign.definition().terms.durability == Durability::Memory;
+        if is_memory && !self.redis.is_loading() { 2 } else { 1 }
     }
 
     fn certain(&self, campaign: &Campaign) -> impl Fn(&Request) -> Option<Answer> {

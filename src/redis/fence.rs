@@ -218,6 +218,13 @@ impl Redis {
         Ok(Named { sha: incarnation.sha(script), incarnation: Some(incarnation) })
     }
 
+    /// Whether a script is being loaded: the call that met a server without it is sent again after that, and one that is sent
+    /// meanwhile may overtake it.
+    #[must_use]
+    pub fn is_loading(&self) -> bool {
+        self.fence.as_ref().is_some_and(|fence| fence.loading.try_lock().is_err())
+    }
+
     /// Loads a script that its server does not know by this name. A server that was verified and lives on has forgotten its
     /// scripts only; one that lives another life is not let decide.
     pub(super) async fn load_named<const KEYS: usize>(
