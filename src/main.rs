@@ -112,7 +112,8 @@ enum DrawCommand {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+    // Apart: all settings and all rooms are in it, and a thread's stack is no place for them.
+    match Box::pin(run(Arguments::parse())).await {
         Ok(code) => code,
         Err(error) => {
             eprintln!("onrush: {error:#}");

@@ -1,5 +1,7 @@
 //! The defaults are within their limits, and what is not is named.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 fn load(text: &str) -> Result<Config, ConfigError> {
@@ -133,7 +135,7 @@ fn every_address_is_parsed_at_boot_and_a_bad_one_is_named_and_not_shown() {
 #[test]
 fn no_address_is_forgotten() {
     let figment = Figment::from(Toml::string(DEFAULT));
-    let all: std::collections::BTreeMap<String, figment::value::Dict> = figment.extract().unwrap();
+    let all: BTreeMap<String, BTreeMap<String, serde_json::Value>> = figment.extract().unwrap();
     let names =
         all.iter().flat_map(|(section, members)| members.keys().map(move |member| format!("{section}.{member}")));
     let is_address = |name: &String| {

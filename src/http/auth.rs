@@ -141,37 +141,37 @@ impl Auth {
     }
 
     async fn user(&self, token: &str) -> Result<Known, Problem> {
-        let token = Token::read(token, self.token_bytes_max).map_err(invalid)?;
+        let token = Token::read(token, self.token_bytes_max).map_err(|flaw| invalid(&flaw))?;
         // The token only says which of our keys to try. Each key has its one algorithm: a token that was signed with
         // HMAC and a public key as the secret meets the secrets, and no key set.
         let is_signed = if token.algorithm == Algorithm::HS256 {
             self.secrets.iter().any(|secret| token.is_signed_by(secret))
         } else {
-            let kid = token.kid.as_deref().ok_or_else(|| invalid(Flaw::NoKid))?;
+            let kid = token.kid.as_deref().ok_or_else(|| invalid(&Flaw::NoKid))?;
             match Box::pin(self.jwks.find(kid)).await {
-                Found::Unknown => return Err(invalid(Flaw::UnknownKid)),
+                Found::Unknown => return Err(invalid(&Flaw::UnknownKid)),
                 Found::Untold => {
                     return Err(Problem::new(Code::Unavailable, "the keys of users' tokens could not be read"));
                 }
                 Found::Keys(keys) => {
                     let mut fit = keys.iter().filter(|key| key.algorithm == token.algorithm).peekable();
                     if fit.peek().is_none() {
-                        return Err(invalid(Flaw::OtherAlgorithm));
+                        return Err(invalid(&Flaw::OtherAlgorithm));
                     }
                     fit.any(|key| token.is_signed_by(&key.key))
                 }
             }
         };
         if !is_signed {
-            return Err(invalid(Flaw::Signature));
+            return Err(invalid(&Flaw::Signature));
         }
         #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 stay exact in 53 bits")]
         let now_s = (self.now)().0 as f64 / 1000.0;
-        self.rules.judge(&token, now_s).map_err(invalid)
+        self.rules.judge(&token, now_s).map_err(|flaw| invalid(&flaw))
     }
 }
 
-fn invalid(flaw: Flaw) -> Problem {
+fn invalid(flaw: &Flaw) -> Problem {
     unauthenticated(format!("the token is not valid: {flaw}"), Some("invalid_token"))
 }
 

@@ -24,7 +24,7 @@ use super::auth::User;
 use super::input::Input;
 use super::problem::{Code, Problem, ProblemView};
 use super::waiting_answer::Visitor;
-use crate::campaign::{Campaign, Message};
+use crate::campaign::{Campaign, Definition, Message};
 use crate::ids::{CampaignId, UserId};
 use crate::waiting::{News, Placed, Room, Standing, Ticket, Wait};
 
@@ -141,8 +141,8 @@ fn retry() -> String {
     format!("retry: {}\n", rand::random_range(RETRY_MS..=3 * RETRY_MS))
 }
 
-fn message_of(campaign: &Campaign) -> Option<Message> {
-    campaign.definition().terms.waiting.as_ref()?.message.clone()
+fn message_of(definition: &Definition) -> Option<&Message> {
+    definition.terms.waiting.as_ref()?.message.as_ref()
 }
 
 /// One visitor's stream.
@@ -221,7 +221,7 @@ impl Stream {
 
     /// Whether a visitor who was told what was told last would see a difference.
     fn is_news(&self, standing: &Standing) -> bool {
-        if self.message != message_of(&self.campaign) {
+        if self.message.as_ref() != message_of(&self.campaign.definition()) {
             return true;
         }
         match (&self.told, standing) {
@@ -241,7 +241,7 @@ impl Stream {
             Standing::Closed | Standing::Expired | Standing::Stranger | Standing::NotOpenYet { .. } => {}
         }
         self.told = Some(standing.clone());
-        self.message = message_of(&self.campaign);
+        self.message = message_of(&self.campaign.definition()).cloned();
         self.told_at = Instant::now();
     }
 

@@ -76,14 +76,17 @@ pub(super) fn read(members: &mut Members) -> Option<Nullable<WaitingChange>> {
         claim_pass_within_s: inner.take("claim_pass_within_s", input::whole(SECONDS)),
         order: inner.take("order", order),
         reserve: inner.take("reserve", input::whole(RESERVE)),
-        message: message(&mut inner),
+        message: message(&mut inner).map(|said| match said {
+            Nullable::Null => None,
+            Nullable::Value(message) => Some(message),
+        }),
     };
     members.note_all_of("waiting", inner).then_some(Nullable::Value(change))
 }
 
-/// What is said to visitors; `Some(None)`: nothing.
-fn message(members: &mut Members) -> Option<Option<Message>> {
-    let Nullable::Value(mut inner) = members.take_object("message")? else { return Some(None) };
+/// What is said to visitors; null: nothing.
+fn message(members: &mut Members) -> Option<Nullable<Message>> {
+    let Nullable::Value(mut inner) = members.take_object("message")? else { return Some(Nullable::Null) };
     let sentence = |value: &Value| if value.is_null() { Ok(None) } else { sentence(value).map(Some) };
     let has_language = inner.has("en") || inner.has("ko");
     let message = Message { en: inner.take("en", sentence).flatten(), ko: inner.take("ko", sentence).flatten() };
@@ -91,7 +94,7 @@ fn message(members: &mut Members) -> Option<Option<Message>> {
     if is_right && (!has_language || message == Message::default()) {
         members.note("message", "needs a sentence in en, in ko, or in both".into());
     }
-    is_right.then_some(Some(message))
+    is_right.then_some(Nullable::Value(message))
 }
 
 /// One line that reads as it is written.

@@ -231,10 +231,11 @@ fn page(app: &App, visit: Visit, about: &About, scene: &Scene) -> Result<Respons
 
 /// To the page, by its address and nothing else but when somebody came of whom it is not known whether they keep cookies.
 fn see_other(visit: Visit, id: &CampaignId) -> Response {
-    let mut location = visit.path(id);
-    if let Some(at) = visit.arrives_at {
-        location.push_str(&format!("?arrived={}", at.0 / 1_000));
-    }
+    let path = visit.path(id);
+    let location = match visit.arrives_at {
+        None => path,
+        Some(at) => format!("{path}?arrived={}", at.0 / 1_000),
+    };
     let location = HeaderValue::try_from(location).expect("ids and prefixes have no control characters");
     let mut response = StatusCode::SEE_OTHER.into_response();
     let headers = response.headers_mut();

@@ -116,11 +116,11 @@ async fn the_operators_sentence_is_on_the_page_and_in_the_stream_within_a_second
 
     let mut events = Events::of(&node, &campaign, "alice").await;
     assert_eq!(events.next().await["message"]["en"], hostile);
-    let patch = async |message: Value| {
+    let tell = async |message: Value| {
         let change = json!({"waiting": {"message": message}});
         node.operator_sends(Method::PATCH, &at, &change).await
     };
-    let changed = patch(json!({"ko": "곧 다시 시작합니다."})).await;
+    let changed = tell(json!({"ko": "곧 다시 시작합니다."})).await;
     assert_eq!((changed.status, &changed.body["waiting"]["message"]), (200, &json!({"ko": "곧 다시 시작합니다."})));
     // An event that was under way may still have the one before.
     let heard = tokio::time::timeout(Duration::from_secs(1), async {
@@ -142,14 +142,14 @@ async fn the_operators_sentence_is_on_the_page_and_in_the_stream_within_a_second
         (json!({"en": "two\nlines"}), "/waiting/message/en"),
         (json!({"ko": "\u{202e}거꾸로"}), "/waiting/message/ko"),
     ] {
-        let answer = patch(bad.clone()).await;
+        let answer = tell(bad.clone()).await;
         assert_eq!(answer.outcome(), "400 invalid_request", "{bad}: {answer:?}");
         assert_eq!(answer.body["errors"][0]["pointer"], pointer, "{bad}: {answer:?}");
     }
     let longest = "가".repeat(200);
-    assert_eq!(patch(json!({"en": longest, "ko": null})).await.body["waiting"]["message"], json!({"en": longest}));
-    let none = patch(json!(null)).await;
-    assert_eq!((none.status, none.body["waiting"].get("message")), (200, None));
+    assert_eq!(tell(json!({"en": longest, "ko": null})).await.body["waiting"]["message"], json!({"en": longest}));
+    let taken_away = tell(json!(null)).await;
+    assert_eq!((taken_away.status, taken_away.body["waiting"].get("message")), (200, None));
     while events.next().await.get("message").is_some() {}
     browser.get(&path).await.is(200, "waiting").has(&["id=\"message\"></p>"]);
 }
@@ -219,7 +219,8 @@ impl Events {
         loop {
             if let Some((frame, rest)) = self.heard.split_once("\n\n") {
                 let data = frame.lines().find_map(|line| line.strip_prefix("data: ")).map(str::to_owned);
-                self.heard = rest.to_owned();
+                let rest = rest.to_owned();
+                self.heard = rest;
                 if let Some(data) = data {
                     return serde_json::from_str(&data).unwrap();
                 }
