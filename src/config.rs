@@ -2,6 +2,7 @@
 //!
 //! `config/default.toml` says what each setting means, in which unit and within which limits.
 
+mod address;
 mod keys;
 mod waiting;
 
@@ -10,7 +11,6 @@ use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
-use ipnet::IpNet;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -24,7 +24,7 @@ const DEVELOPMENT_FILE: &str = ".local/onrush.toml";
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// A value of the wrong type, an unknown setting, an unreadable file.
-    #[error("configuration: {0}")]
+    #[error("configuration: {}: {}", .0.path.join("."), .0)]
     Unreadable(#[from] Box<figment::Error>),
     /// Settings outside their limits, all of them.
     #[error("configuration: {}", .0.join("; "))]
@@ -43,6 +43,7 @@ macro_rules! section {
 
 mod alarm;
 mod audit;
+mod auth;
 mod cache;
 mod feed;
 mod http;
@@ -51,8 +52,10 @@ mod page;
 #[cfg(test)]
 mod tests;
 
+pub use address::{PublicUrl, origin};
 pub use alarm::Alarm;
 pub use audit::{Audit, Rebuild};
+pub use auth::{Auth, AuthMode};
 pub use cache::Cache;
 pub use feed::{CategoryRule, Feed, FeedLane, Inspector, InspectorKind, Search, Upstream};
 pub use http::{Http, Http2};
@@ -66,14 +69,6 @@ section!(
         waiting: Waiting, cache: Cache, upstream: Upstream, inspector: Inspector, feed: Feed, search: Search, page: Page, kafka: Kafka, relay: Relay, ledger: Ledger, dead_letters: DeadLetters, audit: Audit, rebuild: Rebuild, alarm: Alarm,
         telemetry: Telemetry,
         supervisor: Supervisor, health: Health, bench: Bench,
-    }
-);
-section!(
-    /// Who may call.
-    Auth {
-        mode: AuthMode, hs256_secret: String, hs256_secrets_old: Vec<String>, leeway_s: u64, jwks_file: String,
-        jwks_url: String, jwks_refresh_ms: u64, jwks_unknown_kid_ms: u64, jwks_timeout_ms: u64,
-        trusted_proxies: Vec<IpNet>, operator_token_sha256: Vec<String>,
     }
 );
 section!(
@@ -165,16 +160,6 @@ section!(
     Bench { bare: bool, deaf: bool, clock_ahead_ms: i64, broken_loop: String }
 );
 
-/// How users say who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AuthMode {
-    /// By a signed token.
-    Jwt,
-    /// A gateway has asked them, and says so in a header.
-    TrustedHeader,
-}
-
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -225,52 +210,27 @@ impl Config {
         named.or_else(|| Some(PathBuf::from(DEVELOPMENT_FILE)).filter(|path| path.exists()))
     }
 
-    /// What only a server needs: the secrets that have no default.
+    /// What only a server needs: the secrets that have no default, and that its addresses are some.
     pub fn check_secrets(&self) -> Result<(), ConfigError> {
         let mut wrong = Limits::default();
-        let auth = &self.auth;
-        let has_jwks = !auth.jwks_file.is_empty() || !auth.jwks_url.is_empty();
-        let needs_secret = auth.mode == AuthMode::Jwt && !has_jwks;
-        wrong.unless(
-            auth.hs256_secret.len() >= 32 || (auth.hs256_secret.is_empty() && !needs_secret),
-            "auth.hs256_secret must have 32 bytes or more",
-        );
-        wrong.unless(
-            auth.hs256_secrets_old.iter().all(|secret| secret.len() >= 32),
-            "auth.hs256_secrets_old must have 32 bytes or more each",
-        );
-        wrong.unless(
-            auth.mode != AuthMode::TrustedHeader || !auth.trusted_proxies.is_empty(),
-            "auth.trusted_proxies must name the gateway where auth.mode is trusted_header",
-        );
+        self.auth.check_secrets(&mut wrong);
+        // Again, for who has made or changed the settings in a program.
+        address::check(&mut wrong, self);
         keys::check(&mut wrong, &self.coupon, &self.waiting);
-        wrong.unless(
-            self.auth
-                .operator_token_sha256
-                .iter()
-                .all(|hash| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))),
-            "auth.operator_token_sha256 must be a list of 64 lower-case hexadecimal digits each",
-        );
         wrong.verdict()
     }
 
-    /// The server, and who may call it.
+    /// The server.
     fn check_edge(&self, is: &mut Limits) {
         self.http.check(is);
-        is.within("auth.leeway_s", self.auth.leeway_s, 0..=300);
-        is.within("auth.jwks_refresh_ms", self.auth.jwks_refresh_ms, 100..=86_400_000);
-        is.within("auth.jwks_unknown_kid_ms", self.auth.jwks_unknown_kid_ms, 100..=3_600_000);
-        is.within("auth.jwks_timeout_ms", self.auth.jwks_timeout_ms, 100..=60_000);
-        is.unless(
-            self.auth.jwks_file.is_empty() || self.auth.jwks_url.is_empty(),
-            "auth.jwks_file and auth.jwks_url must not both be given",
-        );
         is.within("coupon.key_id", self.coupon.key_id, 0..=15);
     }
 
     fn check(&self) -> Result<(), ConfigError> {
         let mut is = Limits::default();
         self.check_edge(&mut is);
+        self.auth.check(&mut is);
+        address::check(&mut is, self);
         let (claim, campaign, redis) = (&self.claim, &self.campaign, &self.redis);
         let (kafka, relay, ledger, postgres) = (&self.kafka, &self.relay, &self.ledger, &self.postgres);
         is.within("claim.batch_max", claim.batch_max, 1..=1_000);

@@ -112,6 +112,7 @@ enum DrawCommand {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // Apart: all settings and all rooms are in it, and a thread's stack is no place for them.
     match Box::pin(run(Arguments::parse())).await {
         Ok(code) => code,
         Err(error) => {

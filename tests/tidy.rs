@@ -89,12 +89,13 @@ const HOMES: &[(&str, &[&str])] = &[
     ("moka", &["src/cache/"]),
     ("zstd", &["src/cache/"]),
     ("figment", &["src/config.rs"]),
-    ("ipnet", &["src/config.rs", "src/http/auth.rs"]),
+    ("ipnet", &["src/config/auth.rs", "src/http/auth.rs"]),
     ("reqwest", &["src/alarm/", "src/feed/inspect/chat.rs", "src/http/jwks.rs", "src/upstream/client.rs"]),
     ("failsafe", &["src/upstream/breaker.rs"]),
     ("clap", &["src/main.rs"]),
     ("rust_stemmers", &["src/feed/search/tokens.rs"]),
-    ("unicode_normalization", &["src/feed/"]),
+    ("url", &["src/config/"]),
+    ("unicode_normalization", &["src/feed/", "src/claim/coupon.rs"]),
     ("metrics_exporter_prometheus", &["src/telemetry/mod.rs", "src/http/mod.rs"]),
 ];
 

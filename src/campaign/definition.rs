@@ -71,6 +71,23 @@ pub struct Waiting {
     /// Users who may be inside beyond the units that are left.
     #[schema(example = 0, minimum = 0, maximum = 1_000_000)]
     pub reserve: u64,
+    /// What the operator says to who visits; absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<Message>,
+}
+
+/// A sentence of an operator's, in the languages of the visitors' page. At least one of them is there; who reads the other
+/// is shown that.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Message {
+    /// In English.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "We are adding units at 11:00.", min_length = 1, max_length = 200)]
+    pub en: Option<String>,
+    /// In Korean.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "11시에 수량을 추가합니다.", min_length = 1, max_length = 200)]
+    pub ko: Option<String>,
 }
 
 /// Who is next in a waiting room.
@@ -94,6 +111,7 @@ impl Default for Waiting {
             claim_pass_within_s: 60,
             order: Order::Fifo,
             reserve: 0,
+            message: None,
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::definition::{Definition, Draft, Order};
+use super::definition::{Definition, Draft, Message, Order};
 use super::put::{Put, announce, put};
 use super::table::{self, Stored};
 use super::{Campaign, CampaignError, Campaigns};
@@ -63,6 +63,8 @@ pub struct WaitingChange {
     pub order: Option<Order>,
     /// See [`super::Waiting::reserve`].
     pub reserve: Option<u64>,
+    /// What is said to visitors; `Some(None)`: nothing.
+    pub message: Option<Option<Message>>,
 }
 
 /// Why a change is refused.
@@ -321,6 +323,9 @@ fn change_waiting(terms: &mut Draft, change: Option<&WaitingChange>, has_opened:
     waiting.claim_pass_within_s = change.claim_pass_within_s.unwrap_or(waiting.claim_pass_within_s);
     waiting.order = change.order.unwrap_or(waiting.order);
     waiting.reserve = change.reserve.unwrap_or(waiting.reserve);
+    if let Some(message) = &change.message {
+        waiting.message.clone_from(message);
+    }
     if let Some((name, why)) = waiting.flaw(terms.opens_at) {
         return refused(name, why);
     }

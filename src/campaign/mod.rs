@@ -26,7 +26,7 @@ use crate::database::Database;
 use crate::ids::CampaignId;
 use crate::redis::{Redis, RedisError};
 pub use catalog::{Campaign, Catalog};
-pub use definition::{Definition, Draft, Durability, Order, State, Waiting};
+pub use definition::{Definition, Draft, Durability, Message, Order, State, Waiting};
 pub use follow::{Follower, Publisher};
 pub use lifecycle::{Change, Created, Refused, Switch, WaitingChange};
 pub(crate) use put::{announce, definition_args};

@@ -8,9 +8,12 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
+use unicode_normalization::UnicodeNormalization;
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const CHARACTERS: usize = 20;
+/// What is longer is no code, however it was typed: full width letters, a space and a hyphen for each have 180 bytes.
+const TEXT_BYTES_MAX: usize = 512;
 
 const SERIAL_BITS: u32 = 20;
 const GENERATION_BITS: u32 = 5;
@@ -80,13 +83,18 @@ impl Coupons {
         Some(code)
     }
 
-    /// What the code says; `None` if it is none of ours. Case, hyphens and the look-alikes O, I and L do not matter.
+    /// What the code says; `None` if it is none of ours. It is read as people type and scan it: in any width and case, and
+    /// whatever is no letter or digit (spaces, dashes, line ends, what has no width) does not matter. Nor do the look-alikes
+    /// O, I and L.
     #[must_use]
     pub fn read(&self, code: &str) -> Option<Coupon> {
+        if code.len() > TEXT_BYTES_MAX {
+            return None;
+        }
         let mut word = 0_u128;
         let mut characters = 0;
-        for character in code.bytes().filter(|b| *b != b'-') {
-            let digit = match character.to_ascii_uppercase() {
+        for character in code.nfkc().filter(|c| c.is_alphanumeric()) {
+            let digit = match u8::try_from(character).ok()?.to_ascii_uppercase() {
                 b'O' => 0,
                 b'I' | b'L' => 1,
                 other => ALPHABET.iter().position(|known| *known == other)?,
@@ -156,6 +164,49 @@ mod tests {
             let digit = ALPHABET.iter().position(|c| *c == bytes[at]).unwrap();
             bytes[at] = ALPHABET[(digit + by) % 32];
             prop_assert_eq!(coupons().read(std::str::from_utf8(&bytes).unwrap()), None);
+        }
+    }
+
+    #[test]
+    fn a_code_is_read_as_people_type_and_scan_it() {
+        let coupon = Coupon { serial: 77, generation: 2, number: 123_456 };
+        let code = coupons().write(coupon).unwrap();
+        let bare = code.replace('-', "");
+        let wide = |text: &str| -> String {
+            text.chars().map(|c| char::from_u32(u32::from(c) - 0x21 + 0xff01).unwrap()).collect()
+        };
+        for (how, typed) in [
+            ("lower case", code.to_lowercase()),
+            ("spaces for hyphens", code.replace('-', " ")),
+            ("nothing for hyphens", bare.clone()),
+            ("a line end of a scanner", format!("{code}\r\n")),
+            ("blanks around it", format!(" \t{code}  ")),
+            ("hyphens that do not break", code.replace('-', "\u{2011}")),
+            ("en dashes", code.replace('-', "\u{2013}")),
+            ("minus signs", code.replace('-', "\u{2212}")),
+            ("spaces that do not break", code.replace('-', "\u{a0}")),
+            ("ideographic spaces", code.replace('-', "\u{3000}")),
+            ("full width", wide(&code)),
+            ("full width, lower case", wide(&code.to_lowercase())),
+            ("zero width spaces", code.replace('-', "-\u{200b}")),
+            ("a byte order mark and soft hyphens", format!("\u{feff}{}", code.replace('-', "\u{ad}"))),
+            ("look-alikes", code.replace('0', "O").replace('1', "l")),
+            ("look-alikes of another kind", code.replace('0', "o").replace('1', "I")),
+            ("hyphens doubled", code.replace('-', "--")),
+            ("quoted, with a full stop", format!("“{code}”.")),
+            ("underscores and slashes", code.replacen('-', "_", 2).replace('-', "/")),
+            ("each character by itself", bare.chars().flat_map(|c| [c, ' ', '-']).collect()),
+        ] {
+            assert_eq!(coupons().read(&typed), Some(coupon), "{how}: {typed:?}");
+        }
+        // Letters that are none of ours stay what they are, however alike.
+        for (how, other) in [
+            ("a letter more", format!("{code}ß")),
+            ("a letter with an accent", format!("e\u{301}{}", &bare[1..])),
+            ("a digit of another script", format!("{code}\u{663}")),
+            ("more dashes than anybody types", code.replace('-', &"-".repeat(200))),
+        ] {
+            assert_eq!(coupons().read(&other), None, "{how}: {other:?}");
         }
     }
 

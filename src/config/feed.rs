@@ -74,7 +74,6 @@ impl FeedLane {
 
 impl Upstream {
     pub(super) fn check(&self, is: &mut Limits) {
-        is.unless(is_address(&self.user_info_url), "upstream.user_info_url must be empty or an http or https address");
         is.within("upstream.timeout_ms", self.timeout_ms, 10..=60_000);
         is.within("upstream.retries_max", self.retries_max, 0..=5);
         is.within("upstream.retry_budget_percent", self.retry_budget_percent, 0..=100);
@@ -95,7 +94,6 @@ impl Inspector {
         is.within("inspector.chat_timeout_ms", self.chat_timeout_ms, 100..=600_000);
         is.within("inspector.chat_answer_bytes_max", self.chat_answer_bytes_max, 256..=16 << 20);
         is.unless(!self.default_category.is_empty(), "inspector.default_category must not be empty");
-        is.unless(is_address(&self.chat_url), "inspector.chat_url must be empty or an http or https address");
         is.unless(
             self.kind != InspectorKind::Chat || (!self.chat_url.is_empty() && !self.chat_model.is_empty()),
             "inspector.chat_url and inspector.chat_model must be given where inspector.kind is chat",
@@ -149,8 +147,4 @@ impl Search {
         is.within("search.in_flight_max", self.in_flight_max, 1..=100);
         is.within("search.wait_ms_max", self.wait_ms_max, 0..=10_000);
     }
-}
-
-fn is_address(url: &str) -> bool {
-    url.is_empty() || url.starts_with("http://") || url.starts_with("https://")
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::Limits;
+use super::{Limits, address};
 
 section!(
     /// The visitors' page of waiting rooms.
@@ -23,9 +23,14 @@ impl Page {
             ("page.return_url", &self.return_url),
             ("page.logo_url", &self.logo_url),
         ] {
-            let text =
-                format!("{name} must be empty or an address with http:// or https:// and a host, in visible ASCII");
-            is.unless(url.is_empty() || origin(url).is_some(), &text);
+            // What stands for something else is no part of an address yet.
+            let outcome = address::web(&url.replace("{campaign}", "c").replace("{pass}", "p"));
+            let why = match outcome {
+                Ok(url) if !url.username().is_empty() || url.password().is_some() => "has a user in it".to_owned(),
+                Ok(_) => continue,
+                Err(why) => why,
+            };
+            is.unless(url.is_empty(), &format!("{name} {why}"));
         }
         let rest = self.return_url.replace("{campaign}", "").replace("{pass}", "");
         is.unless(
@@ -33,10 +38,9 @@ impl Page {
             "page.return_url must have {pass} in it, and no other braces but {campaign}",
         );
         // A host made of a placeholder would let the campaign's name choose who gets the pass.
-        is.unless(
-            !origin(&self.return_url).is_some_and(|origin| origin.contains('{')),
-            "page.return_url must have neither {pass} nor {campaign} in its host",
-        );
+        let host = self.return_url.split_once("://").map_or("", |(_, rest)| rest);
+        let host = &host[..host.find(['/', '?', '#']).unwrap_or(host.len())];
+        is.unless(!host.contains('{'), "page.return_url must have neither {pass} nor {campaign} in its host");
         is.unless(self.accent_rgb().is_some(), "page.accent must be #rrggbb");
     }
 
@@ -49,20 +53,9 @@ impl Page {
         if is_hex { Some([part(0)?, part(2)?, part(4)?]) } else { None }
     }
 
-    /// Where the logo is fetched from: the page allows pictures from there and from nowhere else.
+    /// Where the logo is fetched from, as browsers write it: the page allows pictures from there and from nowhere else.
     #[must_use]
-    pub fn logo_origin(&self) -> Option<&str> {
-        origin(&self.logo_url)
+    pub fn logo_origin(&self) -> Option<String> {
+        address::web(&self.logo_url).ok().map(|url| url.origin().ascii_serialization())
     }
-}
-
-/// Scheme, host and port of an address. It goes into a header: nothing that could end a source there is let through.
-fn origin(url: &str) -> Option<&str> {
-    let scheme = ["https://", "http://"].into_iter().find(|scheme| url.starts_with(scheme))?;
-    let rest = &url[scheme.len()..];
-    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
-    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-.:[]{}".contains(&b);
-    let is_visible = url.bytes().all(|b| b.is_ascii_graphic());
-    (!authority.is_empty() && authority.bytes().all(is_plain) && is_visible)
-        .then(|| &url[..scheme.len() + authority.len()])
 }

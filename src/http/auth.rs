@@ -6,17 +6,16 @@ use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, header};
 use ipnet::IpNet;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use serde::{Deserialize, Serialize};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
 use super::edge::Peer;
-use super::jwks::Jwks;
+use super::jwks::{Found, Jwks};
 use super::problem::{Code, Problem};
+use super::token::{Flaw, Known, Rules, Token};
 use crate::clock::Millis;
 use crate::config::{self, AuthMode};
 use crate::ids::UserId;
@@ -29,9 +28,9 @@ pub struct Auth {
     /// Shared secrets: the one that tokens are signed with, and those before it.
     secrets: Vec<DecodingKey>,
     jwks: Arc<Jwks>,
-    /// What a token must say, for each algorithm that there may be: made once, not for each token.
-    validations: HashMap<Algorithm, Validation>,
-    leeway_s: u64,
+    /// What a token must say.
+    rules: Rules,
+    token_bytes_max: usize,
     /// What time it is: not by this node's clock, which may be wrong.
     now: Box<dyn Fn() -> Millis + Send + Sync>,
     operators: Vec<[u8; 32]>,
@@ -45,20 +44,6 @@ pub(super) enum Caller {
     Operator,
 }
 
-/// A token that is good, and for how long.
-pub(super) struct Known {
-    pub user: UserId,
-    pub expires_in_s: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Claims {
-    sub: String,
-    exp: f64,
-    #[serde(default)]
-    nbf: Option<f64>,
-}
-
 impl Auth {
     /// The key set is the node's, and is kept up to date by who made it. `now`: what time it is for tokens.
     #[must_use]
@@ -70,14 +55,16 @@ impl Auth {
             }
             Some(bytes)
         });
+        #[expect(clippy::cast_precision_loss, reason = "at most 300")]
+        let leeway_s = config.leeway_s as f64;
         let secrets = std::iter::once(&config.hs256_secret).chain(&config.hs256_secrets_old);
         Self {
             mode: config.mode,
             // Where only public keys are used there is no secret, and an empty one would be everybody's.
             secrets: secrets.filter(|it| !it.is_empty()).map(|it| DecodingKey::from_secret(it.as_bytes())).collect(),
             jwks,
-            validations: ALGORITHMS.into_iter().map(|it| (it, validation(it))).collect(),
-            leeway_s: config.leeway_s,
+            rules: Rules { audience: config.audience.clone(), issuer: config.issuer.clone(), leeway_s },
+            token_bytes_max: config.token_bytes_max,
             now: Box::new(now),
             operators: operators.collect(),
             proxies: config.trusted_proxies.clone(),
@@ -154,63 +141,38 @@ impl Auth {
     }
 
     async fn user(&self, token: &str) -> Result<Known, Problem> {
-        let invalid = |why: String| unauthenticated(format!("the token is not valid: {why}"), Some("invalid_token"));
-        let head = jsonwebtoken::decode_header(token).map_err(|error| invalid(error.to_string()))?;
+        let token = Token::read(token, self.token_bytes_max).map_err(|flaw| invalid(&flaw))?;
         // The token only says which of our keys to try. Each key has its one algorithm: a token that was signed with
         // HMAC and a public key as the secret meets the secrets, and no key set.
-        if head.alg == Algorithm::HS256 {
-            let mut why = "InvalidSignature".to_owned();
-            for secret in &self.secrets {
-                match self.check(token, secret, Algorithm::HS256) {
-                    Ok(known) => return Ok(known),
-                    Err(error) => why = error,
+        let is_signed = if token.algorithm == Algorithm::HS256 {
+            self.secrets.iter().any(|secret| token.is_signed_by(secret))
+        } else {
+            let kid = token.kid.as_deref().ok_or_else(|| invalid(&Flaw::NoKid))?;
+            match Box::pin(self.jwks.find(kid)).await {
+                Found::Unknown => return Err(invalid(&Flaw::UnknownKid)),
+                Found::Untold => {
+                    return Err(Problem::new(Code::Unavailable, "the keys of users' tokens could not be read"));
+                }
+                Found::Keys(keys) => {
+                    let mut fit = keys.iter().filter(|key| key.algorithm == token.algorithm).peekable();
+                    if fit.peek().is_none() {
+                        return Err(invalid(&Flaw::OtherAlgorithm));
+                    }
+                    fit.any(|key| token.is_signed_by(&key.key))
                 }
             }
-            return Err(invalid(why));
-        }
-        let kid = head.kid.ok_or_else(|| invalid("it names no key (kid)".into()))?;
-        let Some(key) = Box::pin(self.jwks.find(&kid)).await else {
-            if self.jwks.is_missing() {
-                return Err(Problem::new(Code::Unavailable, "the keys of users' tokens could not be read"));
-            }
-            return Err(invalid("its key (kid) is not known".into()));
         };
-        self.check(token, &key.key, key.algorithm).map_err(invalid)
-    }
-
-    fn check(&self, token: &str, key: &DecodingKey, algorithm: Algorithm) -> Result<Known, String> {
-        let validation = self.validations.get(&algorithm).ok_or("InvalidAlgorithm")?;
-        let data = jsonwebtoken::decode::<Claims>(token, key, validation).map_err(|error| error.to_string())?;
-        // Not by the library, which asks the machine's clock, and counts the very second of `exp` as valid: RFC 7519 wants
-        // now to be before it.
+        if !is_signed {
+            return Err(invalid(&Flaw::Signature));
+        }
         #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 stay exact in 53 bits")]
         let now_s = (self.now)().0 as f64 / 1000.0;
-        #[expect(clippy::cast_precision_loss, reason = "at most 300")]
-        let leeway_s = self.leeway_s as f64;
-        if data.claims.exp + leeway_s <= now_s {
-            return Err("ExpiredSignature".into());
-        }
-        if data.claims.nbf.is_some_and(|nbf| nbf > now_s + leeway_s) {
-            return Err("ImmatureSignature".into());
-        }
-        let user = data.claims.sub.parse().map_err(|error| format!("sub {error}"))?;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive; saturates")]
-        let expires_in_s = (data.claims.exp + leeway_s - now_s) as u64;
-        Ok(Known { user, expires_in_s })
+        self.rules.judge(&token, now_s).map_err(|flaw| invalid(&flaw))
     }
 }
 
-/// Those that keys are found for: the shared secrets', and what `jwks` reads.
-const ALGORITHMS: [Algorithm; 4] = [Algorithm::HS256, Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
-
-fn validation(algorithm: Algorithm) -> Validation {
-    let mut validation = Validation::new(algorithm);
-    validation.set_required_spec_claims(&["exp", "sub"]);
-    // Times are judged by `check`.
-    validation.validate_exp = false;
-    validation.validate_nbf = false;
-    validation.validate_aud = false;
-    validation
+fn invalid(flaw: &Flaw) -> Problem {
+    unauthenticated(format!("the token is not valid: {flaw}"), Some("invalid_token"))
 }
 
 /// The token of a header Authorization; `None` if it is of another form.
@@ -239,16 +201,22 @@ pub enum TokenError {
     Signing(#[from] jsonwebtoken::errors::Error),
 }
 
-/// A user's token, for development and tests: signed with the shared secret, good for so many seconds.
+/// A user's token, for development and tests: signed with the shared secret, good for so many seconds, for and from whom the
+/// settings want it.
 pub fn user_token(config: &config::Auth, user: &UserId, expires_in_s: i64) -> Result<String, TokenError> {
     if config.hs256_secret.len() < 32 {
         return Err(TokenError::NoSecret);
     }
-    let claims = serde_json::json!({
+    let mut claims = serde_json::json!({
         "sub": user.as_str(),
         "iat": Millis::now().0 / 1000,
         "exp": Millis::now().0 / 1000 + expires_in_s,
     });
+    for (name, value) in [("aud", &config.audience), ("iss", &config.issuer)] {
+        if !value.is_empty() {
+            claims[name] = value.as_str().into();
+        }
+    }
     let key = EncodingKey::from_secret(config.hs256_secret.as_bytes());
     Ok(jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)?)
 }

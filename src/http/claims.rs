@@ -257,8 +257,8 @@ pub(super) fn not_open_yet(campaign: &Campaign, now: Millis) -> Problem {
 
 /// Where to wait: the page for visitors.
 fn waiting_room_link(app: &App, id: &CampaignId) -> HeaderValue {
-    let url = format!("<{}/rooms/{id}>; rel=\"waiting-room\"", app.config.public_url);
-    HeaderValue::try_from(url).expect("ids and the checked public_url have no control characters")
+    let url = format!("<{}/rooms/{id}>; rel=\"waiting-room\"", app.public_url());
+    HeaderValue::try_from(url).expect("ids have no control characters, and the public address is visible ASCII")
 }
 
 fn created(app: &App, campaign: &Campaign, claim: Claim, replayed: bool) -> Result<Response, Problem> {

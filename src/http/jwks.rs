@@ -1,15 +1,20 @@
 //! Which keys may sign users' tokens? The public keys of an issuer, from a file or an address, kept up to date.
 //!
 //! - A key says which algorithm it is for; what a token says of itself is only compared with that.
-//! - A set that cannot be read leaves the one before in place.
+//! - A set that cannot be read leaves the one before in place; a key of it that cannot be read voids no other.
+//! - "No such key" is said only after the source has said so. While it is away, nobody can tell.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
+use serde::Deserialize;
+use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::Mutex;
 use tokio::time::{MissedTickBehavior, interval};
@@ -21,6 +26,9 @@ use crate::config;
 const BYTES_MAX: usize = 1 << 20;
 /// RSA keys below 2,048 bits are not taken: the modulus in base64url.
 const MODULUS_CHARACTERS_MIN: usize = 342;
+const ED25519_BYTES: usize = 32;
+/// Of the entries that were left out, so many are named in the log.
+const LOGGED_MAX: usize = 10;
 
 /// Why a set of keys could not be read.
 #[derive(Debug, Error)]
@@ -48,16 +56,34 @@ pub(super) struct Key {
     pub(super) key: DecodingKey,
 }
 
-type Keys = HashMap<String, Arc<Key>>;
+/// By their ids. Of two keys of one id each is tried that has the token's algorithm.
+type Keys = HashMap<String, Arc<[Key]>>;
+
+/// What is known of an id.
+pub(super) enum Found {
+    /// Its keys.
+    Keys(Arc<[Key]>),
+    /// There is none, by the source's own word.
+    Unknown,
+    /// The source could not be read when it was last tried.
+    Untold,
+}
 
 /// The issuer's keys by their ids.
 pub struct Jwks {
     source: Option<Source>,
     refresh: Duration,
     unknown_kid: Duration,
-    keys: RwLock<Option<Keys>>,
-    /// When the set was last asked for. Who holds it asks; the others wait for that one answer.
-    asked: Mutex<Option<Instant>>,
+    keys: RwLock<Keys>,
+    /// When the set was last asked for, and what came of it. Who holds it asks; the others wait for that one answer.
+    asked: Mutex<Asked>,
+    /// What was left out of the set that was read last.
+    left_out: std::sync::Mutex<Vec<String>>,
+}
+
+struct Asked {
+    at: Option<Instant>,
+    failed: bool,
 }
 
 enum Source {
@@ -82,47 +108,54 @@ impl Jwks {
         } else {
             None
         };
-        let jwks = Self {
+        let mut jwks = Self {
             source,
             refresh: millis(config.jwks_refresh_ms),
             unknown_kid: millis(config.jwks_unknown_kid_ms),
             keys: RwLock::default(),
-            asked: Mutex::default(),
+            asked: Mutex::new(Asked { at: None, failed: false }),
+            left_out: std::sync::Mutex::default(),
         };
         match (jwks.load().await, &jwks.source) {
             (Err(error), Some(Source::File(_))) => return Err(error),
-            (Err(error), _) => tracing::warn!(%error, "no keys of users' tokens yet"),
+            (Err(error), _) => {
+                jwks.asked.get_mut().failed = true;
+                tracing::warn!(%error, "no keys of users' tokens yet");
+            }
             (Ok(()), _) => {}
         }
         Ok(jwks)
     }
 
-    /// The key of this id; for an id that is not known, after another look at the source, if that is not too soon.
-    pub(super) async fn find(&self, kid: &str) -> Option<Arc<Key>> {
-        if let Some(key) = self.known(kid) {
-            return Some(key);
+    /// The keys of this id; for an id that is not known, after another look at the source, if that is not too soon.
+    pub(super) async fn find(&self, kid: &str) -> Found {
+        if let Some(keys) = self.known(kid) {
+            return Found::Keys(keys);
         }
         let mut asked = self.asked.lock().await;
         // Another caller may have asked while this one waited.
-        if let Some(key) = self.known(kid) {
-            return Some(key);
+        if let Some(keys) = self.known(kid) {
+            return Found::Keys(keys);
         }
-        if asked.is_none_or(|at| at.elapsed() >= self.unknown_kid) {
-            *asked = Some(Instant::now());
-            if let Err(error) = self.load().await {
+        if asked.at.is_none_or(|at| at.elapsed() >= self.unknown_kid) {
+            // Until the answer is there nobody can tell, also if who asks hangs up meanwhile.
+            *asked = Asked { at: Some(Instant::now()), failed: true };
+            let outcome = self.load().await;
+            asked.failed = outcome.is_err();
+            if let Err(error) = outcome {
+                metrics::counter!("onrush_jwks_failures_total").increment(1);
                 tracing::warn!(%error, "keys of users' tokens");
             }
         }
-        self.known(kid)
+        match self.known(kid) {
+            Some(keys) => Found::Keys(keys),
+            None if asked.failed => Found::Untold,
+            None => Found::Unknown,
+        }
     }
 
-    /// Whether there is a source, and it was never read.
-    pub(super) fn is_missing(&self) -> bool {
-        self.source.is_some() && self.keys.read().unwrap_or_else(PoisonError::into_inner).is_none()
-    }
-
-    fn known(&self, kid: &str) -> Option<Arc<Key>> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).as_ref()?.get(kid).cloned()
+    fn known(&self, kid: &str) -> Option<Arc<[Key]>> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).get(kid).cloned()
     }
 
     /// Reads the source again and again, until told to stop: keys that are gone from it are good no longer.
@@ -136,8 +169,9 @@ impl Jwks {
         }
         while stop.run_until_cancelled(look.tick()).await.is_some() {
             let mut asked = self.asked.lock().await;
-            *asked = Some(Instant::now());
-            if let Err(error) = self.load().await {
+            let outcome = self.load().await;
+            *asked = Asked { at: Some(Instant::now()), failed: outcome.is_err() };
+            if let Err(error) = outcome {
                 metrics::counter!("onrush_jwks_failures_total").increment(1);
                 tracing::warn!(%error, "keys of users' tokens: those read before stay in use");
             }
@@ -152,12 +186,27 @@ impl Jwks {
             }
             Some(Source::Address { url, client }) => fetch(client, url).await?,
         };
-        let keys = usable(serde_json::from_slice(&text)?);
+        let set: Set = serde_json::from_slice(&text)?;
+        let (keys, left_out) = sorted(&set.keys);
+        self.tell(left_out);
         if keys.is_empty() {
             return Err(JwksError::Empty);
         }
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(keys);
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
         Ok(())
+    }
+
+    /// Counts what was left out of the set, and logs it if it is something else than the last time.
+    fn tell(&self, left_out: Vec<String>) {
+        #[expect(clippy::cast_precision_loss, reason = "a set has at most a million bytes")]
+        metrics::gauge!("onrush_jwks_keys_left_out").set(left_out.len() as f64);
+        let mut before = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+        if *before != left_out {
+            let (count, entries) =
+                (left_out.len(), left_out.iter().take(LOGGED_MAX).cloned().collect::<Vec<_>>().join("; "));
+            tracing::warn!(count, entries, "entries of the key set that sign no users' tokens");
+            *before = left_out;
+        }
     }
 }
 
@@ -174,23 +223,44 @@ async fn fetch(client: &reqwest::Client, url: &str) -> Result<Vec<u8>, JwksError
     if status == 200 { Ok(body) } else { Err(JwksError::Answer(status)) }
 }
 
-/// The keys that may sign users' tokens. Others may be in the set, for other purposes.
-fn usable(set: JwkSet) -> Keys {
-    let known = set.keys.into_iter().filter_map(|jwk| {
-        let kid = jwk.common.key_id.clone()?;
-        let found =
-            algorithm(&jwk).and_then(|algorithm| Some(Key { algorithm, key: DecodingKey::from_jwk(&jwk).ok()? }));
-        if found.is_none() {
-            tracing::debug!(kid, "a key of the set that signs no users' tokens");
+/// A set, of which each entry is read by itself.
+#[derive(Deserialize)]
+struct Set {
+    keys: Vec<Value>,
+}
+
+/// The keys that may sign users' tokens, and what else there is and why it is none. Others may be in the set, for other
+/// purposes; and one that is malformed says nothing of its neighbours.
+fn sorted(entries: &[Value]) -> (Keys, Vec<String>) {
+    let (mut found, mut left_out) = (HashMap::<String, Vec<Key>>::new(), Vec::new());
+    for (index, entry) in entries.iter().enumerate() {
+        match key_of(entry) {
+            Ok((kid, key)) => found.entry(kid).or_default().push(key),
+            Err(why) => {
+                let kid = entry.get("kid").and_then(Value::as_str).unwrap_or_default();
+                left_out.push(format!("{index} ({kid}): {why}"));
+            }
         }
-        Some((kid, Arc::new(found?)))
-    });
-    known.collect()
+    }
+    (found.into_iter().map(|(kid, keys)| (kid, keys.into())).collect(), left_out)
+}
+
+fn key_of(entry: &Value) -> Result<(String, Key), String> {
+    let jwk = Jwk::deserialize(entry).map_err(|error| error.to_string())?;
+    let kid = jwk.common.key_id.clone().ok_or("it has no kid")?;
+    let algorithm = algorithm(&jwk).ok_or("it is not for signatures of RS256, ES256 or EdDSA, or too short")?;
+    let key = DecodingKey::from_jwk(&jwk).map_err(|error| error.to_string())?;
+    // A key that is none, as a point off its curve, is found by whoever tries it.
+    jsonwebtoken::crypto::verify("", b"", &key, algorithm).map_err(|error| error.to_string())?;
+    Ok((kid, Key { algorithm, key }))
 }
 
 /// The one algorithm of a key. A shared secret in a set that is public would be none.
 fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
     if jwk.common.public_key_use.as_ref().is_some_and(|purpose| *purpose != PublicKeyUse::Signature) {
+        return None;
+    }
+    if jwk.common.key_operations.as_ref().is_some_and(|purposes| !purposes.contains(&KeyOperations::Verify)) {
         return None;
     }
     let (algorithm, name) = match &jwk.algorithm {
@@ -200,10 +270,68 @@ fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
         AlgorithmParameters::EllipticCurve(ec) if ec.curve == EllipticCurve::P256 => {
             (Algorithm::ES256, KeyAlgorithm::ES256)
         }
-        AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
+        // The library reads the first bytes of a key of this kind, however few there are, and panics.
+        AlgorithmParameters::OctetKeyPair(pair)
+            if pair.curve == EllipticCurve::Ed25519
+                && URL_SAFE_NO_PAD.decode(&pair.x).is_ok_and(|x| x.len() == ED25519_BYTES) =>
+        {
             (Algorithm::EdDSA, KeyAlgorithm::EdDSA)
         }
         _ => return None,
     };
     jwk.common.key_algorithm.as_ref().is_none_or(|said| *said == name).then_some(algorithm)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_entry_that_is_no_key_voids_no_other_and_is_told() {
+        let good: Value = serde_json::from_str(include_str!("../../tests/it/keys/jwks.json")).unwrap();
+        let good = good["keys"].as_array().unwrap();
+        let (keys, left_out) = sorted(good);
+        assert_eq!((keys.len(), left_out.as_slice()), (good.len(), &[][..]));
+        let rsa = good.iter().find(|key| key["kty"] == "RSA").unwrap();
+        let with = |changes: Value| {
+            let mut key = rsa.clone();
+            key.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+            key
+        };
+        for odd in [
+            json!({"kty": "RSA", "kid": "odd", "x5c": "abc"}),
+            json!({"kty": "RSA", "kid": "odd", "key_ops": "verify"}),
+            json!({"kty": "OKP", "kid": 7}),
+            json!(null),
+            json!("text"),
+            json!([]),
+            json!({}),
+            json!({"kty": "AKP", "alg": "ML-DSA-44", "kid": "pq"}),
+            json!({"kty": "EC", "crv": "secp256k1", "kid": "k1"}),
+            json!({"kty": "OKP", "crv": "X25519", "kid": "x"}),
+            json!({"kty": "oct", "k": "c2VjcmV0", "kid": "secret"}),
+            json!({"kty": "EC", "crv": "P-256", "kid": "off", "x": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE",
+                   "y": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE"}),
+            json!({"kty": "OKP", "crv": "Ed25519", "kid": "short", "x": "AAAA"}),
+            json!({"kty": "OKP", "crv": "Ed25519", "kid": "long", "x": "A".repeat(64)}),
+            with(json!({"kid": "odd", "x5c": "abc"})),
+            with(json!({"kid": "odd", "key_ops": "verify"})),
+            with(json!({"kid": "odd", "key_ops": ["encrypt"]})),
+            with(json!({"kid": "odd", "use": "enc"})),
+            with(json!({"kid": "odd", "alg": "RSA-OAEP"})),
+            with(json!({"kid": "odd", "n": "AQAB"})),
+            with(json!({"kid": "odd", "n": "*".repeat(400)})),
+            with(json!({"kid": null})),
+        ] {
+            for set in [[rsa.clone(), odd.clone()], [odd.clone(), rsa.clone()]] {
+                let (keys, left_out) = sorted(&set);
+                assert_eq!((keys.len(), left_out.len()), (1, 1), "{odd}: {left_out:?}");
+                assert!(keys.contains_key(rsa["kid"].as_str().unwrap()), "{odd}");
+            }
+        }
+        let (keys, left_out) = sorted(&[with(json!({"key_ops": ["verify"], "use": "sig", "alg": "RS256"}))]);
+        assert_eq!((keys.len(), left_out.len()), (1, 0));
+    }
 }

@@ -31,6 +31,7 @@ mod shares;
 mod stack;
 mod stall;
 mod subscriptions;
+mod token;
 mod version;
 mod view;
 mod waiting;
@@ -48,6 +49,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa::OpenApi;
+use utoipa::openapi::Server;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::alarm;
@@ -55,7 +57,7 @@ use crate::cache::Cache;
 use crate::campaign::{Campaign, Campaigns};
 use crate::claim::{Claims, Coupons};
 use crate::clock::Millis;
-use crate::config;
+use crate::config::{self, PublicUrl};
 use crate::database::Database;
 use crate::feed::Feed;
 use crate::health::Prober;
@@ -143,6 +145,7 @@ struct State {
     rooms: Rooms,
     auth: Auth,
     look: page::Look,
+    public_url: PublicUrl,
     streams: OpenStreams,
 }
 
@@ -184,11 +187,16 @@ impl App {
         &self.0.look
     }
 
+    /// What clients reach this server by.
+    fn public_url(&self) -> &PublicUrl {
+        &self.0.public_url
+    }
+
     /// An address on this server, for a header.
     fn url(&self, path: std::fmt::Arguments<'_>) -> HeaderValue {
-        let url = format!("{}{path}", self.config.public_url);
+        let url = format!("{}{path}", self.public_url());
         HeaderValue::from_maybe_shared(bytes::Bytes::from(url))
-            .expect("ids and the checked public_url have no control characters")
+            .expect("ids have no control characters, and the public address is visible ASCII")
     }
 
     /// The campaign that the path names as `id`.
@@ -222,7 +230,10 @@ pub fn router(rooms: Rooms) -> Edge {
         .merge(page::routes())
         .merge(docs::routes())
         .merge(health::routes());
-    let (routes, document) = routes.split_for_parts();
+    let (routes, mut document) = routes.split_for_parts();
+    if !rooms.config.public_url.is_empty() {
+        document.servers = Some(vec![Server::new(public_url(&rooms.config).to_string())]);
+    }
     let figures = Figures::new(document.paths.paths.keys().cloned());
     finish(routes.merge(files::routes(&document)), figures, rooms, true)
 }
@@ -238,7 +249,8 @@ fn finish(routes: Router<App>, figures: Figures, rooms: Rooms, serves: bool) -> 
     let redis = Arc::clone(&rooms.redis);
     let auth = Auth::new(&rooms.auth, Arc::clone(&rooms.jwks), move || now(&redis));
     let look = page::Look::new(&rooms.page);
-    let app = App(Arc::new(State { rooms, auth, look, streams: OpenStreams::default() }));
+    let public_url = public_url(&rooms.config);
+    let app = App(Arc::new(State { rooms, auth, look, public_url, streams: OpenStreams::default() }));
     let mut routes = routes
         .fallback(async || Problem::new(Code::NotFound, "there is no such route"))
         .method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed, "this route has other methods"));
@@ -252,11 +264,18 @@ fn finish(routes: Router<App>, figures: Figures, rooms: Rooms, serves: bool) -> 
     Edge::new(routes.with_state(app.clone()), doors, bare, figures, &app.config)
 }
 
+/// Read once, when a node starts: what is not one was refused before that.
+fn public_url(config: &config::Http) -> PublicUrl {
+    PublicUrl::parse(&config.public_url).expect("a node checks its addresses before it serves")
+}
+
 fn cors(origins: &[String]) -> CorsLayer {
-    let allowed = if origins.iter().any(|origin| origin == "*") {
+    let origin = |text: &String| config::origin(text).expect("a node checks its addresses before it serves");
+    let allowed = if origins.iter().any(|text| text == "*") {
         AllowOrigin::any()
     } else {
-        AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
+        let header = |origin: String| HeaderValue::try_from(origin).expect("an origin is visible ASCII");
+        AllowOrigin::list(origins.iter().map(|text| header(origin(text))))
     };
     CorsLayer::new()
         .allow_origin(allowed)

@@ -110,7 +110,7 @@ impl Code {
         let _infallible = write!(
             page,
             "<title>{word}</title><h1>{title}</h1><p>Code <code>{word}</code>, answered with status {status}.</p>\
-             <p>{}</p><p>All routes and their errors: <a href=\"/docs\">/docs</a></p></html>",
+             <p>{}</p><p>All routes and their errors: <a href=\"../docs\">/docs</a></p></html>",
             self.advice()
         );
         page

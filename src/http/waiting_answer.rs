@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::problem::{Code, Problem};
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, Message};
 use crate::ids::UserId;
 use crate::waiting::{Pass, Placed, Standing, Ticket, Wait};
 
@@ -40,6 +40,10 @@ pub(super) struct StandingView {
     /// Units that nobody holds.
     #[schema(example = 100)]
     left: Option<u64>,
+    /// While waiting: true where an operator lets nobody in at the moment.
+    paused: Option<bool>,
+    /// What the operator says to who visits, if anything: a sentence, in English, in Korean, or in both.
+    message: Option<Message>,
     /// Once admitted: to be sent with the claim as `Onrush-Pass`.
     pass: Option<String>,
     /// Until when the pass lasts.
@@ -73,11 +77,13 @@ impl App {
             Standing::Waiting(wait) => {
                 (retry_after_s, is_waiting) = (Some(wait.poll_after_s), true);
                 write_wait(&mut body, wait);
+                write_message(&mut body, visitor.campaign);
                 self.write_ticket(&mut body, visitor, wait.placed);
             }
             Standing::SoldOut { placed, poll_after_s } => {
                 retry_after_s = Some(*poll_after_s);
                 put(&mut body, format_args!("{{\"state\":\"sold_out\",\"poll_after_s\":{poll_after_s}"));
+                write_message(&mut body, visitor.campaign);
                 self.write_ticket(&mut body, visitor, *placed);
             }
             Standing::Admitted { placed, expires_at } => {
@@ -91,10 +97,11 @@ impl App {
                 });
                 let until = expires_at.to_rfc3339();
                 put(&mut body, format_args!("{{\"state\":\"admitted\",\"pass\":\"{pass}\",\"expires_at\":\"{until}\""));
+                write_message(&mut body, visitor.campaign);
                 self.write_ticket(&mut body, visitor, *placed);
             }
-            Standing::Closed => put(&mut body, format_args!("{{\"state\":\"closed\"}}")),
-            Standing::Expired => put(&mut body, format_args!("{{\"state\":\"expired\"}}")),
+            Standing::Closed => write_end(&mut body, "closed", visitor.campaign),
+            Standing::Expired => write_end(&mut body, "expired", visitor.campaign),
             Standing::Stranger => {
                 return Err(Problem::new(Code::NotFound, "this user has not joined the waiting room"));
             }
@@ -146,6 +153,24 @@ fn write_wait(body: &mut Vec<u8>, wait: &Wait) {
         put(body, format_args!(",\"draws_at\":\"{}\"", draws_at.to_rfc3339()));
     }
     put(body, format_args!(",\"poll_after_s\":{},\"left\":{}", wait.poll_after_s, wait.left));
+    if wait.paused {
+        body.extend_from_slice(b",\"paused\":true");
+    }
+}
+
+/// Of who does not wait any more.
+fn write_end(body: &mut Vec<u8>, state: &str, campaign: &Campaign) {
+    put(body, format_args!("{{\"state\":\"{state}\""));
+    write_message(body, campaign);
+    body.push(b'}');
+}
+
+/// What the operator says, if anything.
+fn write_message(body: &mut Vec<u8>, campaign: &Campaign) {
+    if let Some(message) = campaign.definition().terms.waiting.as_ref().and_then(|waiting| waiting.message.as_ref()) {
+        body.extend_from_slice(b",\"message\":");
+        serde_json::to_writer(body, message).expect("texts are JSON, and memory takes them");
+    }
 }
 
 fn put(body: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {

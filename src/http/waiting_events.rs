@@ -24,9 +24,9 @@ use super::auth::User;
 use super::input::Input;
 use super::problem::{Code, Problem, ProblemView};
 use super::waiting_answer::Visitor;
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, Definition, Message};
 use crate::ids::{CampaignId, UserId};
-use crate::waiting::{News, Placed, Room, Standing, Ticket};
+use crate::waiting::{News, Placed, Room, Standing, Ticket, Wait};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(events))
@@ -114,8 +114,8 @@ async fn events(State(app): State<App>, listener: Listener, input: Input) -> Res
         None => Box::pin(app.waiting.look(&room, &user, placed)).await?,
     };
     let open = OpenStream::open(&app)?;
-    let (told, told_at, is_unsure) = (None, Instant::now(), false);
-    let stream = Stream { open, campaign, room, user, placed, news, told, told_at, is_unsure };
+    let (told, message, told_at, is_unsure) = (None, None, Instant::now(), false);
+    let stream = Stream { open, campaign, room, user, placed, news, told, message, told_at, is_unsure };
     // A stranger hears so as an error, and not in a stream.
     let first = stream.event(&standing)?;
     let frames = futures::stream::unfold((stream, Some((standing, first))), |(mut stream, first)| async move {
@@ -141,6 +141,10 @@ fn retry() -> String {
     format!("retry: {}\n", rand::random_range(RETRY_MS..=3 * RETRY_MS))
 }
 
+fn message_of(definition: &Definition) -> Option<&Message> {
+    definition.terms.waiting.as_ref()?.message.as_ref()
+}
+
 /// One visitor's stream.
 struct Stream {
     open: OpenStream,
@@ -151,6 +155,8 @@ struct Stream {
     news: News,
     /// What was told last.
     told: Option<Standing>,
+    /// And what the operator said then.
+    message: Option<Message>,
     told_at: Instant,
     /// Whether the last question to Redis failed.
     is_unsure: bool,
@@ -215,9 +221,13 @@ impl Stream {
 
     /// Whether a visitor who was told what was told last would see a difference.
     fn is_news(&self, standing: &Standing) -> bool {
+        if self.message.as_ref() != message_of(&self.campaign.definition()) {
+            return true;
+        }
         match (&self.told, standing) {
             (Some(Standing::Waiting(before)), Standing::Waiting(now)) => {
-                (before.ahead, before.left, before.draws_at) != (now.ahead, now.left, now.draws_at)
+                let seen = |wait: &Wait| (wait.ahead, wait.left, wait.draws_at, wait.paused);
+                seen(before) != seen(now)
             }
             (Some(Standing::SoldOut { .. }), Standing::SoldOut { .. }) => false,
             (before, now) => before.as_ref() != Some(now),
@@ -231,6 +241,7 @@ impl Stream {
             Standing::Closed | Standing::Expired | Standing::Stranger | Standing::NotOpenYet { .. } => {}
         }
         self.told = Some(standing.clone());
+        self.message = message_of(&self.campaign.definition()).cloned();
         self.told_at = Instant::now();
     }
 

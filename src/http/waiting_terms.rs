@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::input::{self, Members, Nullable};
-use crate::campaign::{Order, Waiting, WaitingChange};
+use crate::campaign::{Message, Order, Waiting, WaitingChange};
 use crate::clock::Millis;
 
 const ADMIT: RangeInclusive<u64> = 1..=1_000_000;
@@ -14,6 +14,8 @@ const EVERY_MS: RangeInclusive<u64> = 100..=3_600_000;
 const ACTIVE: RangeInclusive<u64> = 1..=10_000_000;
 const SECONDS: RangeInclusive<u64> = 1..=86_400;
 const RESERVE: RangeInclusive<u64> = 0..=1_000_000;
+/// Of what is said to visitors, in one language.
+const MESSAGE_CHARACTERS_MAX: usize = 200;
 
 /// What a POST or PATCH of a campaign may say of its waiting room.
 #[derive(ToSchema)]
@@ -38,6 +40,9 @@ pub(super) struct WaitingTerms {
     /// Users who may be inside beyond the units that are left. 0 if absent.
     #[schema(minimum = 0, maximum = 1_000_000)]
     reserve: Option<u64>,
+    /// A sentence for who visits the room: on the visitors' page, and in what those are told who wait. Replaces the one before as
+    /// a whole; null: none.
+    message: Option<Message>,
 }
 
 /// The waiting room of a new campaign.
@@ -52,6 +57,7 @@ pub(super) fn new_terms(members: &mut Members, opens_at: Option<Millis>) -> Opti
         claim_pass_within_s: said.claim_pass_within_s.unwrap_or(defaults.claim_pass_within_s),
         order: said.order.unwrap_or(defaults.order),
         reserve: said.reserve.unwrap_or(defaults.reserve),
+        message: said.message.flatten(),
     };
     if let Some((name, why)) = waiting.flaw(opens_at) {
         members.note_at(name, why);
@@ -70,8 +76,39 @@ pub(super) fn read(members: &mut Members) -> Option<Nullable<WaitingChange>> {
         claim_pass_within_s: inner.take("claim_pass_within_s", input::whole(SECONDS)),
         order: inner.take("order", order),
         reserve: inner.take("reserve", input::whole(RESERVE)),
+        message: message(&mut inner).map(|said| match said {
+            Nullable::Null => None,
+            Nullable::Value(message) => Some(message),
+        }),
     };
     members.note_all_of("waiting", inner).then_some(Nullable::Value(change))
+}
+
+/// What is said to visitors; null: nothing.
+fn message(members: &mut Members) -> Option<Nullable<Message>> {
+    let Nullable::Value(mut inner) = members.take_object("message")? else { return Some(Nullable::Null) };
+    let sentence = |value: &Value| if value.is_null() { Ok(None) } else { sentence(value).map(Some) };
+    let has_language = inner.has("en") || inner.has("ko");
+    let message = Message { en: inner.take("en", sentence).flatten(), ko: inner.take("ko", sentence).flatten() };
+    let is_right = members.note_all_of("message", inner);
+    if is_right && (!has_language || message == Message::default()) {
+        members.note("message", "needs a sentence in en, in ko, or in both".into());
+    }
+    is_right.then_some(Nullable::Value(message))
+}
+
+/// One line that reads as it is written.
+fn sentence(value: &Value) -> Result<String, String> {
+    let text = input::text(MESSAGE_CHARACTERS_MAX)(value)?;
+    let turns =
+        |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if text.trim().is_empty() {
+        Err("must not be blank".into())
+    } else if text.chars().any(|c| c.is_control() || turns(c)) {
+        Err("must be one line, without control characters and such that turn the direction of writing".into())
+    } else {
+        Ok(text)
+    }
 }
 
 fn order(value: &Value) -> Result<Order, String> {

@@ -127,6 +127,7 @@ const METRICS: &[(&str, Kind, Unit, &str)] = &[
     ("onrush_http_requests_total", Counter, Count, "Requests answered, by route, method and status."),
     ("onrush_http_stalled_total", Counter, Count, "Connections closed as their other end took nothing."),
     ("onrush_jwks_failures_total", Counter, Count, "Times that the keys of users' tokens could not be read."),
+    ("onrush_jwks_keys_left_out", Gauge, Count, "Keys of the set that cannot be used."),
     ("onrush_ledger_batch_seconds", Histogram, Seconds, "How long a batch of facts took to become rows."),
     ("onrush_ledger_campaigns_halted_total", Counter, Count, "Campaigns halted as their facts contradict each other."),
     ("onrush_ledger_contradictions_total", Counter, Count, "Facts that contradict one that is a row."),

@@ -32,7 +32,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use thiserror::Error;
 
-use crate::campaign::{Campaign, Campaigns, Order};
+use crate::campaign::{Campaign, Campaigns, Order, State};
 use crate::coalescer::{Coalescer, CoalescerError};
 use crate::config;
 use crate::ids::{CampaignId, UserId};
@@ -193,6 +193,12 @@ impl WaitingRooms {
         }
     }
 
+    /// What the campaign is to who comes now, at most as old as what those are told who wait.
+    pub async fn state(&self, room: &Room) -> Result<State, WaitingError> {
+        let survey = self.survey(room).await?;
+        Ok(room.campaign.definition().state(survey.head.now, survey.head.left))
+    }
+
     /// How the user stands. With where their ticket places them it costs Redis nothing while they wait.
     pub async fn look(&self, room: &Room, user: &UserId, placed: Option<Placed>) -> Result<Standing, WaitingError> {
         if let Some(placed) = placed
@@ -203,7 +209,7 @@ impl WaitingRooms {
         let scripts = self.scripts(room);
         let (seen, stand) = scripts.look(user).await?;
         let survey = self.survey_since(room, &seen).await?;
-        let is_over = room.campaign.definition().closed || survey.state == crate::campaign::State::Closed;
+        let is_over = room.campaign.definition().closed || survey.state == State::Closed;
         if is_over && (stand != Stand::Stranger || placed.is_some()) {
             return Ok(Standing::Closed);
         }

@@ -57,6 +57,8 @@ pub struct Wait {
     pub poll_after_s: u64,
     /// Units that nobody holds.
     pub left: u64,
+    /// Whether an operator lets nobody in at the moment.
+    pub paused: bool,
 }
 
 /// Who is this far from the front asks again after a tenth of the time that remains: if the pace is raised tenfold
@@ -112,6 +114,7 @@ impl WaitingRooms {
             draws_at: None,
             poll_after_s: jittered(far_s.clamp(self.limits.poll_s_min, self.limits.poll_s_max)),
             left: survey.head.left,
+            paused: survey.stopped || definition.paused,
         })
     }
 
@@ -132,6 +135,7 @@ impl WaitingRooms {
             draws_at,
             poll_after_s: until_s.clamp(self.limits.poll_s_min, self.limits.poll_s_max),
             left: survey.head.left,
+            paused: survey.stopped || definition.paused,
         })
     }
 

@@ -39,6 +39,8 @@ pub struct Survey {
     pub(super) schedule: Schedule,
     /// What a claim would have met.
     pub(super) state: State,
+    /// The campaign's definition that was known then.
+    version: u64,
     kept: Kept,
     is_draw: bool,
 }
@@ -53,12 +55,15 @@ pub(super) struct News {
     state: State,
     stopped: bool,
     is_drawn: bool,
+    /// Of the campaign's definition: an operator's word is for everybody.
+    version: u64,
 }
 
 impl News {
     /// Whether it is another state for everybody, and not only somebody's turn.
     pub(super) fn is_another_state(&self, other: &Self) -> bool {
-        (self.life, self.state, self.is_drawn) != (other.life, other.state, other.is_drawn)
+        let of = |news: &Self| (news.life, news.state, news.stopped, news.is_drawn, news.version);
+        of(self) != of(other)
     }
 }
 
@@ -119,6 +124,7 @@ impl Survey {
             departures,
             schedule,
             state,
+            version: definition.version,
             kept: found.kept,
             is_draw: waiting.order == Order::Draw,
         }
@@ -167,6 +173,7 @@ impl Survey {
             inside: self.inside,
             state: self.state,
             stopped: self.stopped,
+            version: self.version,
             is_drawn: self.drawn.is_some(),
         }
     }

@@ -1,5 +1,7 @@
 //! Who calls: key sets and their rotation, shared secrets and theirs, a gateway's word.
 
+mod tokens;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

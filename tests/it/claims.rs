@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use onrush::app::Role;
 use onrush::clock::Millis;
+use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use reqwest::Method;
 use serde_json::json;
 
@@ -161,6 +162,40 @@ async fn a_coupon_is_redeemed_once_and_then_not_given_back() {
         assert_eq!(node.as_operator(Method::GET, &format!("/v1/coupons/{wrong}")).await.outcome(), "404 not_found");
     }
     node.audit_ok(&campaign).await;
+}
+
+/// As a till has it from a keyboard or a scanner, and as an address carries it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_coupon_is_shown_used_and_given_back_by_its_code_as_it_was_typed() {
+    let installation = Installation::new().await;
+    let node = installation.node(Role::All).await;
+    let campaign = node.campaign(5, json!({})).await;
+    let claim = node.claim(&campaign, "alice").await;
+    let code = claim.text("coupon_code");
+    let wide = |c: char| char::from_u32(u32::from(c) + 0xfee0).unwrap();
+    for typed in [
+        code.to_lowercase(),
+        code.replace('-', ""),
+        code.replace('-', " "),
+        format!("  {code}\n"),
+        code.replace('-', "\u{2011}"),
+        code.replace('-', "\u{2013}"),
+        code.replace('-', "\u{a0}"),
+        code.chars().map(wide).collect(),
+        code.replace('-', "\u{200b}"),
+        code.replace('0', "O").replace('1', "I"),
+        code.replace('-', "--"),
+        code.replace('-', "/"),
+    ] {
+        let encoded = percent_encode(typed.as_bytes(), NON_ALPHANUMERIC);
+        let coupon = format!("/v1/coupons/{encoded}");
+        assert_eq!(node.as_operator(Method::GET, &coupon).await.body, claim.body, "{typed:?}");
+        let used = node.as_operator(Method::POST, &format!("{coupon}/redeem")).await;
+        assert_eq!((used.status, used.text("state")), (200, "redeemed"), "{typed:?}");
+        let undone =
+            node.operator_sends(Method::POST, &format!("{coupon}/unredeem"), &json!({"reason": "typed"})).await;
+        assert_eq!((undone.status, undone.text("state")), (200, "live"), "{typed:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

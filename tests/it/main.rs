@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test did not expect fails it")]
 
+mod addresses;
 mod alarm;
 mod auth;
 mod burst;

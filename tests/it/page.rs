@@ -1,6 +1,7 @@
 //! The visitors' page, as a browser without a script meets it: scenes, forms, cookies, and who may not press.
 
 mod browser;
+mod says;
 
 use onrush::app::Role;
 use onrush::clock::Millis;
@@ -33,12 +34,12 @@ async fn waiting(node: &TestNode, method: Method, campaign: &str, user: &str) ->
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_token_goes_from_the_address_into_a_cookie() {
-    let (_installation, node) = node_with(|config| config.http.public_url = "https://wait.example".into()).await;
+    let (_installation, node) = node_with(|config| config.http.public_url = "https://wait.example/".into()).await;
     let campaign = node.campaign(10, one_inside()).await;
     let (path, token) = (format!("/rooms/{campaign}"), node.token("alice"));
     let mut browser = Browser::new(&node);
     let page = browser.get(&format!("{path}?utm_source=mail&token={token}&lang=ko")).await;
-    page.leads_to(&path);
+    page.leads_in(&path);
     let cookie = page.cookies().into_iter().find(|cookie| cookie.starts_with("onrush_visitor=")).unwrap();
     let (value, attributes) = cookie.split_once("; ").unwrap();
     assert_eq!(value, format!("onrush_visitor={token}"));

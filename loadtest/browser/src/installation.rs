@@ -99,6 +99,11 @@ impl Installation {
         self.send(self.request(node, Method::POST, "/v1/campaigns").bearer_auth(OPERATOR).json(body)).await.map(drop)
     }
 
+    /// What an operator does.
+    pub async fn operate(&self, node: &Node, method: Method, path: &str, body: &Value) -> anyhow::Result<()> {
+        self.send(self.request(node, method, path).bearer_auth(OPERATOR).json(body)).await.map(drop)
+    }
+
     /// Users join the queue, one after the other.
     pub async fn join(&self, node: &Node, campaign: &str, users: &[String]) -> anyhow::Result<()> {
         for user in users {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::ensure;
+use reqwest::Method;
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -67,6 +68,7 @@ pub async fn take(places: Places) -> anyhow::Result<()> {
     tour.sold_out().await?;
     tour.korean().await?;
     tour.without_events().await?;
+    tour.operators().await?;
     tour.desktop().await?;
     tour.dark().await
 }
@@ -212,6 +214,36 @@ impl Tour {
         browser.until("document.querySelector('#forward').hidden").await?;
         tokio::time::sleep(FORWARDED_BY).await;
         same_document(&browser).await?;
+        browser.end().await;
+        Ok(())
+    }
+
+    /// What an operator does is seen in the page as it is: the admission stops and goes on, a sentence is said, a pause ends.
+    async fn operators(&self) -> anyhow::Result<()> {
+        self.campaign("STOP", "Winter boots, 40 % off", 100).await?;
+        let browser = self.browser("operators", ENGLISH).await?;
+        browser.open(&self.node.entrance("STOP", "visitor")?).await?;
+        browser.press("#join").await?;
+        browser.until("document.querySelector('main').dataset.scene === 'waiting'").await?;
+        browser.run("window.sameDocument = true").await?;
+        let operate = async |path: &str| self.installation.operate(&self.node, Method::POST, path, &json!({})).await;
+        operate("/v1/ops/waiting/STOP/pause").await?;
+        browser.until("document.querySelector('#paused').hidden === false").await?;
+        let message = json!({"waiting": {"message": {"en": "<i>Back at eleven</i>"}}});
+        self.installation.operate(&self.node, Method::PATCH, "/v1/campaigns/STOP", &message).await?;
+        browser.until_says("#message", "<i>Back at eleven</i>").await?;
+        operate("/v1/ops/waiting/STOP/resume").await?;
+        browser.until("document.querySelector('#paused').hidden").await?;
+        same_document(&browser).await?;
+        has_not_asked(&browser).await?;
+
+        // Who does not wait hears no events, and sees it go on all the same.
+        self.campaign("LATER", "Winter boots, 40 % off", 100).await?;
+        operate("/v1/campaigns/LATER/pause").await?;
+        browser.open(&self.node.entrance("LATER", "visitor")?).await?;
+        says(&browser, "h1", "Paused for the moment").await?;
+        operate("/v1/campaigns/LATER/resume").await?;
+        browser.until("document.querySelector('main').dataset.scene === 'join'").await?;
         browser.end().await;
         Ok(())
     }

@@ -35,7 +35,7 @@ impl Look {
             accent: config.accent.clone(),
             ink,
             ink_opposite,
-            logo_origin: config.logo_origin().map(str::to_owned),
+            logo_origin: config.logo_origin(),
             return_url: config.return_url.clone(),
         }
     }

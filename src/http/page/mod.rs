@@ -22,6 +22,7 @@ use super::claims;
 use super::input::Input;
 use super::problem::{Code, Problem, ProblemView};
 use super::waiting_answer::StandingView;
+use crate::campaign::{Campaign, State as CampaignState};
 use crate::ids::{CampaignId, IdempotencyKey, UserId};
 use crate::waiting::{Standing, WaitingError};
 pub(super) use look::Look;
@@ -54,10 +55,12 @@ impl Done {
 
 /// The page of a waiting room.
 ///
-/// The shop sends its users here with `token`, which the page takes into a cookie. `lang` is remembered.
+/// The shop sends its users here with `token`, which the page takes into a cookie. `lang` is remembered. After a first cookie the
+/// address says when it was sent (`arrived`): a browser that keeps none is told so.
 #[utoipa::path(get, path = "/rooms/{id}", tag = "page",
     params(("id" = String, Path), ("token" = Option<String>, Query, description = "a user's token"),
-        ("lang" = Option<String>, Query, description = "en or ko; else what the browser prefers")),
+        ("lang" = Option<String>, Query, description = "en or ko; else what the browser prefers"),
+        ("arrived" = Option<i64>, Query, description = "when a cookie was sent, in s since 1970")),
     responses((status = 200, content_type = "text/html", body = String),
         (status = 303, description = "without the token in the address"),
         (status = "4XX", content_type = "text/html", body = String),
@@ -71,7 +74,7 @@ async fn show(State(app): State<App>, mut visit: Visit, input: Input) -> Result<
         return Ok(see_other(visit, &id));
     }
     let shown = match visit.user() {
-        None => about(&app, &id).await.map(|about| (about, for_nobody(&visit.who))),
+        None => app.waiting_room(&id).await.map(|(campaign, _)| for_nobody(&app, &campaign, &visit.who)),
         Some(user) => standing::scene(&app, &mut visit, &id, &user).await,
     };
     let (about, scene) = shown.unwrap_or_else(|problem| of_problem(&id, &problem));
@@ -85,7 +88,9 @@ async fn state(State(app): State<App>, mut visit: Visit, input: Input) -> Result
     let id = input.path("id")?;
     let user = match std::mem::replace(&mut visit.who, Who::Nobody) {
         Who::User(user) => user,
-        Who::Nobody | Who::Stale => return Err(Problem::new(Code::Unauthenticated, "come through the shop")),
+        Who::Nobody | Who::Stale | Who::TooLong | Who::Cookieless => {
+            return Err(Problem::new(Code::Unauthenticated, "come through the shop"));
+        }
         Who::Untold(problem) => return Err(problem),
     };
     let noted = visit.noted.clone();
@@ -190,24 +195,24 @@ async fn act(
     }
 }
 
-/// What is shown to who is nobody.
-fn for_nobody(who: &Who) -> Scene {
-    match who {
+/// What is shown to who is nobody. No store is asked for it.
+fn for_nobody(app: &App, campaign: &Campaign, who: &Who) -> (About, Scene) {
+    let is_over = campaign.definition().state(app.now(), 1) == CampaignState::Closed;
+    let scene = match who {
+        Who::Untold(_) => Scene::Away,
+        _ if is_over => Scene::Closed,
         Who::User(_) | Who::Nobody => Scene::Outside { stale: false },
         Who::Stale => Scene::Outside { stale: true },
-        Who::Untold(_) => Scene::Away,
-    }
+        Who::TooLong => Scene::TooLong,
+        Who::Cookieless => Scene::Cookieless,
+    };
+    (about_campaign(campaign), scene)
 }
 
-/// What the page is about when nothing more is known than its address.
-async fn about(app: &App, id: &CampaignId) -> Result<About, Problem> {
-    let (campaign, _) = app.waiting_room(id).await?;
-    Ok(about_campaign(&campaign))
-}
-
-fn about_campaign(campaign: &crate::campaign::Campaign) -> About {
+fn about_campaign(campaign: &Campaign) -> About {
     let definition = campaign.definition();
-    About { id: definition.id().to_string(), name: definition.terms.name.clone(), ..About::default() }
+    let message = definition.terms.waiting.as_ref().and_then(|waiting| waiting.message.clone());
+    About { id: definition.id().to_string(), name: definition.terms.name.clone(), message, ..About::default() }
 }
 
 /// What is shown where nothing can be.
@@ -217,16 +222,21 @@ fn of_problem(id: &CampaignId, problem: &Problem) -> (About, Scene) {
 }
 
 fn page(app: &App, visit: Visit, about: &About, scene: &Scene) -> Result<Response, Problem> {
-    let mut response = view::answer(app.look(), visit.lang, about, scene)?;
+    let mut response = view::answer(app.look(), app.public_url().prefix(), visit.lang, about, scene)?;
     for cookie in visit.cookies {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     Ok(response)
 }
 
-/// To the page, by its address and nothing else.
+/// To the page, by its address and nothing else but when somebody came of whom it is not known whether they keep cookies.
 fn see_other(visit: Visit, id: &CampaignId) -> Response {
-    let location = HeaderValue::try_from(format!("/rooms/{id}")).expect("ids have no control characters");
+    let path = visit.path(id);
+    let location = match visit.arrives_at {
+        None => path,
+        Some(at) => format!("{path}?arrived={}", at.0 / 1_000),
+    };
+    let location = HeaderValue::try_from(location).expect("ids and prefixes have no control characters");
     let mut response = StatusCode::SEE_OTHER.into_response();
     let headers = response.headers_mut();
     headers.insert(header::LOCATION, location);

@@ -20,6 +20,8 @@
   const GRACE_MS = 2500;
 
   let room = read(document);
+  // As it came, before anything was changed in it.
+  let markup = document.querySelector("main").innerHTML;
   let stream = null;
   let heard = Date.now();
   let said = Date.now();
@@ -86,6 +88,24 @@
     }
   }
 
+  // What holds for everybody: whether it is paused, and what the operator says.
+  function tellAll(body) {
+    const paused = find("paused");
+    const isPaused = body.paused === true;
+    if (paused && body.state === "waiting" && paused.hidden === isPaused) {
+      paused.hidden = !isPaused;
+      if (isPaused) say(paused.textContent);
+    }
+    const message = body.message || {};
+    const lang = message[room.lang] ? room.lang : Object.keys(message)[0] || room.lang;
+    const words = message[lang] || "";
+    const line = find("message");
+    if (line.textContent === words) return;
+    line.textContent = words;
+    line.lang = lang;
+    if (words) say(words);
+  }
+
   function say(words) {
     said = Date.now();
     find("said").textContent = words;
@@ -127,8 +147,9 @@
     if (scene === "closed" || scene === "expired") deafen();
     // Whoever has a unit is told so by the page, and stays told.
     if (room.scene === "claimed" && scene === "expired") return;
-    if (scene !== room.scene) swap();
-    else if (scene === "waiting") count(body);
+    if (scene !== room.scene) { swap(); return; }
+    tellAll(body);
+    if (scene === "waiting") count(body);
   }
 
   function listen() {
@@ -203,6 +224,16 @@
       if (answer.status >= 500) throw new Error("no page");
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const next = read(page);
+      const html = page.querySelector("main").innerHTML;
+      if (next.scene === room.scene && html === markup) {
+        // Nothing for eyes or ears.
+        failures = 0;
+        room = next;
+        lose(false);
+        begin();
+        return;
+      }
+      markup = html;
       document.querySelector("main").replaceWith(document.adoptNode(page.querySelector("main")));
       document.title = page.title;
       failures = 0;
@@ -264,10 +295,13 @@
     localTimes();
     open();
     forward();
-    if (room.scene === "away") { clearTimeout(swapTimer); swapTimer = setTimeout(fetchPage, jitter(1000 * (room.poll_after_s || 5))); }
+    // These have no events, and may be over at any moment.
+    if (["away", "paused", "gone"].includes(room.scene)) { clearTimeout(swapTimer); swapTimer = setTimeout(fetchPage, jitter(1000 * (room.poll_after_s || 5))); }
     if (room.ticket) { listen(); if (!stream) pollIn(jitter(1000 * (room.poll_after_s || 5))); } else deafen();
   }
 
+  // When somebody came has been told by now.
+  if (new URLSearchParams(location.search).has("arrived")) history.replaceState(null, "", location.pathname);
   // A page from the browser's memory is as old as it is.
   window.addEventListener("pageshow", (event) => { if (event.persisted) fetchPage(); });
   window.addEventListener("pagehide", deafen);

@@ -17,6 +17,9 @@ use crate::waiting::{Placed, Standing, Wait};
 
 /// Before the opening a page without a script looks again after so many seconds at most.
 const BEFORE_REFRESH_S_MAX: u64 = 60;
+/// Who does not wait hears no events: their page looks again after so many seconds, about, whether it goes on.
+const PAUSED_REFRESH_S: u64 = 10;
+const GONE_REFRESH_S: u64 = 30;
 
 /// How a visitor stands, with what they showed.
 pub(super) struct Stands<'a> {
@@ -98,6 +101,10 @@ pub(super) async fn scene(
     let definition = stands.campaign.definition();
     let (terms, now) = (&definition.terms, app.now());
     let mut about = About { from, poll_after_s: said.poll_after_s, ..about_campaign(&stands.campaign) };
+    about.paused = match &stands.standing {
+        Standing::Waiting(wait) => wait.paused,
+        _ => definition.paused,
+    };
     let moment = |at| words::moment(lang, at);
     let scene = match &stands.standing {
         Standing::Waiting(Wait { ahead: None, draws_at, .. }) => Scene::Drawing { draws: draws_at.map(moment) },
@@ -124,20 +131,35 @@ pub(super) async fn scene(
         }
         Standing::Closed | Standing::Expired | Standing::Stranger | Standing::NotOpenYet { .. } => {
             let coupons = coupons(app, &stands.campaign, user).await?;
-            let is_closed = definition.state(now, 1) == State::Closed || stands.standing == Standing::Closed;
+            let (_, room) = app.waiting_room(id).await?;
+            let state = match stands.standing {
+                Standing::Closed => State::Closed,
+                _ => app.waiting.state(&room).await?,
+            };
             let may_have_more = coupons.len() < usize::try_from(terms.per_user_limit).unwrap_or(usize::MAX);
-            let opens = terms.opens_at.filter(|opens_at| now < *opens_at);
             let is_draw = terms.waiting.as_ref().is_some_and(|waiting| waiting.order == Order::Draw);
-            match opens {
-                _ if !coupons.is_empty() => Scene::Claimed { coupons, again: may_have_more && !is_closed },
-                _ if is_closed => Scene::Closed,
-                Some(opens_at) if !is_draw => {
+            let takes_joins = state == State::Open || (state == State::Scheduled && is_draw);
+            match (state, terms.opens_at) {
+                _ if !coupons.is_empty() => Scene::Claimed { coupons, again: may_have_more && takes_joins },
+                (State::Closed, _) => Scene::Closed,
+                (State::Paused, _) => {
+                    about.poll_after_s = Some(PAUSED_REFRESH_S);
+                    Scene::Paused
+                }
+                (State::SoldOut, _) => {
+                    about.poll_after_s = Some(GONE_REFRESH_S);
+                    Scene::Gone
+                }
+                (State::Scheduled, Some(opens_at)) if !is_draw => {
                     about.opens_in_ms = u64::try_from(opens_at.0 - now.0).ok();
                     let until_s = seconds_until(opens_at, now) + rand::random_range(1..=3);
                     about.poll_after_s = Some(until_s.min(BEFORE_REFRESH_S_MAX));
                     Scene::Before { opens: moment(opens_at) }
                 }
-                draws => Scene::Join { draws: draws.map(moment), again: stands.standing == Standing::Expired },
+                (State::Scheduled | State::Open | State::Unavailable, opens_at) => {
+                    let draws = opens_at.filter(|_| state == State::Scheduled).map(moment);
+                    Scene::Join { draws, again: stands.standing == Standing::Expired }
+                }
             }
         }
     };

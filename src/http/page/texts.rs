@@ -83,6 +83,23 @@ texts! {
     stale: "The link that brought you here is not valid, or not any more. Please go back to the shop and come from there again.",
         "올바르지 않거나 유효 시간이 지난 링크입니다. 쇼핑몰로 돌아가 다시 들어와 주세요.";
 
+    cookieless_title: "Your browser keeps no cookies", "쿠키가 차단되어 있습니다";
+    cookieless: "This page needs a cookie to know you again, and your browser has not kept it. Allow cookies for this site, then come from the shop again.",
+        "고객님을 알아보려면 쿠키가 필요한데 브라우저에 저장되지 않았습니다. 이 사이트의 쿠키를 허용한 뒤 쇼핑몰에서 다시 들어와 주세요.";
+    too_long_title: "This link is too long", "링크가 너무 깁니다";
+    too_long: "The sign-in that the shop sent along is longer than a browser's cookie can be. Coming again does not help: please tell the shop.",
+        "쇼핑몰에서 함께 보낸 로그인 정보가 브라우저 쿠키에 담을 수 있는 길이를 넘었습니다. 다시 들어와도 해결되지 않으니 쇼핑몰에 알려 주세요.";
+
+    paused_title: "Paused for the moment", "잠시 중단되었습니다";
+    paused: "Nobody is let in just now. When it goes on, this page says so by itself.",
+        "지금은 아무도 입장할 수 없습니다. 다시 시작되면 이 페이지가 자동으로 바뀝니다.";
+    gone: "Nothing is left at this moment. If somebody gives theirs up, this page says so by itself.",
+        "지금은 남은 수량이 없습니다. 취소 수량이 생기면 이 페이지에 자동으로 표시됩니다.";
+    stopped: "Nobody is let in at the moment. You keep your place, and it goes on by itself.",
+        "지금은 입장이 잠시 중단되어 있습니다. 대기 순서는 그대로 유지되며, 다시 시작되면 자동으로 진행됩니다.";
+    paused_turn: "It is paused at the moment. It is still your turn: please try again soon.",
+        "잠시 중단된 상태입니다. 고객님 차례는 그대로이니 잠시 후 다시 시도해 주세요.";
+
     before_title: "Not open yet", "아직 시작 전이에요";
     before: "The queue opens at", "대기열이 열리는 시각";
     before_next: "Keep this page open: the button works from that moment on. Coming earlier does not get you an earlier place.",

@@ -12,6 +12,7 @@ use super::super::problem::{Code, Problem};
 use super::look::Look;
 use super::texts::{Lang, Texts};
 use super::words::{self, Moment};
+use crate::campaign::Message;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -23,6 +24,14 @@ const AWAY_REFRESH_S: u64 = 5;
 pub(super) enum Scene {
     /// Nobody we know; `stale`: with a link that is not good.
     Outside { stale: bool },
+    /// With a token that no cookie can carry.
+    TooLong,
+    /// Whose browser keeps no cookies.
+    Cookieless,
+    /// An operator lets nobody in at the moment, and they do not wait.
+    Paused,
+    /// Nothing is left, and they do not wait.
+    Gone,
     /// The queue is not open yet.
     Before { opens: Moment },
     /// May join: a draw, if there is one before them; `again`: was inside, or waited, before.
@@ -131,6 +140,10 @@ impl Scene {
     pub(super) fn word(&self) -> &'static str {
         match self {
             Self::Outside { .. } => "outside",
+            Self::TooLong => "too_long",
+            Self::Cookieless => "cookieless",
+            Self::Paused => "paused",
+            Self::Gone => "gone",
             Self::Before { .. } => "before",
             Self::Join { again: true, .. } => "expired",
             Self::Join { .. } => "join",
@@ -150,13 +163,16 @@ impl Scene {
         match self {
             Self::Outside { stale: false } => texts.outside_title,
             Self::Outside { stale: true } => texts.stale_title,
+            Self::TooLong => texts.too_long_title,
+            Self::Cookieless => texts.cookieless_title,
+            Self::Paused => texts.paused_title,
             Self::Before { .. } => texts.before_title,
             Self::Join { again: true, .. } => texts.expired_title,
             Self::Join { draws: Some(_), .. } => texts.join_draw_title,
             Self::Join { draws: None, .. } => texts.join_title,
             Self::Drawing { .. } => texts.drawing_title,
             Self::Waiting(_) => texts.waiting_title,
-            Self::SoldOut { .. } => texts.sold_out_title,
+            Self::SoldOut { .. } | Self::Gone => texts.sold_out_title,
             Self::Admitted(_) => texts.admitted_title,
             Self::Claimed { .. } => texts.claimed_title,
             Self::Closed => texts.closed_title,
@@ -171,6 +187,10 @@ impl Scene {
         match self {
             Self::Outside { stale: false } => vec![texts.outside, texts.outside_kept],
             Self::Outside { stale: true } => vec![texts.stale, texts.outside_kept],
+            Self::TooLong => vec![texts.too_long],
+            Self::Cookieless => vec![texts.cookieless, texts.outside_kept],
+            Self::Paused => vec![texts.paused],
+            Self::Gone => vec![texts.gone],
             Self::Closed => vec![texts.closed],
             Self::Unknown => vec![texts.unknown],
             Self::Away => vec![texts.away],
@@ -192,18 +212,34 @@ impl Scene {
     }
 
     fn leads_home(&self) -> bool {
-        matches!(self, Self::Outside { .. } | Self::Closed | Self::Unknown)
+        matches!(
+            self,
+            Self::Outside { .. } | Self::TooLong | Self::Cookieless | Self::Gone | Self::Closed | Self::Unknown
+        )
+    }
+
+    /// What is said where an operator lets nobody in, to who is in the room.
+    fn notice(&self, texts: &'static Texts) -> Option<&'static str> {
+        match self {
+            Self::Waiting(_) | Self::Drawing { .. } => Some(texts.stopped),
+            Self::Admitted(_) => Some(texts.paused_turn),
+            _ => None,
+        }
     }
 
     fn status(&self) -> StatusCode {
         match self {
             Self::Outside { stale: true } => StatusCode::UNAUTHORIZED,
+            Self::TooLong => StatusCode::BAD_REQUEST,
             Self::Unknown => StatusCode::NOT_FOUND,
             Self::Refused(code) => code.status(),
             Self::Elsewhere => StatusCode::FORBIDDEN,
             Self::Full => StatusCode::CONFLICT,
             Self::Away => StatusCode::SERVICE_UNAVAILABLE,
             Self::Outside { stale: false }
+            | Self::Cookieless
+            | Self::Paused
+            | Self::Gone
             | Self::Before { .. }
             | Self::Join { .. }
             | Self::Drawing { .. }
@@ -255,6 +291,22 @@ pub(super) struct About {
     pub(super) poll_after_s: Option<u64>,
     /// How long until the opening, in ms.
     pub(super) opens_in_ms: Option<u64>,
+    /// Whether an operator lets nobody in at the moment.
+    pub(super) paused: bool,
+    /// What the operator says to who visits.
+    pub(super) message: Option<Message>,
+}
+
+impl About {
+    /// The operator's sentence and its language: the visitor's, or the one that there is.
+    fn sentence(&self, lang: Lang) -> Option<(Lang, &str)> {
+        let message = self.message.as_ref()?;
+        let of = |lang| match lang {
+            Lang::En => message.en.as_deref(),
+            Lang::Ko => message.ko.as_deref(),
+        };
+        [lang, lang.other()].into_iter().find_map(|lang| Some((lang, of(lang)?)))
+    }
 }
 
 #[derive(Template)]
@@ -271,20 +323,24 @@ struct Page<'a> {
     name: &'a str,
     path: String,
     lines: Vec<&'static str>,
+    /// Hidden where it does not hold.
+    notice: Option<&'static str>,
+    paused: bool,
+    sentence: Option<(Lang, &'a str)>,
     scene: &'a Scene,
     /// What the script works with, as JSON.
     room: String,
     refresh_s: Option<u64>,
 }
 
-/// The page, as an answer.
-pub(super) fn answer(look: &Look, lang: Lang, about: &About, scene: &Scene) -> Result<Response, Problem> {
+/// The page, as an answer. `prefix`: what stands before this server's paths.
+pub(super) fn answer(look: &Look, prefix: &str, lang: Lang, about: &About, scene: &Scene) -> Result<Response, Problem> {
     let texts = lang.texts();
     let nonce = URL_SAFE_NO_PAD.encode(rand::random::<u128>().to_be_bytes());
     let heading = scene.heading(texts);
     let title = [heading, about.name.as_str(), look.name.as_str()].into_iter().filter(|part| !part.is_empty());
     // A name that is no campaign's is not put into addresses.
-    let path = if about.id.is_empty() { String::new() } else { format!("/rooms/{}", about.id) };
+    let path = if about.id.is_empty() { String::new() } else { format!("{prefix}/rooms/{}", about.id) };
     let refresh_s = match scene {
         Scene::Away => Some(AWAY_REFRESH_S),
         // What was pressed is not pressed again.
@@ -302,8 +358,11 @@ pub(super) fn answer(look: &Look, lang: Lang, about: &About, scene: &Scene) -> R
         heading,
         name: &about.name,
         lines: scene.lines(texts),
+        notice: scene.notice(texts),
+        paused: about.paused,
+        sentence: about.sentence(lang),
         scene,
-        room: room(texts, lang, about, scene, &path, refresh_s),
+        room: room(lang, about, scene, (prefix, &path), refresh_s),
         path,
         refresh_s,
     };
@@ -335,13 +394,14 @@ const FIXED: [(HeaderName, &str); 6] = [
 ];
 
 /// What the script is told: addresses, the state of things, and the texts that it writes itself.
-fn room(texts: &Texts, lang: Lang, about: &About, scene: &Scene, path: &str, refresh_s: Option<u64>) -> String {
+fn room(lang: Lang, about: &About, scene: &Scene, (prefix, path): (&str, &str), refresh_s: Option<u64>) -> String {
+    let texts = lang.texts();
     let room = json!({
         "scene": scene.word(),
         "lang": lang.code(),
         "page": path,
         "state": format!("{path}/state"),
-        "events": format!("/v1/campaigns/{}/waiting/events", about.id),
+        "events": format!("{prefix}/v1/campaigns/{}/waiting/events", about.id),
         "ticket": about.ticket,
         "from": about.from,
         "poll_after_s": refresh_s,

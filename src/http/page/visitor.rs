@@ -8,18 +8,22 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use super::super::App;
 use super::super::problem::{Code, Problem};
 use super::texts::Lang;
+use crate::clock::Millis;
+use crate::config::PublicUrl;
 use crate::ids::{CampaignId, UserId};
 
 const TOKEN_COOKIE: &str = "onrush_visitor";
 const LANG_COOKIE: &str = "onrush_lang";
 const PLACE_COOKIE: &str = "onrush_place";
 
-/// The page's own part of the server.
+/// The page's own part of the server, below what the public address has before it.
 const ROOMS_PATH: &str = "/rooms/";
 const LANG_KEPT_S: u64 = 31_536_000;
 const PLACE_KEPT_S: u64 = 86_400;
 /// Browsers drop cookies of more than 4,096 bytes, name and attributes included, without a word.
 const TOKEN_BYTES_MAX: usize = 3_800;
+/// How long after a cookie was sent its absence says that the browser keeps none, in s.
+const ARRIVAL_S_MAX: i64 = 60;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -30,6 +34,10 @@ pub(super) enum Who {
     Nobody,
     /// With a token in the address that is not good.
     Stale,
+    /// With a token that no cookie can carry.
+    TooLong,
+    /// Just sent a cookie that the browser did not keep.
+    Cookieless,
     /// That cannot be told now.
     Untold(Problem),
 }
@@ -42,10 +50,14 @@ pub(super) struct Visit {
     pub(super) cookies: Vec<HeaderValue>,
     /// Whether a good token came in the address, which it has to leave.
     pub(super) has_token_in_address: bool,
+    /// When it came, if it is not known whether the browser keeps cookies: the next address says so, and that page can tell.
+    pub(super) arrives_at: Option<Millis>,
     /// The visitor's place, as the page noted it last.
     pub(super) noted: Option<Noted>,
     /// Whether what it asks for may be done: it comes from a page of this server's, or from no page.
     pub(super) is_ours: bool,
+    /// What stands before the page's paths.
+    prefix: String,
     is_secure: bool,
 }
 
@@ -63,12 +75,14 @@ impl FromRequestParts<App> for Visit {
         let query: Vec<(String, String)> =
             form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
         let asked = |name: &str| query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
-        let is_secure = app.config.public_url.starts_with("https://");
+        let public_url = app.public_url();
+        let (is_secure, prefix) = (public_url.is_https(), public_url.prefix().to_owned());
+        let rooms_path = format!("{prefix}{ROOMS_PATH}");
         let mut cookies = Vec::new();
 
         let chosen = asked("lang").and_then(Lang::of);
         if let Some(lang) = chosen {
-            cookies.extend(cookie(LANG_COOKIE, lang.code(), ROOMS_PATH, LANG_KEPT_S, is_secure));
+            cookies.extend(cookie(LANG_COOKIE, lang.code(), &rooms_path, LANG_KEPT_S, is_secure));
         }
         let remembered = || cookie_of(&parts.headers, LANG_COOKIE).and_then(Lang::of);
         let lang = chosen.or_else(remembered).unwrap_or_else(|| Lang::accepted(&parts.headers));
@@ -76,20 +90,23 @@ impl FromRequestParts<App> for Visit {
         let token = asked("token");
         let who = match (app.auth().named(parts), token) {
             (Some(named), _) => named.map_or_else(|problem| not_known(problem, Who::Nobody), Who::User),
+            (None, Some(token)) if token.len() > TOKEN_BYTES_MAX => {
+                tracing::warn!(bytes = token.len(), "a user's token is too long for a cookie");
+                Who::TooLong
+            }
             (None, Some(token)) => match app.auth().known(token).await {
-                Ok(known) => match cookie(TOKEN_COOKIE, token, ROOMS_PATH, known.expires_in_s, is_secure) {
-                    Some(kept) if token.len() <= TOKEN_BYTES_MAX => {
+                // A token that is good has no characters that a cookie may not have.
+                Ok(known) => match cookie(TOKEN_COOKIE, token, &rooms_path, known.expires_in_s, is_secure) {
+                    Some(kept) => {
                         cookies.push(kept);
                         Who::User(known.user)
                     }
-                    _ => {
-                        tracing::warn!(bytes = token.len(), "a user's token is too long for a cookie");
-                        Who::Stale
-                    }
+                    None => Who::Stale,
                 },
                 Err(problem) => not_known(problem, Who::Stale),
             },
             (None, None) => match cookie_of(&parts.headers, TOKEN_COOKIE) {
+                None if asked("arrived").is_some_and(|at| is_now(at, app.now())) => Who::Cookieless,
                 None => Who::Nobody,
                 Some(token) => {
                     let known = app.auth().known(token).await;
@@ -99,21 +116,30 @@ impl FromRequestParts<App> for Visit {
         };
         let has_token_in_address = token.is_some() && matches!(who, Who::User(_));
         let has_cookie = cookie_of(&parts.headers, TOKEN_COOKIE).is_some();
+        let keeps_cookies = has_cookie || remembered().is_some();
+        let arrives_at = (has_token_in_address && !cookies.is_empty() && !keeps_cookies).then(|| app.now());
         Ok(Self {
             who,
             lang,
             cookies,
             has_token_in_address,
+            arrives_at,
             noted: cookie_of(&parts.headers, PLACE_COOKIE).and_then(Noted::read),
             is_ours: is_ours(
                 &parts.headers,
                 parts.uri.authority().map(axum::http::uri::Authority::as_str),
-                &app.config.public_url,
+                public_url,
                 has_cookie,
             ),
+            prefix,
             is_secure,
         })
     }
+}
+
+/// Whether somebody arrived just now, as the address has it, in s.
+fn is_now(arrived: &str, now: Millis) -> bool {
+    arrived.parse().is_ok_and(|at: i64| (0..=ARRIVAL_S_MAX).contains(&(now.0 / 1_000).saturating_sub(at)))
 }
 
 /// A token that is not good makes somebody out of its bearer; a question that could not be asked makes nothing.
@@ -125,19 +151,24 @@ impl Visit {
     pub(super) fn user(&self) -> Option<UserId> {
         match &self.who {
             Who::User(user) => Some(user.clone()),
-            Who::Nobody | Who::Stale | Who::Untold(_) => None,
+            Who::Nobody | Who::Stale | Who::TooLong | Who::Cookieless | Who::Untold(_) => None,
         }
+    }
+
+    /// Where a browser finds the page of this room on this server.
+    pub(super) fn path(&self, campaign: &CampaignId) -> String {
+        format!("{}{ROOMS_PATH}{campaign}", self.prefix)
     }
 
     /// Notes where a visitor stands.
     pub(super) fn note(&mut self, campaign: &CampaignId, noted: &Noted) {
-        let (path, value) = (format!("{ROOMS_PATH}{campaign}"), format!("{}~{}", noted.from, noted.ticket));
+        let (path, value) = (self.path(campaign), format!("{}~{}", noted.from, noted.ticket));
         self.cookies.extend(cookie(PLACE_COOKIE, &value, &path, PLACE_KEPT_S, self.is_secure));
     }
 
     /// Forgets where a visitor stood.
     pub(super) fn forget(&mut self, campaign: &CampaignId) {
-        let path = format!("{ROOMS_PATH}{campaign}");
+        let path = self.path(campaign);
         self.cookies.extend(cookie(PLACE_COOKIE, "", &path, 0, self.is_secure));
     }
 }
@@ -166,7 +197,7 @@ fn cookie_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// Whether a POST comes from our own page. Browsers say so where the connection is secure; else their Origin does. The
 /// page sends no referrer, and for that its own forms have the Origin `null`, like a stranger's frame: then it is the
 /// cookie that tells them apart, which no other site's form brings.
-fn is_ours(headers: &HeaderMap, authority: Option<&str>, public_url: &str, has_cookie: bool) -> bool {
+fn is_ours(headers: &HeaderMap, authority: Option<&str>, public_url: &PublicUrl, has_cookie: bool) -> bool {
     let said = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("not ASCII"));
     if let Some(site) = said(&SEC_FETCH_SITE) {
         return site == "same-origin" || site == "none";
@@ -177,9 +208,7 @@ fn is_ours(headers: &HeaderMap, authority: Option<&str>, public_url: &str, has_c
         Some("null") => has_cookie,
         Some(origin) => {
             let of_host = origin.split_once("://").map(|(_, rest)| rest);
-            let is_public =
-                public_url.strip_prefix(origin).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            (of_host.is_some() && of_host == host) || is_public
+            (of_host.is_some() && of_host == host) || (!origin.is_empty() && origin == public_url.origin())
         }
     }
 }
@@ -195,7 +224,8 @@ mod tests {
     #[test]
     fn a_form_of_another_site_is_told_from_our_own() {
         let (host, origin) = (header::HOST, header::ORIGIN);
-        let ours = |pairs: &[_], has_cookie| is_ours(&headers(pairs), None, "https://wait.example/q", has_cookie);
+        let public_url = PublicUrl::parse("https://wait.example/q").unwrap();
+        let ours = |pairs: &[_], has_cookie| is_ours(&headers(pairs), None, &public_url, has_cookie);
         let at = (host, "node:8080");
         for site in ["same-origin", "none"] {
             assert!(ours(&[at.clone(), (SEC_FETCH_SITE, site), (origin.clone(), "null")], false), "{site}");
@@ -212,6 +242,8 @@ mod tests {
         {
             assert!(!ours(&[at.clone(), (origin.clone(), other)], true), "{other}");
         }
+        let nowhere = PublicUrl::default();
+        assert!(!is_ours(&headers(&[at.clone(), (origin.clone(), "")]), None, &nowhere, true));
         assert!(ours(&[at.clone(), (origin.clone(), "null")], true) && !ours(&[at, (origin, "null")], false));
     }
 
@@ -229,6 +261,22 @@ mod tests {
         assert_eq!(made, "n=a.b-c_d~e; Path=/rooms/; Max-Age=60; HttpOnly; SameSite=Lax; Secure");
         for bad in ["a;b", "a b", "a\r\nb", "é", "a,b"] {
             assert_eq!(cookie("n", bad, "/", 1, false), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_arrival_is_one_for_a_minute() {
+        let now = Millis(1_800_000_000_500);
+        for (arrived, is_one) in [
+            ("1800000000", true),
+            ("1799999940", true),
+            ("1799999939", false),
+            ("1800000001", false),
+            ("-9223372036854775808", false),
+            ("", false),
+            ("soon", false),
+        ] {
+            assert_eq!(is_now(arrived, now), is_one, "{arrived}");
         }
     }
 }

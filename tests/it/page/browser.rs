@@ -62,6 +62,14 @@ impl Page {
         self.html.split_once(before).and_then(|(_, rest)| rest.split_once(after)).expect(before).0
     }
 
+    /// To the page, of a browser of which it is not known whether it keeps cookies; answers that address.
+    #[track_caller]
+    pub(crate) fn leads_in(&self, path: &str) -> &str {
+        let location = self.header("location");
+        assert!(self.status == 303 && location.starts_with(&format!("{path}?arrived=")), "{self:?}");
+        location
+    }
+
     #[track_caller]
     pub(crate) fn leads_to(&self, path: &str) {
         assert_eq!((self.status, self.header("location")), (303, path), "{self:?}");
@@ -83,7 +91,7 @@ impl Browser {
     pub(crate) async fn of(node: &TestNode, campaign: &str, user: &str) -> Self {
         let mut browser = Self::new(node);
         let path = format!("/rooms/{campaign}");
-        browser.get(&format!("{path}?token={}", node.token(user))).await.leads_to(&path);
+        browser.get(&format!("{path}?token={}", node.token(user))).await.leads_in(&path);
         browser
     }
 
