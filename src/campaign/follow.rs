@@ -125,7 +125,10 @@ impl Publisher {
     pub async fn run(self, stop: CancellationToken) {
         let mut look = interval(Duration::from_millis(self.campaigns.limits.put_again_ms));
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // A node that booted without the database knows no campaign that Redis has lost: it would say that there is none.
+        let mut has_read_all = false;
         while stop.run_until_cancelled(look.tick()).await.is_some() {
+            has_read_all = has_read_all || self.campaigns.recorded().await.is_ok();
             if let Err(error) = self.tick().await {
                 tracing::warn!(%error, "cannot look for campaigns that Redis does not have");
             }
