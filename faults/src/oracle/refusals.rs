@@ -37,6 +37,7 @@ impl Judge<'_> {
                 (Asked::Edit(_) | Asked::Raise { .. } | Asked::Claim { .. } | Asked::Look, 404, _) => {
                     (self.evidence.campaign != "RUSH" || self.is_near_a_loss(event), 6)
                 }
+                (Asked::ClaimWithPass { .. }, 404, _) => (self.is_near_a_loss(event), 6),
                 _ => (false, 6),
             };
             if !is_right {
