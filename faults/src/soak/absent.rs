@@ -13,9 +13,11 @@ use super::wire::Counted;
 use crate::client::token;
 use crate::draw::Draw;
 
-/// Requests on one connection; then one more now and then.
+/// Requests on one connection; then one more now and then, since only who sends notices that a node has closed it.
 const REQUESTS_MAX: usize = 400;
 const THEN_EVERY: Duration = Duration::from_secs(3);
+/// So many of these more, if all answers have found room in the kernel's buffers.
+const THEN_MAX: usize = 15;
 /// The kernel's buffers of such a client, in bytes: its silence is to be noticed soon, and it is the node's memory that is
 /// looked at.
 const RECEIVE_BYTES: u32 = 8 << 10;
@@ -44,9 +46,9 @@ pub(super) async fn play(stage: Arc<Stage>, place: usize) -> anyhow::Result<()> 
     let mut serial = 0;
     while stage.goes_on() {
         let wants = match draw.number(0..100) {
-            0..40 => Wants::Docs,
-            40..65 => Wants::List,
-            65..80 => Wants::Metrics,
+            0..65 => Wants::Docs,
+            65..85 => Wants::List,
+            85..95 => Wants::Metrics,
             _ => Wants::Claims,
         };
         let kind = [Kind::Plenty, Kind::Scarce][draw.place(2)];
@@ -82,13 +84,16 @@ async fn connect(stage: &Stage, place: usize) -> anyhow::Result<TcpStream> {
     Ok(tokio::time::timeout(super::wire::ANSWER_MAX, connecting).await??)
 }
 
-/// Until the node closes it.
+/// Until the node closes it; or, where the node has nothing that waits to be written, for a while.
 async fn hold(stage: &Stage, stream: &TcpStream, wants: Wants, request: &mut impl FnMut() -> String) {
     let (mut sent, mut rest) = (0, Vec::new());
     let mut stuck_since: Option<Instant> = None;
     while stage.goes_on() {
         if rest.is_empty() {
             if sent >= REQUESTS_MAX {
+                if stuck_since.is_none() && sent > REQUESTS_MAX + THEN_MAX {
+                    return;
+                }
                 // All of these answers together fit into no buffer.
                 if wants == Wants::Docs {
                     stuck_since.get_or_insert_with(Instant::now);

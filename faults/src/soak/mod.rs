@@ -46,6 +46,8 @@ use vitals::Vitals;
 
 /// A connection that carries nothing is kept for so long, in ms: longer than a client's longest pause.
 const IDLE_MS: u64 = 45_000;
+/// How long searches wait for their turn, and parts of the front page for what they are made of, in ms.
+const PATIENCE_MS: u64 = 5_000;
 /// How long everything may take to arrive at the end.
 const SETTLE_MAX: Duration = Duration::from_mins(2);
 /// So many of a hundred well-behaved clients are connected, as a rule; else it was no soak.
@@ -106,10 +108,10 @@ pub async fn soak(stores: &Arc<Stores>, scale: Scale) -> anyhow::Result<Outcome>
     let operator = Arc::new(Operator::new(&stage, &installation, &urls)?);
     operator.open(0).await?;
 
-    let vitals = play(&stage, &installation, &nodes, &operator).await?;
+    let mut vitals = play(&stage, &installation, &nodes, &operator).await?;
     operator.finish().await?;
-    let mut vitals = vitals;
     vitals.look(&stage, &nodes).await?;
+    vitals.loops_are_seen(&stage, &nodes);
     last_words(&stage, &installation).await?;
 
     let (memory, samples, open) = (vitals.memory(), vitals.table(), vitals.open());
@@ -135,8 +137,13 @@ fn settings(scale: Scale) -> Vec<Setting> {
         ("HTTP__CONNECTIONS_MAX", scale.connections.max(1_000).to_string()),
         ("HTTP__HEADER_TIMEOUT_MS", IDLE_MS.to_string()),
         ("HTTP__WRITE_STALL_MS", scale.write_stall().as_millis().to_string()),
-        // Reads are a part of this, and searches take up to four.
+        // What is no part of a run of seconds: as it is by default.
+        ("REDIS__COMMAND_TIMEOUT_MS", "2000".to_owned()),
         ("POSTGRES__CONNECTIONS_MAX", "8".to_owned()),
+        ("POSTGRES__ACQUIRE_TIMEOUT_MS", "3000".to_owned()),
+        // How fast a machine is that has to do all this besides is not what is looked at.
+        ("SEARCH__WAIT_MS_MAX", PATIENCE_MS.to_string()),
+        ("FEED__VIEW_PART_MS_MAX", PATIENCE_MS.to_string()),
     ]
 }
 

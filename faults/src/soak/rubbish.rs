@@ -1,4 +1,4 @@
-//! Who sends rubbish? A stranger who connects, sends what is no request, hears what the node has to say to that, and comes
+//! Who sends rubbish? A stranger who connects, waits, sends what is no request, hears what the node has to say to that, and comes
 //! again.
 
 use std::sync::Arc;
@@ -17,24 +17,34 @@ use crate::draw::Draw;
 pub(super) async fn play(stage: Arc<Stage>, place: usize) -> anyhow::Result<()> {
     let user = format!("rubbish-{place}");
     let mut draw = Draw::new(stage.scale.seed.wrapping_mul(104_729).wrapping_add(place as u64));
-    let turn = u64::try_from(stage.scale.turn().as_millis()).unwrap_or(u64::MAX);
     stage.sleep(stage.opens_after(place, stage.scale.rubbish())).await;
     while stage.goes_on() {
-        let campaign = stage.board.pick(&mut draw, Kind::Plenty);
-        let path = campaign.map(|campaign| format!("/v1/campaigns/{}/claims", campaign.id)).unwrap_or_default();
-        let (what, bytes, then) = garbage(&mut draw, &(path, token(&user)?));
-        let until = stage.end.min(tokio::time::Instant::now() + draw.ms(turn..2 * turn));
         // The node may close the connection whenever it wants.
-        let _ended = tokio::time::timeout_at(until, send(&stage, place, (what, &bytes, then))).await;
+        let _ended = visit(&stage, place, &user, &mut draw).await;
         stage.sleep(draw.ms(10..200)).await;
     }
     Ok(())
 }
 
-async fn send(stage: &Stage, place: usize, (what, bytes, then): (&'static str, &[u8], Then)) -> anyhow::Result<()> {
+/// One connection: silence, rubbish, and whatever the node makes of it.
+async fn visit(stage: &Stage, place: usize, user: &str, draw: &mut Draw) -> anyhow::Result<()> {
     let connecting = TcpStream::connect(stage.nodes[place % stage.nodes.len()]);
-    let mut stream = tokio::time::timeout(ANSWER_MAX, connecting).await??;
+    let stream = tokio::time::timeout(ANSWER_MAX, connecting).await??;
     let _counted = Counted::new(&stage.open.rubbish);
+    let turn = u64::try_from(stage.scale.turn().as_millis()).unwrap_or(u64::MAX);
+    stage.sleep(draw.ms(turn / 2..turn)).await;
+    let campaign = stage.board.pick(draw, Kind::Plenty);
+    let path = campaign.map(|campaign| format!("/v1/campaigns/{}/claims", campaign.id)).unwrap_or_default();
+    let (what, bytes, then) = garbage(draw, &(path, token(user)?));
+    let until = stage.end.min(tokio::time::Instant::now() + draw.ms(turn / 2..turn));
+    tokio::time::timeout_at(until, send(stage, stream, (what, &bytes, then))).await?
+}
+
+async fn send(
+    stage: &Stage,
+    mut stream: TcpStream,
+    (what, bytes, then): (&'static str, &[u8], Then),
+) -> anyhow::Result<()> {
     stage.verdict.count(format!("rubbish: {what}"));
     stream.write_all(bytes).await?;
     match then {

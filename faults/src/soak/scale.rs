@@ -38,7 +38,7 @@ impl Scale {
 
     /// Connections are opened over so long: all at once would be a burst, and this is not about bursts.
     pub(super) fn ramp(&self) -> Duration {
-        (self.time / 30).clamp(Duration::from_secs(1), Duration::from_mins(1))
+        (self.time / 30).clamp(Duration::from_secs(2), Duration::from_mins(1))
     }
 
     /// Memory is judged after so long: until then it may fill what it fills once.

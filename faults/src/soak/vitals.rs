@@ -43,6 +43,7 @@ pub struct Memory {
 pub(super) struct Vitals {
     memory: BTreeMap<String, Vec<Sample>>,
     pids: BTreeMap<String, u32>,
+    /// By node and loop.
     restarts: BTreeMap<(String, String), u64>,
     /// Connections that were open: of well-behaved clients, of who does not read, of who sends rubbish.
     open: [Vec<usize>; 3],
@@ -93,6 +94,15 @@ impl Vitals {
             }
         }
         Ok(())
+    }
+
+    /// The loops of each node, when all is quiet: one that lists none was not watched.
+    pub(super) fn loops_are_seen(&self, stage: &Stage, nodes: &[Arc<Node>]) {
+        for node in nodes {
+            if !self.restarts.keys().any(|(of, _)| of == node.name()) {
+                stage.verdict.wrong("a node that lists no loops", || node.name().to_owned());
+            }
+        }
     }
 
     /// Each node's memory.

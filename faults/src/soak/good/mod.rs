@@ -124,6 +124,8 @@ impl Good {
                 _ => self.read().await,
             }
         }
+        // Who has listened, or was not answered, has none.
+        self.connect().await;
         Ok(())
     }
 

@@ -129,8 +129,8 @@ impl Good {
             }
             return;
         }
-        let until =
-            tokio::time::Instant::now() + stage.scale.turn() * (1 + u32::try_from(self.draw.number(0..LISTENS_TURNS)).unwrap_or(0));
+        let until = tokio::time::Instant::now()
+            + stage.scale.turn() * (1 + u32::try_from(self.draw.number(0..LISTENS_TURNS)).unwrap_or(0));
         let (mut text, mut was_last) = (Vec::new(), false);
         while let Ok(frame) = tokio::time::timeout_at(until.min(stage.end), body.frame()).await {
             let Some(Ok(frame)) = frame else {
