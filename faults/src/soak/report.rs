@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::Outcome;
+use super::vitals::DRIVER;
 
 impl Outcome {
     /// The text of the report.
@@ -36,7 +37,11 @@ impl Outcome {
         lines.push(format!("| | connections | open at a time, median |\n|---|--:|--:|\n{}", rows.join("\n")));
         lines.push("Resident memory after a sixth of the time, in MiB, each quarter's median:".to_owned());
         let rows = self.memory.iter().map(|memory| {
-            let flat = if memory.is_flat { "flat" } else { "NOT FLAT" };
+            let flat = match (memory.node.as_str(), memory.is_flat) {
+                (DRIVER, _) => "not judged",
+                (_, true) => "flat",
+                (_, false) => "NOT FLAT",
+            };
             format!(
                 "| {} | {:.0} | {:.0} | {:.0} | {:+.1} | {flat} |",
                 memory.node, memory.first, memory.last, memory.most, memory.slope

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::wire::ANSWER_MAX;
+
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Scale {
@@ -13,6 +15,10 @@ pub struct Scale {
     pub connections: usize,
 }
 
+/// Connections that are opened in a second, at most.
+const CONNECTIONS_PER_SECOND: usize = 400;
+/// Requests of well-behaved clients in a second, at most.
+const REQUESTS_PER_SECOND: usize = 600;
 /// Of a hundred connections so many never read, and so many send rubbish.
 const ABSENT_PERCENT: usize = 10;
 const RUBBISH_PERCENT: usize = 10;
@@ -38,7 +44,8 @@ impl Scale {
 
     /// Connections are opened over so long: all at once would be a burst, and this is not about bursts.
     pub(super) fn ramp(&self) -> Duration {
-        (self.time / 30).clamp(Duration::from_secs(2), Duration::from_mins(1))
+        let all = Duration::from_secs_f64(super::stage::ratio(self.connections, CONNECTIONS_PER_SECOND));
+        (self.time / 30).clamp(Duration::from_secs(2), Duration::from_mins(1)).max(all)
     }
 
     /// Memory is judged after so long: until then it may fill what it fills once.
@@ -46,9 +53,16 @@ impl Scale {
         self.time / 6
     }
 
-    /// A client that is well-behaved sends something after so long at the earliest, and twice that at the latest.
+    /// A client that is well-behaved sends something after so long at the earliest, and twice that at the latest: some
+    /// hundred requests a second in all, however many clients there are.
     pub(super) fn turn(&self) -> Duration {
-        (self.time / 120).clamp(Duration::from_millis(500), Duration::from_secs(15))
+        let all = Duration::from_secs_f64(super::stage::ratio(self.good(), REQUESTS_PER_SECOND));
+        (self.time / 120).clamp(Duration::from_millis(500), Duration::from_secs(15)).max(all * 2 / 3)
+    }
+
+    /// A connection that carries nothing is kept for longer than a client's longest pause.
+    pub(super) fn idle(&self) -> Duration {
+        self.turn() * 2 + ANSWER_MAX
     }
 
     /// From one set of campaigns to the next.
@@ -91,7 +105,15 @@ mod tests {
         let scale = Scale { seed: 1, time: Duration::from_mins(30), connections: 16_000 };
         assert_eq!((scale.good(), scale.absent(), scale.rubbish()), (12_800, 1_600, 1_600));
         assert_eq!(scale.turn(), Duration::from_secs(15));
+        assert_eq!(scale.idle(), Duration::from_secs(45));
         assert_eq!(scale.warm_up(), Duration::from_mins(5));
         assert_eq!(scale.look_every(), Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_short_soak_of_many_asks_no_more_in_a_second_than_a_long_one() {
+        let scale = Scale { seed: 1, time: Duration::from_mins(1), connections: 4_500 };
+        assert_eq!(scale.turn(), Duration::from_secs(4), "3,600 clients, every 4 to 8 s");
+        assert_eq!(scale.ramp(), Duration::from_millis(11_250));
     }
 }

@@ -22,7 +22,7 @@ pub struct Wrong {
 #[derive(Default)]
 pub(super) struct Verdict {
     figures: Mutex<BTreeMap<String, u64>>,
-    wrong: Mutex<BTreeMap<&'static str, Wrong>>,
+    wrong: Mutex<BTreeMap<String, Wrong>>,
 }
 
 impl Verdict {
@@ -37,9 +37,9 @@ impl Verdict {
     }
 
     /// This must not be.
-    pub(super) fn wrong(&self, kind: &'static str, example: impl FnOnce() -> String) {
+    pub(super) fn wrong(&self, kind: impl Into<String>, example: impl FnOnce() -> String) {
         let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-        let wrong = wrong.entry(kind).or_default();
+        let wrong = wrong.entry(kind.into()).or_default();
         wrong.count += 1;
         if wrong.examples.len() < EXAMPLES_MAX {
             wrong.examples.push(example().chars().take(EXAMPLE_CHARACTERS).collect());
@@ -52,7 +52,7 @@ impl Verdict {
     }
 
     /// All of it, as of now.
-    pub(super) fn wrongs(&self) -> BTreeMap<&'static str, Wrong> {
+    pub(super) fn wrongs(&self) -> BTreeMap<String, Wrong> {
         self.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

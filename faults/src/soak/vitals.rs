@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use reqwest::Method;
 
@@ -14,6 +15,9 @@ use crate::installation::Node;
 /// Memory at the end may be more than at the beginning by this part of it, and by so many MiB.
 const GROWTH_MAX: f64 = 0.10;
 const GROWTH_MIB_MAX: f64 = 16.0;
+
+/// This program among the nodes: its memory is shown, and not judged.
+pub(super) const DRIVER: &str = "this driver";
 
 /// A node with so many MiB takes the machine down before it is judged: that is the end of the soak.
 const MIB_MAX: f64 = 5_000.0;
@@ -68,6 +72,9 @@ impl Vitals {
                 seen.push(open.load(Ordering::Relaxed));
             }
         }
+        if now > stage.scale.warm_up() {
+            self.keep(DRIVER, now, resident(std::process::id())?);
+        }
         for node in nodes {
             let name = node.name().to_owned();
             let pid = node.pid().await;
@@ -79,7 +86,7 @@ impl Vitals {
             let mib = resident(pid)?;
             anyhow::ensure!(mib < MIB_MAX, "{name} has {mib:.0} MiB in memory, {}: it is stopped here", stage.at());
             if now > stage.scale.warm_up() {
-                self.memory.entry(name.clone()).or_default().push((now.as_secs_f64() / 60.0, mib));
+                self.keep(&name, now, mib);
             }
             // One that does not answer is judged by who asks for something.
             let readiness = Client::new(&node.url)?.operate(Method::GET, "/readyz", None).await;
@@ -94,6 +101,10 @@ impl Vitals {
             }
         }
         Ok(())
+    }
+
+    fn keep(&mut self, name: &str, now: Duration, mib: f64) {
+        self.memory.entry(name.to_owned()).or_default().push((now.as_secs_f64() / 60.0, mib));
     }
 
     /// The loops of each node, when all is quiet: one that lists none was not watched.

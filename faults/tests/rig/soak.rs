@@ -23,6 +23,6 @@ fn good_clients_are_served_while_others_do_not_read_and_send_rubbish_in_mild_wea
         let weather: u64 = count("weather: ");
         let loops: u64 = count("looks at a loop");
         assert!(closed > 0 && weather > 0 && loops > 0, "{text}");
-        assert_eq!(outcome.memory.len(), 4, "each node's memory is looked at");
+        assert_eq!(outcome.memory.len(), 5, "each node's memory is looked at, and this program's");
     });
 }

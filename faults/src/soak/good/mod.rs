@@ -173,7 +173,7 @@ impl Good {
             Err(error) => {
                 self.connection = None;
                 if !is_excused() {
-                    stage.verdict.wrong("no answer, and nothing is hurt", || {
+                    stage.verdict.wrong(format!("{}: no answer, and nothing is hurt", ask.what), || {
                         format!("{} at node {node}, {at}: {error:#} after {took} ms", ask.path)
                     });
                 }
@@ -186,7 +186,7 @@ impl Good {
                     stage.verdict.wrong("503 that is no `unavailable`", || answer.excerpt());
                 }
                 if !is_excused() {
-                    stage.verdict.wrong("503, and nothing is hurt", || {
+                    stage.verdict.wrong(format!("{}: 503, and nothing is hurt", ask.what), || {
                         format!("{} at node {node}, {at}, after {took} ms: {}", ask.path, answer.excerpt())
                     });
                 }
