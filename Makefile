@@ -1,7 +1,7 @@
 # Thin names for what is below. `make run` and `make test` are all the set-up there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check models burst k6 load upstream tour audit rebuild faults strategies bench million down prerequisites services binaries
+.PHONY: help run test check models burst k6 load upstream tour audit rebuild faults soak strategies bench million down prerequisites services binaries
 
 USERS ?= 10000
 STOCK ?= 100
@@ -11,6 +11,8 @@ SCENARIO ?= limited
 SEED ?= 1
 RUNS ?= 1
 JOBS ?= 2
+TIME ?= 30m
+CONNECTIONS ?= 16000
 FAIL_PERCENT ?= 20
 FAIL_AFTER ?= 1s
 
@@ -68,6 +70,10 @@ rebuild: ## bring back what Redis has lost: make rebuild CAMPAIGN=WELCOME_001, o
 faults: prerequisites services binaries ## hurt it in mid-rush and judge its promises: make faults SEED=1 RUNS=50 REPORT=reports/today
 	cargo build --workspace
 	cargo run --quiet -p faults --bin faults -- --seed $(SEED) --runs $(RUNS) --jobs $(JOBS) $(if $(REPORT),--report $(REPORT))
+
+soak: prerequisites services binaries ## thousands of connections, some of them bad, for half an hour: make soak TIME=30m CONNECTIONS=16000
+	cargo build --release -p onrush -p faults
+	$${CARGO_TARGET_DIR:-target}/release/faults soak --time $(TIME) --connections $(CONNECTIONS) --seed $(SEED) $(if $(REPORT),--report $(REPORT))
 
 strategies: USERS = 20000
 strategies: STOCK = 10000

@@ -318,6 +318,18 @@ impl Node {
         }
     }
 
+    /// Its name, as that of its log.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The number of its process, while that lives.
+    pub async fn pid(&self) -> Option<u32> {
+        let mut held = self.process.lock().await;
+        held.as_mut().and_then(|process| process.is_alive().then(|| process.id()))
+    }
+
     /// SIGKILL.
     pub async fn kill(&self) {
         self.process.lock().await.take();

@@ -12,6 +12,7 @@
 //! - [`rush`], [`crowd`], [`history`], [`client`]: who asks, and what they were told.
 //! - [`installation`], [`stores`], [`redis`], [`kafka`], [`postgres`], [`proxy`], [`processes`]: what is hurt.
 //! - [`report`]: what many runs come to.
+//! - [`soak`]: not a rush and a storm, but many connections and mild weather for a long time.
 
 pub mod client;
 pub mod crowd;
@@ -29,5 +30,6 @@ pub mod redis;
 pub mod report;
 pub mod run;
 pub mod rush;
+pub mod soak;
 pub mod stores;
 pub mod storm;

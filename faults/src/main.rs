@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use faults::installation::check_binary;
 use faults::plan::{Plan, Scale};
 use faults::report::Tally;
 use faults::run::{Outcome, play};
+use faults::soak;
 use faults::stores::Stores;
 use tokio::task::JoinSet;
 
@@ -22,8 +23,10 @@ const KIND: usize = 20;
 
 /// Hurts Onrush in mid-rush, and says whether it kept its promises.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The first seed. The same seed is the same plan.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -44,9 +47,32 @@ struct Arguments {
     plan: bool,
 }
 
+#[derive(Subcommand)]
+enum Command {
+    /// Thousands of connections for a long time in mild weather: a tenth of them never read, a tenth send rubbish. Memory
+    /// has to stay flat, and no answer may be wrong.
+    Soak {
+        /// How long, e.g. 30m.
+        #[arg(long, default_value = "30m", value_parser = humantime::parse_duration)]
+        time: Duration,
+        /// How many.
+        #[arg(long, default_value_t = 16_000, value_parser = clap::value_parser!(u32).range(20..))]
+        connections: u32,
+        /// The same seed is the same weather.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Writes the figures into this folder.
+        #[arg(long)]
+        report: Option<PathBuf>,
+    },
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
+    if let Some(command) = arguments.command {
+        return until_interrupted(last(command)).await;
+    }
     let seeds = arguments.seed..arguments.seed.saturating_add(arguments.runs);
     let plans = seeds.map(|seed| Plan::new(seed, Scale::FULL));
     let is_wanted = |plan: &Plan| {
@@ -59,11 +85,14 @@ async fn main() -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
+    until_interrupted(async { Ok(all(plans, &arguments).await? == 0) }).await
+}
+
+/// Whether all is well, as an exit status.
+async fn until_interrupted(work: impl Future<Output = anyhow::Result<bool>>) -> anyhow::Result<ExitCode> {
     check_binary()?;
     tokio::select! {
-        failed = all(plans, &arguments) => {
-            Ok(if failed? == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-        }
+        is_well = work => Ok(if is_well? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         interrupted = tokio::signal::ctrl_c() => {
             interrupted?;
             // What was started dies with this process; the next one takes the data away.
@@ -71,6 +100,28 @@ async fn main() -> anyhow::Result<ExitCode> {
             Ok(ExitCode::from(130))
         }
     }
+}
+
+async fn last(Command::Soak { time, connections, seed, report }: Command) -> anyhow::Result<bool> {
+    let scale = soak::Scale { seed, time, connections: usize::try_from(connections)? };
+    soak::raise_limit(scale.connections)?;
+    let stores = Arc::new(Stores::start().await.context("starting Kafka and PostgreSQL")?);
+    println!("{connections} connections for {} from seed {seed}", humantime::format_duration(time));
+    let outcome = soak::soak(&stores, scale).await?;
+    let time = humantime::format_duration(time).to_string().replace(' ', "");
+    let command = format!("make soak TIME={time} CONNECTIONS={connections} SEED={seed}");
+    print!("{}", outcome.text(&command));
+    if let Some(folder) = &report {
+        outcome.write(folder, &command)?;
+        println!("written to {}", folder.join("report.md").display());
+    }
+    if let Some(folder) = &outcome.folder {
+        println!("logs: {}", folder.display());
+    }
+    if let Some(stores) = Arc::into_inner(stores) {
+        stores.clean_up()?;
+    }
+    Ok(outcome.is_well())
 }
 
 async fn all(plans: Vec<Plan>, arguments: &Arguments) -> anyhow::Result<u64> {

@@ -190,7 +190,7 @@ impl<'a> Judge<'a> {
 }
 
 /// Generation and number of a claim's id.
-fn parse_id(claim: &str) -> Option<Id> {
+pub(crate) fn parse_id(claim: &str) -> Option<Id> {
     let mut parts = claim.rsplitn(3, '.');
     let (number, generation) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
     Some((generation, number))

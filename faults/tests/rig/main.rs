@@ -6,4 +6,5 @@ mod alone;
 mod lost;
 mod proxy;
 mod short;
+mod soak;
 mod support;
