@@ -38,7 +38,7 @@ pub(super) fn garbage(draw: &mut Draw, claim: &(String, String)) -> (&'static st
         }
         1 => ("half a request", get("Accept: appl"), Then::Listen),
         2 => {
-            let flood: String = (0..HEADERS).map(|number| format!("X-{number}: {number}\r\n")).collect();
+            let flood = (0..HEADERS).map(|number| format!("X-{number}: {number}\r\n")).collect::<Vec<_>>().concat();
             ("110 headers", get(&(flood + "\r\n")), Then::Listen)
         }
         3 => ("a folded header", get("X-Folded: a\r\n b\r\n\tc\r\n\r\n"), Then::Listen),

@@ -92,7 +92,7 @@ pub async fn soak(stores: &Arc<Stores>, scale: Scale) -> anyhow::Result<Outcome>
     }
     let urls: Vec<_> = nodes.iter().filter(|node| node.role.serves()).map(|node| node.url.clone()).collect();
     let addresses = urls.iter().map(|url| url.trim_start_matches("http://").parse()).collect::<Result<_, _>>()?;
-    let begin = tokio::time::Instant::now();
+    let start = tokio::time::Instant::now();
     let stage = Arc::new(Stage {
         scale,
         nodes: addresses,
@@ -100,8 +100,8 @@ pub async fn soak(stores: &Arc<Stores>, scale: Scale) -> anyhow::Result<Outcome>
         sky: sky::Sky::default(),
         verdict: verdict::Verdict::default(),
         open: stage::Open::default(),
-        begin,
-        end: begin + scale.time,
+        begin: start,
+        end: start + scale.time,
     });
     let operator = Arc::new(Operator::new(&stage, &installation, &urls)?);
     operator.open(0).await?;

@@ -61,11 +61,11 @@ async fn send(
             return Ok(());
         }
         if std::mem::take(&mut is_first) {
-            let head = String::from_utf8_lossy(&heard[..count.min(300)]);
-            let status = head.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).unwrap_or("HTTP/2");
+            let answer = String::from_utf8_lossy(&heard[..count.min(300)]);
+            let status = answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).unwrap_or("HTTP/2");
             stage.verdict.count(format!("rubbish answered: {status}"));
             if status.starts_with('5') && status != "503" {
-                stage.verdict.wrong("5xx", || format!("{what} is answered {head}"));
+                stage.verdict.wrong("5xx", || format!("{what} is answered {answer}"));
             }
         }
     }

@@ -95,9 +95,13 @@ async fn strike(
         },
         // Nobody who asks should notice that, nor the next one.
         82..90 => {
-            nodes.iter().for_each(|node| node.proxy(Store::Redis).hide_messages());
+            for node in nodes {
+                node.proxy(Store::Redis).hide_messages();
+            }
             tokio::time::sleep(time).await;
-            nodes.iter().for_each(|node| node.proxy(Store::Redis).clear());
+            for node in nodes {
+                node.proxy(Store::Redis).clear();
+            }
         }
         _ => installation.redis().forget_scripts().await?,
     }

@@ -93,8 +93,8 @@ impl Good {
 
     /// The same claim with the same key has the same answer.
     pub(super) async fn replay(&mut self) {
-        let with_key = self.claims.iter().filter(|(_, attempt, _)| attempt.has_key);
-        let Some((ledger, attempt, _)) = with_key.last().cloned() else { return self.press().await };
+        let newest = self.claims.iter().rfind(|(_, attempt, _)| attempt.has_key);
+        let Some((ledger, attempt, _)) = newest.cloned() else { return self.press().await };
         let ask = Ask::post("replay", format!("/v1/campaigns/{}/claims", ledger.id));
         let Some(answer) = self.ask(ask.with("Idempotency-Key", attempt.key())).await else { return };
         if answer.status != 201 {

@@ -41,7 +41,7 @@ impl Good {
         self.place = None;
         match (answer.status, answer.text("code")) {
             (202, _) if answer.text("state") != "waiting" => {
-                self.complain("room: 202 and not waiting", "join", &answer)
+                self.complain("room: 202 and not waiting", "join", &answer);
             }
             (200 | 202, _) => self.stands(&ledger, &answer.body, &answer),
             (410, "closed") if ledger.may_be_closed() => {}
@@ -105,16 +105,12 @@ impl Good {
         }
         let Some(mut connection) = self.connection.take() else { return };
         let begun = tokio::time::timeout(ANSWER_MAX, connection.begin(request)).await;
-        let (status, headers, mut body) = match begun {
-            Ok(Ok(begun)) => begun,
-            Ok(Err(_)) | Err(_) => {
-                if stage.sky.excuse(self.node, Needs::REDIS, sent, Instant::now()).is_none() {
-                    stage
-                        .verdict
-                        .wrong("events: no answer, and nothing is hurt", || format!("{}, {}", self.name, stage.at()));
-                }
-                return;
+        let Ok(Ok((status, headers, mut body))) = begun else {
+            if stage.sky.excuse(self.node, Needs::REDIS, sent, Instant::now()).is_none() {
+                let what = || format!("{}, {}", self.name, stage.at());
+                stage.verdict.wrong("events: no answer, and nothing is hurt", what);
             }
+            return;
         };
         stage.verdict.count(format!("good answers: events {status}"));
         let kind = headers.get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default();
