@@ -11,6 +11,7 @@ mod claims;
 mod coupons;
 mod dead_letters;
 mod docs;
+mod document;
 mod doors;
 mod edge;
 mod etag;
@@ -18,11 +19,13 @@ mod feed;
 mod figures;
 mod health;
 mod input;
+mod json;
 mod jwks;
 mod ops;
 mod page;
 mod posts;
 mod problem;
+mod schemas;
 mod search;
 mod server;
 mod stall;
@@ -192,6 +195,14 @@ impl App {
 /// All routes of a node that serves users.
 #[must_use]
 pub fn router(rooms: Rooms) -> Edge {
+    let (routes, document) = described_routes();
+    let figures = Figures::new(document.paths.paths.keys().cloned());
+    let pages = SwaggerUi::new("/docs").url("/openapi.json", document);
+    finish(routes.merge(pages), figures, rooms, true)
+}
+
+/// The routes, and what the document says of them.
+fn described_routes() -> (Router<App>, utoipa::openapi::OpenApi) {
     let routes = OpenApiRouter::with_openapi(docs::Document::openapi())
         .merge(campaigns::routes())
         .merge(claims::routes())
@@ -210,10 +221,9 @@ pub fn router(rooms: Rooms) -> Edge {
         .merge(page::routes())
         .merge(docs::routes())
         .merge(health::routes());
-    let (routes, document) = routes.split_for_parts();
-    let figures = Figures::new(document.paths.paths.keys().cloned());
-    let pages = SwaggerUi::new("/docs").url("/openapi.json", document);
-    finish(routes.merge(pages), figures, rooms, true)
+    let (routes, mut document) = routes.split_for_parts();
+    document::complete(&mut document);
+    (routes, document)
 }
 
 /// The routes of a node that only works: alive, ready, metrics.
@@ -257,6 +267,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             HeaderName::from_static("idempotency-key"),
             HeaderName::from_static("onrush-pass"),
             waiting::ONRUSH_TICKET,
+            waiting_events::LAST_EVENT_ID,
             edge::X_REQUEST_ID,
         ])
         .expose_headers([

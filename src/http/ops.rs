@@ -11,7 +11,8 @@ use super::App;
 use super::auth::Operator;
 use super::campaigns::private;
 use super::input::{self, Input};
-use super::problem::{Problem, ProblemView};
+use super::problem::Problem;
+use super::schemas::{self, Body, body};
 use crate::alarm::{RuleView, read_board};
 use crate::config::ROWS_PER_SECOND;
 use crate::ledger::{self, Audit};
@@ -28,6 +29,11 @@ struct Throttle {
     rows_per_second_max: u64,
 }
 
+body! {
+    /// What of it is to change.
+    ThrottleChange = Body::new().takes("rows_per_second_max", schemas::whole(ROWS_PER_SECOND)).build()
+}
+
 /// How the alarm rules stand.
 #[derive(Serialize, ToSchema)]
 struct Alarms {
@@ -37,7 +43,7 @@ struct Alarms {
 /// What Redis, Kafka and the database say of a campaign, and whether it agrees.
 #[utoipa::path(get, path = "/v1/ops/audit/{campaign}", tag = "operations", security(("operator" = [])),
     params(("campaign" = String, Path)),
-    responses((status = 200, body = Audit), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = Audit)))]
 async fn audit(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let id = input.path("campaign")?;
@@ -47,7 +53,7 @@ async fn audit(State(app): State<App>, _: Operator, input: Input) -> Result<Resp
 
 /// How fast facts reach the database at most.
 #[utoipa::path(get, path = "/v1/ops/throttle", tag = "operations", security(("operator" = [])),
-    responses((status = 200, body = Throttle), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = Throttle)))]
 async fn read_throttle(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let rows_per_second_max = ledger::read_rows_per_second_max(&app.database).await?.unwrap_or(app.rows_per_second_max);
@@ -56,8 +62,8 @@ async fn read_throttle(State(app): State<App>, _: Operator, input: Input) -> Res
 
 /// Change it, on every worker, within a second.
 #[utoipa::path(patch, path = "/v1/ops/throttle", tag = "operations", security(("operator" = [])),
-    request_body = Throttle,
-    responses((status = 200, body = Throttle), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    request_body = ThrottleChange,
+    responses((status = 200, body = Throttle)))]
 async fn set_throttle(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let mut members = input.members().await?;
@@ -72,7 +78,7 @@ async fn set_throttle(State(app): State<App>, _: Operator, input: Input) -> Resu
 
 /// How the alarm rules stand: HEALTHY, CAUTION or CRITICAL.
 #[utoipa::path(get, path = "/v1/ops/alarms", tag = "operations", security(("operator" = [])),
-    responses((status = 200, body = Alarms), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = Alarms)))]
 async fn alarms(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     Ok(private(Alarms { rules: read_board(&app.redis, &app.alarm).await? }))

@@ -4,8 +4,11 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{AllOfBuilder, AnyOf, AnyOfBuilder, Object, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{Ref, Schema};
 
 use super::input::{self, Members, Nullable};
+use super::schemas::{self, Body, body};
 use crate::campaign::{Order, Waiting, WaitingChange};
 use crate::clock::Millis;
 
@@ -14,30 +17,58 @@ const EVERY_MS: RangeInclusive<u64> = 100..=3_600_000;
 const ACTIVE: RangeInclusive<u64> = 1..=10_000_000;
 const SECONDS: RangeInclusive<u64> = 1..=86_400;
 const RESERVE: RangeInclusive<u64> = 0..=1_000_000;
+const ORDERS: [&str; 2] = ["fifo", "draw"];
 
-/// What a POST or PATCH of a campaign may say of its waiting room.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the body in the OpenAPI document; `read` reads it")]
-pub(super) struct WaitingTerms {
-    /// Users who may enter in any window of `every_ms`.
-    #[schema(example = 750, minimum = 1, maximum = 1_000_000)]
-    admit: Option<u64>,
-    #[schema(example = 10_000, minimum = 100, maximum = 3_600_000)]
-    every_ms: Option<u64>,
-    /// Users who may be inside at a time.
-    #[schema(example = 10_000, minimum = 1, maximum = 10_000_000)]
-    active_max: Option<u64>,
-    /// How long a pass lasts once it was picked up. 600 if absent.
-    #[schema(minimum = 1, maximum = 86_400)]
-    pass_ttl_s: Option<u64>,
-    /// How long after the admission it may be picked up. 60 if absent.
-    #[schema(minimum = 1, maximum = 86_400)]
-    claim_pass_within_s: Option<u64>,
-    /// fifo if absent.
-    order: Option<Order>,
-    /// Users who may be inside beyond the units that are left. 0 if absent.
-    #[schema(minimum = 0, maximum = 1_000_000)]
-    reserve: Option<u64>,
+body! {
+    /// What a POST or PATCH of a campaign may say of its waiting room.
+    pub(super) WaitingTerms = {
+        let defaults = Waiting::default();
+        let or_null = |range| schemas::or_null(schemas::whole(range));
+        let ttl = format!("How long a pass lasts once it was picked up. {} if a new room does not say.", defaults.pass_ttl_s);
+        let within = defaults.claim_pass_within_s;
+        let within = format!("How long after the admission it may be picked up. {within} if a new room does not say.");
+        let order = "fifo if a new room does not say. A draw needs `opens_at`.";
+        let reserve = "Users who may be inside beyond the units that are left. 0 if a new room does not say.";
+        Body::new()
+            .takes("admit", schemas::about(or_null(ADMIT), "Users who may enter in any window of `every_ms`."))
+            .takes("every_ms", or_null(EVERY_MS))
+            .takes("active_max", schemas::about(or_null(ACTIVE), "Users who may be inside at a time."))
+            .takes("pass_ttl_s", schemas::about(schemas::whole(SECONDS), &ttl))
+            .takes("claim_pass_within_s", schemas::about(schemas::whole(SECONDS), &within))
+            .takes("order", schemas::about(schemas::word(ORDERS), order))
+            .takes("reserve", schemas::about(schemas::whole(RESERVE), reserve))
+            .build()
+    }
+}
+
+fn any() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(SchemaType::AnyValue)
+}
+
+/// The waiting room of a new campaign, for the document: a pace, a cap, or both.
+pub(super) fn new_schema() -> AnyOf {
+    let number = || ObjectBuilder::new().schema_type(Type::Integer);
+    let pace = any().property("admit", number()).property("every_ms", number()).required("admit").required("every_ms");
+    let cap = any().property("active_max", number()).required("active_max");
+    let cap = cap.property("admit", schemas::null()).property("every_ms", schemas::null());
+    let either = Schema::AnyOf(AnyOfBuilder::new().item(pace).item(cap).build());
+    let terms = AllOfBuilder::new().item(Ref::from_schema_name(WaitingTerms::name())).item(either).build();
+    let words = "Absent or null: no waiting room. A pace (`admit` and `every_ms`), a cap (`active_max`), or both.";
+    AnyOfBuilder::new().description(Some(words)).item(schemas::null()).item(Schema::AllOf(terms)).build()
+}
+
+/// A campaign without a waiting room, or with one that draws nothing, for the document.
+pub(super) fn draws_nothing() -> Object {
+    let in_order = any().property("order", any().enum_values(Some(["fifo"])));
+    any().property("waiting", in_order).build()
+}
+
+/// What a PATCH may say of it, for the document.
+pub(super) fn change_schema() -> AnyOf {
+    let words = "What is absent stays as it is; null takes pace or cap away, or the whole room. One can be added until the \
+                 campaign has opened.";
+    let terms = Ref::from_schema_name(WaitingTerms::name());
+    AnyOfBuilder::new().description(Some(words)).item(schemas::null()).item(terms).build()
 }
 
 /// The waiting room of a new campaign.
@@ -59,7 +90,8 @@ pub(super) fn new_terms(members: &mut Members, opens_at: Option<Millis>) -> Opti
     Some(waiting)
 }
 
-/// What a body says of it. What is wrong is noted, and `None`.
+/// What a body says of it. What is wrong is noted, and `None`. Null takes pace or cap away; of the rest it says nothing, and is
+/// refused.
 pub(super) fn read(members: &mut Members) -> Option<Nullable<WaitingChange>> {
     let Nullable::Value(mut inner) = members.take_object("waiting")? else { return Some(Nullable::Null) };
     let change = WaitingChange {

@@ -10,7 +10,8 @@ use super::super::problem::{Code, Problem};
 use super::texts::Lang;
 use crate::ids::{CampaignId, UserId};
 
-const TOKEN_COOKIE: &str = "onrush_visitor";
+/// What the browser keeps of who it is.
+pub(in super::super) const TOKEN_COOKIE: &str = "onrush_visitor";
 const LANG_COOKIE: &str = "onrush_lang";
 const PLACE_COOKIE: &str = "onrush_place";
 
