@@ -78,7 +78,8 @@ async fn what_the_document_allows_is_taken_what_it_forbids_is_refused_and_every_
     command.current_dir(checkout().join("tests/contract"));
     command.args(["run", &format!("{}/openapi.json", node.url), "--no-color"]);
     command.env("ONRUSH_USER_TOKEN", node.token("alice")).env("ONRUSH_OPERATOR_TOKEN", OPERATOR);
-    // What Python compiles stays out of the checkout.
+    // What Python compiles and remembers stays out of the checkout.
     command.env("PYTHONDONTWRITEBYTECODE", "1");
+    command.env("HYPOTHESIS_STORAGE_DIRECTORY", checkout().join(".local/schemathesis/hypothesis"));
     is_content(command).await;
 }
