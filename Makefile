@@ -28,6 +28,7 @@ test: prerequisites services binaries models ## all tests, against the real stor
 	dev/chromium --if-possible
 	dev/nginx --if-possible
 	dev/examples --if-possible
+	dev/schemathesis --if-possible
 	cargo test --workspace --all-targets
 
 # Atomics: with some of its own, in a folder of its own, so that nothing else has to be built again. Orders of execution with up

@@ -189,7 +189,7 @@ impl Fact {
 
     /// What it is about fits what it says.
     fn checked(self) -> Result<Self, NotAFact> {
-        if self.claim.as_ref().is_some_and(|claim| claim.user.parse::<UserId>().is_err()) {
+        if self.claim.as_ref().is_some_and(|claim| UserId::recorded(&claim.user).is_none()) {
             return Err(NotAFact::Form("an id that is none".into()));
         }
         let is_of = |number: fn(u64) -> bool| self.claim.as_ref().is_some_and(|claim| number(claim.number));

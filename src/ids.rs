@@ -8,14 +8,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::text::{self, Lines};
+
 /// Why a text is no identifier. The text is fit for an answer to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum InvalidId {
     /// Not `[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}`.
     #[error("must be 1 to 64 of A-Z a-z 0-9 . _ : @ - and begin with a letter or digit")]
     Campaign,
-    /// Not 1 to 128 bytes without control characters.
-    #[error("must be 1 to 128 bytes of UTF-8 without control characters")]
+    /// Not 1 to 128 bytes that others may be shown.
+    #[error("must be 1 to 128 bytes of UTF-8, not blank, without characters that control or turn the text around them")]
     User,
     /// Not `<campaign id>.<generation>.<number>`.
     #[error("must be <campaign id>.<generation>.<number>")]
@@ -54,13 +56,20 @@ impl FromStr for CampaignId {
     }
 }
 
-/// A user's id: 1 to 128 bytes of UTF-8 without control characters.
+/// A user's id: 1 to 128 bytes of UTF-8 that others may be shown, see [`text`].
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserId(Arc<str>);
 
 impl UserId {
     /// The longest id, in bytes.
     pub const BYTES_MAX: usize = 128;
+
+    /// One that was taken before: by a rule that may have asked for less than today's.
+    #[must_use]
+    pub fn recorded(text: &str) -> Option<Self> {
+        let was_taken = (1..=Self::BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
+        was_taken.then(|| Self(text.into()))
+    }
 
     /// The id as text.
     #[must_use]
@@ -73,7 +82,7 @@ impl FromStr for UserId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        if (1..=Self::BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control) {
+        if text.len() <= Self::BYTES_MAX && text::check(text, Lines::One).is_ok() {
             Ok(Self(text.into()))
         } else {
             Err(InvalidId::User)
@@ -120,6 +129,13 @@ pub struct ClaimId {
     pub number: u64,
 }
 
+impl ClaimId {
+    /// The longest generation that is read: all that there can be, and few enough digits for a pattern to say it.
+    pub const GENERATION_DIGITS_MAX: usize = 9;
+    /// The longest number that is read.
+    pub const NUMBER_DIGITS_MAX: usize = 18;
+}
+
 impl fmt::Display for ClaimId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.campaign, self.generation, self.number)
@@ -142,15 +158,15 @@ impl FromStr for ClaimId {
         let (number, generation, campaign) = (next()?, next()?, next()?);
         Ok(Self {
             campaign: campaign.parse().map_err(|_| InvalidId::Claim)?,
-            generation: counting_number(generation).ok_or(InvalidId::Claim)?,
-            number: counting_number(number).ok_or(InvalidId::Claim)?,
+            generation: counting_number(generation, Self::GENERATION_DIGITS_MAX).ok_or(InvalidId::Claim)?,
+            number: counting_number(number, Self::NUMBER_DIGITS_MAX).ok_or(InvalidId::Claim)?,
         })
     }
 }
 
 /// One spelling for one number: no sign, no leading zero, and not 0.
-fn counting_number<N: FromStr>(text: &str) -> Option<N> {
-    let canonical = !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
+fn counting_number<N: FromStr>(text: &str, digits_max: usize) -> Option<N> {
+    let canonical = text.len() <= digits_max && !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
     canonical.then(|| text.parse().ok()).flatten()
 }
 
@@ -234,7 +250,11 @@ mod tests {
         assert!("민지".parse::<UserId>().is_ok());
         assert!("x".repeat(128).parse::<UserId>().is_ok());
         for bad in ["", "a\u{1f}b", "a\0", "a\u{85}", &"x".repeat(129), &"쿠".repeat(43)] {
+            assert!(bad.parse::<UserId>().is_err() && UserId::recorded(bad).is_none(), "{bad:?}");
+        }
+        for bad in [" ", "\u{200b}", "ecila\u{202e}", "\u{2066}alice", "\u{200f}"] {
             assert!(bad.parse::<UserId>().is_err(), "{bad:?}");
+            assert_eq!(UserId::recorded(bad).unwrap().as_str(), bad, "who had it keeps it");
         }
     }
 

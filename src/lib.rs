@@ -6,6 +6,7 @@ pub mod config;
 pub mod facts;
 pub mod ids;
 pub mod telemetry;
+pub mod text;
 
 // The doors to the stores.
 pub mod database;

@@ -34,7 +34,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "http",
         &[
             "alarm", "cache", "campaign", "claim", "clock", "config", "database", "feed", "ids", "ledger", "letters",
-            "redis", "waiting",
+            "redis", "text", "waiting",
         ],
     ),
     ("alarm", &["clock", "config", "database", "feed", "ledger", "redis"]),
@@ -57,7 +57,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("facts", &["ids"]),
     ("config", &[]),
     ("clock", &[]),
-    ("ids", &[]),
+    ("ids", &["text"]),
+    ("text", &[]),
     ("lib", &[]),
 ];
 

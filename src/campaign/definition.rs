@@ -205,6 +205,7 @@ impl Definition {
 /// What a claim would meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = CampaignState)]
 pub enum State {
     /// Before `opens_at`.
     Scheduled,

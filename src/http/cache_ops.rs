@@ -11,7 +11,8 @@ use super::App;
 use super::auth::Operator;
 use super::campaigns::private;
 use super::input::{self, Input};
-use super::problem::{Problem, ProblemView};
+use super::problem::Problem;
+use super::schemas::{self, Body, body};
 use crate::cache::Figures;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -27,13 +28,12 @@ struct CacheView {
     figures: Figures,
 }
 
-/// The cache's one switch.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the body in the OpenAPI document; `set` reads it")]
-struct CacheSwitch {
-    /// Whether every read goes to its source.
-    #[schema(example = true)]
-    bypass: bool,
+body! {
+    /// The cache's one switch.
+    CacheSwitch = {
+        let bypass = schemas::about(schemas::flag(), "Whether every read goes to its source. What is absent stays as it is.");
+        Body::new().takes("bypass", bypass).build()
+    }
 }
 
 fn view(app: &App) -> Response {
@@ -42,7 +42,7 @@ fn view(app: &App) -> Response {
 
 /// How the cache stands: its switch, each tier's figures on this node, and what is asked for most.
 #[utoipa::path(get, path = "/v1/ops/cache", tag = "operations", security(("operator" = [])),
-    responses((status = 200, body = CacheView), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = CacheView)))]
 async fn read(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     Ok(view(&app))
@@ -51,7 +51,7 @@ async fn read(State(app): State<App>, _: Operator, input: Input) -> Result<Respo
 /// Have every read go to its source, or through the cache again, on every node, within a second.
 #[utoipa::path(patch, path = "/v1/ops/cache", tag = "operations", security(("operator" = [])),
     request_body = CacheSwitch,
-    responses((status = 200, body = CacheView), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = CacheView)))]
 async fn set(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let mut members = input.members().await?;

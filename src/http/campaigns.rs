@@ -10,6 +10,7 @@ use base64::Engine;
 use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
+use utoipa::openapi::schema::{AllOfBuilder, AnyOfBuilder, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -18,10 +19,12 @@ use super::App;
 use super::auth::Operator;
 use super::etag::{Keep, tag_of, tagged};
 use super::input::{self, Input, Nullable};
-use super::problem::{Code, Problem, ProblemView};
-use super::waiting_terms::{self as waiting, WaitingTerms};
+use super::problem::{Code, Problem};
+use super::schemas::{self, Body, body};
+use super::waiting_terms as waiting;
 use crate::campaign::{Campaign, Change, Created, Draft, Durability, Refused, Switch, View};
 use crate::ids::CampaignId;
+use crate::text::Lines;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -36,58 +39,45 @@ const STOCK_MAX: u64 = 100_000_000;
 const LIMIT_MAX: u64 = 100;
 const NAME_CHARACTERS_MAX: usize = 200;
 
-/// What a POST of a campaign may say.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the body in the OpenAPI document; `draft` reads it")]
-struct NewCampaign {
-    #[schema(example = "WELCOME_001", pattern = "^[A-Za-z0-9][A-Za-z0-9._:@-]{0,63}$")]
-    id: String,
-    #[schema(example = "Welcome coupon", min_length = 1, max_length = 200)]
-    name: String,
-    #[schema(example = 100, minimum = 1, maximum = 100_000_000)]
-    stock: u64,
-    /// 1 if absent.
-    #[schema(minimum = 1, maximum = 100)]
-    per_user_limit: Option<u32>,
-    /// Absent or null: open at once.
-    #[schema(format = DateTime)]
-    opens_at: Option<String>,
-    /// Absent or null: until closed.
-    #[schema(format = DateTime)]
-    closes_at: Option<String>,
-    /// memory if absent.
-    durability: Option<Durability>,
-    /// true if absent.
-    listed: Option<bool>,
-    /// Absent or null: no waiting room. A pace (`admit` and `every_ms`), a cap (`active_max`), or both; the rest has
-    /// defaults.
-    waiting: Option<WaitingTerms>,
-    /// Not built yet: null.
-    #[schema(value_type = Option<Object>)]
-    seats: Option<()>,
+body! {
+    /// What a POST of a campaign may say.
+    NewCampaign = {
+        let limit = schemas::or_null(schemas::whole(1..=LIMIT_MAX));
+        let durability = schemas::or_null(schemas::word(Durability::ALL.map(Durability::as_str)));
+        let terms = Body::new()
+            .needs("id", schemas::campaign_id())
+            .needs("name", schemas::such_as(schemas::text(NAME_CHARACTERS_MAX, Lines::One), "Welcome coupon"))
+            .needs("stock", schemas::such_as(schemas::whole(1..=STOCK_MAX), 100))
+            .takes("per_user_limit", schemas::about(limit, "1 if absent or null."))
+            .takes("opens_at", schemas::about(schemas::or_null(schemas::time()), "Absent or null: open at once."))
+            .takes("closes_at", schemas::about(schemas::or_null(schemas::time()), "Later than `opens_at`; absent or null: until closed."))
+            .takes("durability", schemas::about(durability, "memory if absent or null."))
+            .takes("listed", schemas::about(schemas::or_null(schemas::flag()), "true if absent or null."))
+            .takes("waiting", waiting::new_schema())
+            .takes("seats", schemas::about(schemas::null(), "Not built yet: null."));
+        // A draw is at the opening, so there has to be one.
+        let opens = ObjectBuilder::new().schema_type(SchemaType::AnyValue).required("opens_at");
+        let opens = opens.property("opens_at", ObjectBuilder::new().schema_type(Type::String));
+        let draws_nothing = waiting::draws_nothing();
+        let either = AnyOfBuilder::new().item(opens).item(draws_nothing).build();
+        AllOfBuilder::new().item(terms.build()).item(Schema::AnyOf(either)).build()
+    }
 }
 
-/// What a PATCH of a campaign may say. What is absent stays as it is.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the body in the OpenAPI document; `read_change` reads it")]
-struct CampaignChange {
-    #[schema(min_length = 1, max_length = 200)]
-    name: Option<String>,
-    /// Lower only before the campaign opens.
-    #[schema(minimum = 1, maximum = 100_000_000)]
-    stock: Option<u64>,
-    /// Only higher.
-    #[schema(minimum = 1, maximum = 100)]
-    per_user_limit: Option<u32>,
-    /// Until it has opened; null: open at once.
-    #[schema(format = DateTime)]
-    opens_at: Option<String>,
-    /// null: until closed.
-    #[schema(format = DateTime)]
-    closes_at: Option<String>,
-    listed: Option<bool>,
-    /// What is absent stays as it is; null takes pace or cap away. A room can be added until the campaign has opened.
-    waiting: Option<WaitingTerms>,
+body! {
+    /// What a PATCH of a campaign may say. What is absent stays as it is.
+    CampaignChange = {
+        let limit = schemas::whole(1..=LIMIT_MAX);
+        Body::new()
+            .takes("name", schemas::text(NAME_CHARACTERS_MAX, Lines::One))
+            .takes("stock", schemas::about(schemas::whole(1..=STOCK_MAX), "Lower only before the campaign opens."))
+            .takes("per_user_limit", schemas::about(limit, "Only higher."))
+            .takes("opens_at", schemas::about(schemas::or_null(schemas::time()), "Until it has opened; null: open at once."))
+            .takes("closes_at", schemas::about(schemas::or_null(schemas::time()), "null: until closed."))
+            .takes("listed", schemas::flag())
+            .takes("waiting", waiting::change_schema())
+            .build()
+    }
 }
 
 /// A page of campaigns.
@@ -112,8 +102,7 @@ pub(super) struct Paging {
 ///
 /// The same content again is answered with 200 and the campaign as it is today.
 #[utoipa::path(post, path = "/v1/campaigns", tag = "campaigns", security(("operator" = [])), request_body = NewCampaign,
-    responses((status = 201, body = View, headers(("Location" = String))), (status = 200, body = View),
-        (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 201, body = View, headers(("Location" = String))), (status = 200, body = View)))]
 async fn create(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let draft = draft(&input).await?;
@@ -133,7 +122,7 @@ async fn create(State(app): State<App>, _: Operator, input: Input) -> Result<Res
 
 /// The listed campaigns, by id.
 #[utoipa::path(get, path = "/v1/campaigns", tag = "campaigns", params(Paging),
-    responses((status = 200, body = CampaignPage), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = CampaignPage)))]
 async fn list(State(app): State<App>, input: Input) -> Result<Response, Problem> {
     input.allow_query(&["limit", "after"])?;
     let (limit, after) = (input.limit()?, input.query::<Cursor>("after")?);
@@ -160,9 +149,8 @@ pub(super) async fn page(app: &App, after: Option<&CampaignId>, limit: usize) ->
 }
 
 /// A campaign, with counters at most a second old.
-#[utoipa::path(get, path = "/v1/campaigns/{id}", tag = "campaigns", params(("id" = String, Path)),
-    responses((status = 200, body = View, headers(("ETag" = String))), (status = 304),
-        (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+#[utoipa::path(get, path = "/v1/campaigns/{id}", tag = "campaigns", params(("id" = String, Path), ("If-None-Match" = Option<String>, Header)),
+    responses((status = 200, body = View, headers(("ETag" = String))), (status = 304)))]
 async fn read(State(app): State<App>, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let campaign = app.campaign(&input).await?;
@@ -172,7 +160,7 @@ async fn read(State(app): State<App>, input: Input) -> Result<Response, Problem>
 /// Change a campaign.
 #[utoipa::path(patch, path = "/v1/campaigns/{id}", tag = "campaigns", params(("id" = String, Path)),
     security(("operator" = [])), request_body = CampaignChange,
-    responses((status = 200, body = View), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = View)))]
 async fn change(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let id = input.path("id")?;
@@ -183,7 +171,7 @@ async fn change(State(app): State<App>, _: Operator, input: Input) -> Result<Res
 /// Stop claims for a while.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/pause", tag = "campaigns", params(("id" = String, Path)),
     security(("operator" = [])),
-    responses((status = 200, body = View), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = View)))]
 async fn pause(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     switch(&app, &input, Switch::Pause).await
 }
@@ -191,7 +179,7 @@ async fn pause(State(app): State<App>, _: Operator, input: Input) -> Result<Resp
 /// Take claims again.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/resume", tag = "campaigns", params(("id" = String, Path)),
     security(("operator" = [])),
-    responses((status = 200, body = View), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = View)))]
 async fn resume(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     switch(&app, &input, Switch::Resume).await
 }
@@ -199,7 +187,7 @@ async fn resume(State(app): State<App>, _: Operator, input: Input) -> Result<Res
 /// Stop claims for good.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/close", tag = "campaigns", params(("id" = String, Path)),
     security(("operator" = [])),
-    responses((status = 200, body = View), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = View)))]
 async fn close(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     switch(&app, &input, Switch::Close).await
 }
@@ -226,13 +214,13 @@ async fn changed(app: &App, outcome: Option<Result<Arc<Campaign>, Refused>>) -> 
 async fn draft(input: &Input) -> Result<Draft, Problem> {
     let mut members = input.members().await?;
     let id = members.require("id", input::id::<CampaignId>);
-    let name = members.require("name", input::text(NAME_CHARACTERS_MAX));
+    let name = members.require("name", input::text(NAME_CHARACTERS_MAX, Lines::One));
     let stock = members.require("stock", input::whole(1..=STOCK_MAX));
-    let per_user_limit = members.take("per_user_limit", input::whole(1..=LIMIT_MAX)).unwrap_or(1);
+    let per_user_limit = members.take_unless_null("per_user_limit", input::whole(1..=LIMIT_MAX)).unwrap_or(1);
     let opens_at = members.take("opens_at", input::time_or_null).flatten();
     let closes_at = members.take("closes_at", input::time_or_null).flatten();
-    let durability = members.take("durability", durability).unwrap_or(Durability::Memory);
-    let listed = members.take("listed", input::flag).unwrap_or(true);
+    let durability = members.take_unless_null("durability", durability).unwrap_or(Durability::Memory);
+    let listed = members.take_unless_null("listed", input::flag).unwrap_or(true);
     let waiting = waiting::new_terms(&mut members, opens_at);
     members.take("seats", input::only_null);
     if let (Some(opens_at), Some(closes_at)) = (opens_at, closes_at)
@@ -251,7 +239,7 @@ async fn draft(input: &Input) -> Result<Draft, Problem> {
 async fn read_change(input: &Input) -> Result<Change, Problem> {
     let mut members = input.members().await?;
     let mut change = Change {
-        name: members.take("name", input::text(NAME_CHARACTERS_MAX)),
+        name: members.take("name", input::text(NAME_CHARACTERS_MAX, Lines::One)),
         stock: members.take("stock", input::whole(1..=STOCK_MAX)),
         per_user_limit: members
             .take("per_user_limit", input::whole(1..=LIMIT_MAX))

@@ -16,7 +16,7 @@ use super::App;
 use super::auth::{Caller, Operator, User};
 use super::campaigns::{Cursor, private};
 use super::input::{Input, header_of};
-use super::problem::{Code, Problem, ProblemView};
+use super::problem::{Code, Problem};
 use crate::campaign::{Campaign, Durability};
 use crate::claim::{Answer, Cancel, Claim, ClaimState, Coupon, GiveBack, PassOf, Request};
 use crate::clock::Millis;
@@ -137,10 +137,9 @@ impl App {
 ///
 /// The first answer to an `Idempotency-Key` is given again to the same key, with the claim's state of today.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/claims", tag = "claims", security(("user" = [])),
-    params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters"),
+    params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header),
         ("Onrush-Pass" = Option<String>, Header, description = "where the campaign has a waiting room")),
-    responses((status = 201, body = ClaimView, headers(("Location" = String), ("Idempotency-Replayed" = String))),
-        (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 201, body = ClaimView, headers(("Location" = String), ("Idempotency-Replayed" = String)))))]
 async fn claim(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let key = key_of(input.headers())?;
@@ -286,7 +285,7 @@ fn spread(seconds: u64) -> u64 {
 /// The claims of a campaign, by number.
 #[utoipa::path(get, path = "/v1/campaigns/{id}/claims", tag = "claims", security(("operator" = [])),
     params(("id" = String, Path), ClaimPaging),
-    responses((status = 200, body = ClaimPage), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = ClaimPage)))]
 async fn page(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&["limit", "after", "user_id"])?;
     let (limit, user) = (input.limit()?, input.query::<UserId>("user_id")?);
@@ -310,7 +309,7 @@ async fn page(State(app): State<App>, _: Operator, input: Input) -> Result<Respo
 /// The units that the caller holds, by number.
 #[utoipa::path(get, path = "/v1/campaigns/{id}/claims/mine", tag = "claims", security(("user" = [])),
     params(("id" = String, Path)),
-    responses((status = 200, body = ClaimList), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = ClaimList)))]
 async fn mine(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let campaign = app.campaign(&input).await?;
@@ -320,7 +319,7 @@ async fn mine(State(app): State<App>, User(user): User, input: Input) -> Result<
 /// A claim.
 #[utoipa::path(get, path = "/v1/claims/{claim_id}", tag = "claims", security(("user" = []), ("operator" = [])),
     params(("claim_id" = String, Path)),
-    responses((status = 200, body = ClaimView), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = ClaimView)))]
 async fn read(State(app): State<App>, caller: Caller, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let id: ClaimId = input.path("claim_id")?;
@@ -336,10 +335,8 @@ async fn read(State(app): State<App>, caller: Caller, input: Input) -> Result<Re
 /// Give a claim back. Again: nothing changes.
 #[utoipa::path(post, path = "/v1/claims/{claim_id}/give-back", tag = "claims",
     security(("user" = []), ("operator" = [])),
-    params(("claim_id" = String, Path), ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
-    responses((status = 200, body = ClaimView, headers(("Idempotency-Replayed" = String))),
-        (status = 409, body = ProblemView, description = "`already_redeemed`, with `redeemed_at`"),
-        (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    params(("claim_id" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 200, body = ClaimView, headers(("Idempotency-Replayed" = String)))))]
 async fn give_back(State(app): State<App>, caller: Caller, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let id: ClaimId = input.path("claim_id")?;
@@ -380,11 +377,9 @@ pub(super) fn already_redeemed(claim: &Claim, detail: &'static str) -> Problem {
 /// a claim with this key is `already_exists` from then on. Again: the same. A key that was cancelled without a claim counts as
 /// a claim that the user has made: `claims_exhausted` where those have come to their end.
 #[utoipa::path(delete, path = "/v1/campaigns/{id}/claims/by-key", tag = "claims", security(("user" = [])),
-    params(("id" = String, Path), ("Idempotency-Key" = String, Header, description = "1 to 255 visible ASCII characters")),
+    params(("id" = String, Path), ("Idempotency-Key" = String, Header)),
     responses((status = 200, body = ClaimView, description = "what it had claimed is given back"),
-        (status = 204, description = "it has claimed nothing, and never will"),
-        (status = 409, body = ProblemView, description = "`already_redeemed`, with `redeemed_at`; `claims_exhausted`"),
-        (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+        (status = 204, description = "it has claimed nothing, and never will")))]
 async fn cancel(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let id: CampaignId = input.path("id")?;

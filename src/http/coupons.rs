@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::openapi::Object;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -14,10 +14,12 @@ use super::auth::Operator;
 use super::campaigns::private;
 use super::claims::{ClaimView, again, already_redeemed, key_of};
 use super::input::{self, Input};
-use super::problem::{Code, Problem, ProblemView};
+use super::problem::{Code, Problem};
+use super::schemas::{self, Body, body};
 use crate::campaign::Campaign;
 use crate::claim::{Redeem, Unredeem};
 use crate::ids::{AttemptId, ClaimId, IdempotencyKey};
+use crate::text::Lines;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(read_coupon)).routes(routes!(redeem)).routes(routes!(unredeem))
@@ -40,7 +42,7 @@ impl App {
 /// The claim that a coupon code belongs to.
 #[utoipa::path(get, path = "/v1/coupons/{coupon_code}", tag = "coupons", security(("operator" = [])),
     params(("coupon_code" = String, Path)),
-    responses((status = 200, body = ClaimView), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = ClaimView)))]
 async fn read_coupon(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let (campaign, id) = app.coupon(&input)?;
@@ -54,10 +56,8 @@ async fn read_coupon(State(app): State<App>, _: Operator, input: Input) -> Resul
 /// Any other is `already_redeemed`, with `redeemed_at`: a code that somebody has copied. A coupon remembers the last 16 calls
 /// that have used it or undone that.
 #[utoipa::path(post, path = "/v1/coupons/{coupon_code}/redeem", tag = "coupons", security(("operator" = [])),
-    params(("coupon_code" = String, Path), ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
-    responses((status = 200, body = ClaimView, headers(("Idempotency-Replayed" = String))),
-        (status = 409, body = ProblemView, description = "`already_redeemed`, with `redeemed_at`"),
-        (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    params(("coupon_code" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
+    responses((status = 200, body = ClaimView, headers(("Idempotency-Replayed" = String)))))]
 async fn redeem(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let key = key_of(input.headers())?;
@@ -81,13 +81,14 @@ fn no_such_coupon() -> Problem {
     Problem::new(Code::NotFound, "there is no such coupon, or its claim was given back")
 }
 
-/// Why an operator does it.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the body in the OpenAPI document; `Members` reads it")]
-struct Reason {
-    /// 1 to 500 characters, without control characters.
-    #[schema(example = "wrong coupon scanned")]
-    reason: String,
+body! {
+    /// Why an operator does it.
+    Reason = Body::new().needs("reason", reason_schema()).build()
+}
+
+/// What `reason` takes.
+pub(super) fn reason_schema() -> Object {
+    schemas::such_as(schemas::text(REASON_CHARACTERS_MAX, Lines::One), "wrong coupon scanned")
 }
 
 /// Undo the use of a coupon.
@@ -95,9 +96,9 @@ struct Reason {
 /// The claim is live again, and can be given back or redeemed again; the history keeps both, with the reason. A coupon that is
 /// not used: 200, and nothing changes. An `Idempotency-Key` that has redeemed it before does not redeem it again.
 #[utoipa::path(post, path = "/v1/coupons/{coupon_code}/unredeem", tag = "coupons", security(("operator" = [])),
-    params(("coupon_code" = String, Path), ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
+    params(("coupon_code" = String, Path), ("Idempotency-Key" = Option<String>, Header)),
     request_body = Reason,
-    responses((status = 200, body = ClaimView), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = ClaimView)))]
 async fn unredeem(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let key = key_of(input.headers())?;
@@ -112,8 +113,7 @@ async fn unredeem(State(app): State<App>, _: Operator, input: Input) -> Result<R
     }
 }
 
-/// A text that fits into a fact: its parts are told apart by control characters.
+/// A text of one line: it fits into a fact, whose parts are told apart by control characters.
 pub(super) fn reason(value: &Value) -> Result<String, String> {
-    let text = input::text(REASON_CHARACTERS_MAX)(value)?;
-    if text.chars().any(char::is_control) { Err("must not contain control characters".into()) } else { Ok(text) }
+    input::text(REASON_CHARACTERS_MAX, Lines::One)(value)
 }

@@ -6,15 +6,18 @@ use base64::Engine;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+use utoipa::openapi::Schema;
+use utoipa::openapi::schema::{ArrayBuilder, OneOfBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::App;
 use super::auth::Operator;
 use super::campaigns::{Cursor, Paging, private};
-use super::coupons::reason;
+use super::coupons::{reason, reason_schema};
 use super::input::{self, Input};
-use super::problem::{Code, Problem, ProblemView};
+use super::problem::{Code, Problem};
+use super::schemas::{self, Body, body};
 use crate::clock::Millis;
 use crate::letters::{Letter, Which};
 
@@ -81,14 +84,15 @@ struct LetterPage {
     next: Option<String>,
 }
 
-/// Which letters: exactly one of both.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the body in the OpenAPI document; `which` reads it")]
-struct Replay {
-    /// These; 1 to 1,000.
-    ids: Option<Vec<String>>,
-    /// `true`: all that wait.
-    all: Option<bool>,
+body! {
+    /// Which letters: these, or all that wait.
+    Replay = {
+        let these = Body::new().needs("ids", ids_schema()).takes("all", schemas::null());
+        let mut yes = schemas::flag();
+        yes.enum_values = Some(vec![true.into()]);
+        let all = Body::new().needs("all", yes).takes("ids", schemas::null());
+        OneOfBuilder::new().item(these.build()).item(all.build()).build()
+    }
 }
 
 /// What was done.
@@ -98,15 +102,15 @@ struct Replayed {
     replayed: u64,
 }
 
-/// Which letters, and why.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the body in the OpenAPI document; `discard` reads it")]
-struct Discard {
-    /// These; 1 to 1,000.
-    ids: Vec<String>,
-    /// 1 to 500 characters, without control characters.
-    #[schema(example = "a test wrote it")]
-    reason: String,
+body! {
+    /// Which letters, and why.
+    Discard = Body::new().needs("ids", ids_schema()).needs("reason", reason_schema()).build()
+}
+
+/// What `ids` takes.
+fn ids_schema() -> Schema {
+    let ids = ArrayBuilder::new().items(schemas::form(schemas::ANY_TEXT));
+    ids.min_items(Some(1)).max_items(Some(IDS_MAX)).examples([serde_json::json!(["0-17"])]).into()
 }
 
 /// What was done.
@@ -139,7 +143,7 @@ fn view(letter: Letter) -> LetterView {
 
 /// Records that cannot be dealt with, in the order in which they were noticed.
 #[utoipa::path(get, path = "/v1/ops/dead-letters", tag = "operations", security(("operator" = [])), params(Paging),
-    responses((status = 200, body = LetterPage), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = LetterPage)))]
 async fn list(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&["limit", "after"])?;
     let (limit, after) = (input.limit()?, input.query::<Cursor>("after")?);
@@ -157,7 +161,7 @@ async fn list(State(app): State<App>, _: Operator, input: Input) -> Result<Respo
 /// What has been sent back before is left alone. What cannot be dealt with again is a new dead letter.
 #[utoipa::path(post, path = "/v1/ops/dead-letters/replay", tag = "operations", security(("operator" = [])),
     request_body = Replay,
-    responses((status = 200, body = Replayed), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = Replayed)))]
 async fn replay(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let which = which(&input).await?;
@@ -175,7 +179,7 @@ async fn replay(State(app): State<App>, _: Operator, input: Input) -> Result<Res
 /// to miss it. What does not wait any more is left alone.
 #[utoipa::path(post, path = "/v1/ops/dead-letters/discard", tag = "operations", security(("operator" = [])),
     request_body = Discard,
-    responses((status = 200, body = Discarded), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = Discarded)))]
 async fn discard(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let mut members = input.members().await?;
@@ -188,6 +192,9 @@ async fn discard(State(app): State<App>, _: Operator, input: Input) -> Result<Re
 
 async fn which(input: &Input) -> Result<Which, Problem> {
     let mut members = input.members().await?;
+    for name in ["ids", "all"] {
+        members.forget_null(name);
+    }
     let (has_ids, has_all) = (members.has("ids"), members.has("all"));
     let ids = members.take("ids", ids);
     members.take("all", only_true);

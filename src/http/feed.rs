@@ -12,7 +12,7 @@ use super::auth::User;
 use super::campaigns::{Cursor, Paging};
 use super::etag::{Keep, mark_stale, tag_of, tagged};
 use super::input::Input;
-use super::problem::{Problem, ProblemView};
+use super::problem::Problem;
 use crate::feed::{FeedPage, Item, PostId, PostView, Wanted};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -61,7 +61,7 @@ impl<'a> FeedPageView<'a> {
 /// A page may be shorter than asked for before the end: `next` says whether there is more.
 #[utoipa::path(get, path = "/v1/feed", tag = "feed", security(("user" = [])), params(Paging),
     responses((status = 200, body = FeedPageView<'static>, headers(("ETag" = String), ("Onrush-Stale" = String))),
-        (status = 304), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+        (status = 304)))]
 async fn feed(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
     input.allow_query(&["limit", "after"])?;
     let limit = input.limit()?;

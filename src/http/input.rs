@@ -6,14 +6,16 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, Method, header};
 use futures::StreamExt;
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
+use super::json::{self, escape};
 use super::problem::{Code, Flaw, Problem};
 use crate::clock::Millis;
 use crate::config;
+use crate::text::{self, Lines};
 
 /// The request's body. The edge keeps a hold of it: what nobody read is read off before the answer, so that a client
 /// that is still sending hears the answer instead of a reset connection.
@@ -27,6 +29,7 @@ pub(super) struct Input {
     headers: HeaderMap,
     body: Option<SharedBody>,
     body_bytes_max: usize,
+    is_head: bool,
 }
 
 impl<S> FromRequestParts<S> for Input
@@ -47,6 +50,7 @@ where
             headers: std::mem::take(&mut parts.headers),
             body: parts.extensions.get().cloned(),
             body_bytes_max: state.as_ref().body_bytes_max,
+            is_head: parts.method == Method::HEAD,
         })
     }
 }
@@ -92,8 +96,14 @@ impl Input {
         let wrong = || Problem::flaw("query/limit", "must be a whole number from 1 to 100");
         match self.query.iter().find(|(known, _)| known == "limit") {
             None => Ok(20),
-            Some((_, value)) => value.parse().ok().filter(|limit| (1..=100).contains(limit)).ok_or_else(wrong),
+            Some((_, value)) => whole_text(value).filter(|limit| (1..=100).contains(limit)).ok_or_else(wrong),
         }
+    }
+
+    /// Whether only the answer's head is wanted. The router answers HEAD by what answers GET: what that changes in passing,
+    /// such as a pass that is picked up, must not happen then.
+    pub(super) fn is_head(&self) -> bool {
+        self.is_head
     }
 
     /// All headers.
@@ -108,7 +118,7 @@ impl Input {
         if text.is_empty() {
             return Ok(());
         }
-        match parse_json(text)? {
+        match json::parse(text)? {
             Value::Object(members) if members.is_empty() => Ok(()),
             Value::Object(members) => Members { left: members, flaws: Vec::new() }.finish().map(drop),
             _ => Err(Problem::flaw("", "this route takes no body")),
@@ -126,7 +136,7 @@ impl Input {
             self.bytes().await?;
             return Err(Problem::new(Code::UnsupportedMediaType, "send Content-Type: application/json"));
         }
-        match parse_json(&self.bytes().await?)? {
+        match json::parse(&self.bytes().await?)? {
             Value::Object(members) => Ok(Members { left: members, flaws: Vec::new() }),
             _ => Err(Problem::flaw("", "must be a JSON object")),
         }
@@ -160,6 +170,13 @@ impl Input {
     }
 }
 
+/// A whole number; `5.0` is one.
+fn whole_text(text: &str) -> Option<usize> {
+    let (whole, rest) = text.split_once('.').unwrap_or((text, "0"));
+    let is_whole = whole.bytes().all(|b| b.is_ascii_digit()) && !rest.is_empty() && rest.bytes().all(|b| b == b'0');
+    is_whole.then(|| whole.parse().ok()).flatten()
+}
+
 /// One of these headers, parsed; one that comes twice is refused.
 pub(super) fn header_of<T>(headers: &HeaderMap, name: &HeaderName) -> Result<Option<T>, Problem>
 where
@@ -182,46 +199,6 @@ pub(super) fn path_part<T: FromStr<Err: std::fmt::Display>>(name: &str, text: &s
     text.parse().map_err(|error: T::Err| Problem::flaw(format!("path/{name}"), error.to_string()))
 }
 
-fn parse_json(bytes: &[u8]) -> Result<Value, Problem> {
-    let value: Value =
-        serde_json::from_slice(bytes).map_err(|error| Problem::flaw("", format!("is not JSON: {error}")))?;
-    let mut flaws = Vec::new();
-    find_nul(&value, "", &mut flaws);
-    if flaws.is_empty() { Ok(value) } else { Err(Problem::invalid(&flaws)) }
-}
-
-/// U+0000 is refused everywhere: the database cannot hold it.
-fn find_nul(value: &Value, pointer: &str, flaws: &mut Vec<Flaw>) {
-    let mut flaw = |pointer: &str| {
-        flaws.push(Flaw { pointer: pointer.to_owned(), detail: "must not contain U+0000".into() });
-    };
-    match value {
-        Value::String(text) if text.contains('\0') => flaw(pointer),
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                find_nul(item, &format!("{pointer}/{index}"), flaws);
-            }
-        }
-        Value::Object(members) => {
-            for (name, member) in members {
-                let below = format!("{pointer}/{}", escape(name));
-                if name.contains('\0') {
-                    flaws.push(Flaw {
-                        pointer: below.replace('\0', "\u{fffd}"),
-                        detail: "must not contain U+0000".into(),
-                    });
-                }
-                find_nul(member, &below, flaws);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn escape(member: &str) -> String {
-    member.replace('~', "~0").replace('/', "~1")
-}
-
 /// What a member holds that may be null.
 pub(super) enum Nullable<T> {
     Null,
@@ -238,6 +215,23 @@ impl Members {
     /// Whether this member is there and was not taken yet.
     pub(super) fn has(&self, name: &str) -> bool {
         self.left.contains_key(name)
+    }
+
+    /// Of a member that may be left out, null says the same as leaving it out.
+    pub(super) fn forget_null(&mut self, name: &str) {
+        if self.left.get(name).is_some_and(Value::is_null) {
+            self.left.remove(name);
+        }
+    }
+
+    /// Takes a member out that may be left out, or be null, which is the same.
+    pub(super) fn take_unless_null<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&Value) -> Result<T, String>,
+    ) -> Option<T> {
+        self.forget_null(name);
+        self.take(name, parse)
     }
 
     /// Takes a member out and parses it. Absent: `None`. What does not parse is noted, and `None` as well.
@@ -305,15 +299,15 @@ pub(super) fn id<T: FromStr<Err: std::fmt::Display>>(value: &Value) -> Result<T,
     value.as_str().ok_or("must be a string")?.parse().map_err(|error: T::Err| error.to_string())
 }
 
-/// A text of so many characters.
-pub(super) fn text(characters_max: usize) -> impl Fn(&Value) -> Result<String, String> {
+/// A text of so many characters, fit to be read by others.
+pub(super) fn text(characters_max: usize, lines: Lines) -> impl Fn(&Value) -> Result<String, String> {
     move |value| {
         let text = value.as_str().ok_or("must be a string")?;
-        if (1..=characters_max).contains(&text.chars().count()) {
-            Ok(text.to_owned())
-        } else {
-            Err(format!("must have 1 to {characters_max} characters"))
+        if !(1..=characters_max).contains(&text.chars().count()) {
+            return Err(format!("must have 1 to {characters_max} characters"));
         }
+        text::check(text, lines).map_err(|unfit| unfit.to_string())?;
+        Ok(text.to_owned())
     }
 }
 
@@ -339,7 +333,9 @@ pub(super) fn time_or_null(value: &Value) -> Result<Option<Millis>, String> {
     match value {
         Value::Null => Ok(None),
         Value::String(text) => match Millis::parse(text) {
-            Some(at) if (0..=YEAR_9999_MS).contains(&at.0) => Ok(Some(at)),
+            // By the year that is written. In the last hours of either end the year of another zone is another one: they are
+            // that end.
+            Some(at) if text.as_str() >= "1970" => Ok(Some(Millis(at.0.clamp(0, YEAR_9999_MS)))),
             _ => Err("must be a time in RFC 3339, from 1970 to 9999".into()),
         },
         _ => Err("must be a time in RFC 3339, or null".into()),
@@ -388,12 +384,5 @@ mod tests {
         for pointer in ["/id", "/stock", "/a~1b"] {
             assert!(rendered.contains(pointer), "{rendered}");
         }
-    }
-
-    #[test]
-    fn a_nul_is_found_however_deep_it_is() {
-        assert!(parse_json(br#"{"a":[{"b":"x\u0000"}]}"#).is_err());
-        assert!(parse_json(br#"{"a\u0000":1}"#).is_err());
-        assert!(parse_json(br#"{"a":"b"}"#).is_ok());
     }
 }

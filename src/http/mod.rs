@@ -11,6 +11,7 @@ mod claims;
 mod coupons;
 mod dead_letters;
 mod docs;
+mod document;
 mod doors;
 mod edge;
 mod etag;
@@ -20,11 +21,13 @@ mod files;
 mod health;
 mod host;
 mod input;
+mod json;
 mod jwks;
 mod ops;
 mod page;
 mod posts;
 mod problem;
+mod schemas;
 mod search;
 mod server;
 mod shares;
@@ -212,6 +215,16 @@ impl App {
 /// All routes of a node that serves users.
 #[must_use]
 pub fn router(rooms: Rooms) -> Edge {
+    let (routes, mut document) = described_routes();
+    if !rooms.config.public_url.is_empty() {
+        document.servers = Some(vec![Server::new(public_url(&rooms.config).to_string())]);
+    }
+    let figures = Figures::new(document.paths.paths.keys().cloned());
+    finish(routes.merge(files::routes(&document)), figures, rooms, true)
+}
+
+/// The routes, and what the document says of them.
+fn described_routes() -> (Router<App>, utoipa::openapi::OpenApi) {
     let routes = OpenApiRouter::with_openapi(docs::Document::openapi())
         .merge(campaigns::routes())
         .merge(claims::routes())
@@ -231,11 +244,8 @@ pub fn router(rooms: Rooms) -> Edge {
         .merge(docs::routes())
         .merge(health::routes());
     let (routes, mut document) = routes.split_for_parts();
-    if !rooms.config.public_url.is_empty() {
-        document.servers = Some(vec![Server::new(public_url(&rooms.config).to_string())]);
-    }
-    let figures = Figures::new(document.paths.paths.keys().cloned());
-    finish(routes.merge(files::routes(&document)), figures, rooms, true)
+    document::complete(&mut document);
+    (routes, document)
 }
 
 /// The routes of a node that only works: alive, ready, metrics.
@@ -287,6 +297,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             HeaderName::from_static("idempotency-key"),
             HeaderName::from_static("onrush-pass"),
             waiting::ONRUSH_TICKET,
+            waiting_events::LAST_EVENT_ID,
             edge::X_REQUEST_ID,
         ])
         .expose_headers([

@@ -13,7 +13,8 @@ use super::App;
 use super::auth::Operator;
 use super::campaigns::private;
 use super::input::{self, Input, Nullable};
-use super::problem::{Problem, ProblemView};
+use super::problem::Problem;
+use super::schemas::{self, Body, body};
 use crate::alarm::{self, RuleView};
 use crate::config::{self, ROWS_PER_SECOND, Thresholds};
 use crate::ledger::{self, Audit};
@@ -31,6 +32,11 @@ struct Throttle {
     /// Facts that the database receives in any second, all workers together.
     #[schema(example = 5000, minimum = 1, maximum = 10_000_000)]
     rows_per_second_max: u64,
+}
+
+body! {
+    /// What of it is to change.
+    ThrottleChange = Body::new().takes("rows_per_second_max", schemas::whole(ROWS_PER_SECOND)).build()
 }
 
 /// How the alarm rules stand.
@@ -52,27 +58,18 @@ impl Alarms {
     }
 }
 
-/// What an operator changes of the rules; what is absent stays.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only described: the members are read one by one")]
-struct AlarmChange {
-    /// Thresholds by rule.
-    #[schema(value_type = Option<std::collections::HashMap<String, ThresholdsBody>>)]
-    rules: Option<()>,
-    #[schema(minimum = 50, maximum = 86_400_000)]
-    window_ms: Option<u64>,
-    #[schema(minimum = 0, maximum = 3_600_000)]
-    pending_ms: Option<u64>,
-}
-
-/// From which value on a rule is CAUTION, and from which CRITICAL.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only described: the members are read one by one")]
-struct ThresholdsBody {
-    #[schema(minimum = 1)]
-    caution: u64,
-    #[schema(minimum = 1)]
-    critical: u64,
+body! {
+    /// What an operator changes of the rules; what is absent stays.
+    AlarmChange = {
+        let thresholds = || Body::new().needs("caution", schemas::whole(THRESHOLD)).needs("critical", schemas::whole(THRESHOLD));
+        let rules = config::Alarm::RULES.iter().fold(Body::new(), |rules, rule| rules.takes(rule, thresholds().build()));
+        let rules = schemas::about(rules.build(), "From which value on a rule is CAUTION, and from which CRITICAL, which is no less.");
+        Body::new()
+            .takes("rules", rules)
+            .takes("window_ms", schemas::whole(WINDOW_MS))
+            .takes("pending_ms", schemas::whole(PENDING_MS))
+            .build()
+    }
 }
 
 const WINDOW_MS: RangeInclusive<u64> = 50..=86_400_000;
@@ -83,7 +80,7 @@ const THRESHOLD: RangeInclusive<u64> = 1..=1 << 53;
 /// What Redis, Kafka and the database say of a campaign, and whether it agrees.
 #[utoipa::path(get, path = "/v1/ops/audit/{campaign}", tag = "operations", security(("operator" = [])),
     params(("campaign" = String, Path)),
-    responses((status = 200, body = Audit), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = Audit)))]
 async fn audit(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let id = input.path("campaign")?;
@@ -93,7 +90,7 @@ async fn audit(State(app): State<App>, _: Operator, input: Input) -> Result<Resp
 
 /// How fast facts reach the database at most.
 #[utoipa::path(get, path = "/v1/ops/throttle", tag = "operations", security(("operator" = [])),
-    responses((status = 200, body = Throttle), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = Throttle)))]
 async fn read_throttle(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let rows_per_second_max = ledger::read_rows_per_second_max(&app.database).await?.unwrap_or(app.rows_per_second_max);
@@ -102,8 +99,8 @@ async fn read_throttle(State(app): State<App>, _: Operator, input: Input) -> Res
 
 /// Change it, on every worker, within a second.
 #[utoipa::path(patch, path = "/v1/ops/throttle", tag = "operations", security(("operator" = [])),
-    request_body = Throttle,
-    responses((status = 200, body = Throttle), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    request_body = ThrottleChange,
+    responses((status = 200, body = Throttle)))]
 async fn set_throttle(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let mut members = input.members().await?;
@@ -118,7 +115,7 @@ async fn set_throttle(State(app): State<App>, _: Operator, input: Input) -> Resu
 
 /// How the alarm rules stand: HEALTHY, CAUTION, CRITICAL, or UNKNOWN where that cannot be computed.
 #[utoipa::path(get, path = "/v1/ops/alarms", tag = "operations", security(("operator" = [])),
-    responses((status = 200, body = Alarms), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = Alarms)))]
 async fn alarms(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     Ok(private(Alarms::read(&app).await))
@@ -127,7 +124,7 @@ async fn alarms(State(app): State<App>, _: Operator, input: Input) -> Result<Res
 /// Change thresholds and times of the alarm rules, on every node, with its next look.
 #[utoipa::path(patch, path = "/v1/ops/alarms", tag = "operations", security(("operator" = [])),
     request_body = AlarmChange,
-    responses((status = 200, body = Alarms), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = Alarms)))]
 async fn set_alarms(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let mut members = input.members().await?;
@@ -136,9 +133,20 @@ async fn set_alarms(State(app): State<App>, _: Operator, input: Input) -> Result
         pending_ms: members.take("pending_ms", input::whole(PENDING_MS)),
         thresholds: Vec::new(),
     };
-    if let Some(Nullable::Value(mut rules)) = members.take_object("rules") {
+    let said = members.take_object("rules");
+    if matches!(said, Some(Nullable::Null)) {
+        members.note("rules", "must be an object".into());
+    }
+    if let Some(Nullable::Value(mut rules)) = said {
         for rule in config::Alarm::RULES {
-            let Some(Nullable::Value(mut thresholds)) = rules.take_object(rule) else { continue };
+            let mut thresholds = match rules.take_object(rule) {
+                Some(Nullable::Value(thresholds)) => thresholds,
+                Some(Nullable::Null) => {
+                    rules.note(rule, "must be an object".into());
+                    continue;
+                }
+                None => continue,
+            };
             let caution = thresholds.require("caution", input::whole(THRESHOLD));
             let critical = thresholds.require("critical", input::whole(THRESHOLD));
             if caution > critical {

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use utoipa::ToSchema;
+use utoipa::openapi::Object;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -11,9 +11,11 @@ use super::App;
 use super::auth::{Caller, User};
 use super::etag::{Keep, mark_stale, tagged};
 use super::input::{self, Input};
-use super::problem::{Code, Problem, ProblemView};
+use super::problem::{Code, Problem};
+use super::schemas::{self, Body, body};
 use crate::cache::CacheError;
 use crate::feed::{Edit, FeedError, Inspection, Post, PostId, PostView, ReadyPost, Text};
+use crate::text::Lines;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(create)).routes(routes!(read, change, delete))
@@ -22,24 +24,22 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 const TITLE_CHARACTERS_MAX: usize = 200;
 const BODY_CHARACTERS_MAX: usize = 20_000;
 
-/// What a POST of a post says.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the body in the OpenAPI document; `create` reads it")]
-struct NewPost {
-    #[schema(example = "Opening day", min_length = 1, max_length = 200)]
-    title: String,
-    #[schema(min_length = 1, max_length = 20_000)]
-    body: String,
+body! {
+    /// What a POST of a post says.
+    NewPost = Body::new().needs("title", title_schema()).needs("body", body_schema()).build()
 }
 
-/// What a PATCH of a post may say. What is absent stays as it is.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the body in the OpenAPI document; `change` reads it")]
-struct PostChange {
-    #[schema(min_length = 1, max_length = 200)]
-    title: Option<String>,
-    #[schema(min_length = 1, max_length = 20_000)]
-    body: Option<String>,
+body! {
+    /// What a PATCH of a post may say. What is absent stays as it is.
+    PostChange = Body::new().takes("title", title_schema()).takes("body", body_schema()).build()
+}
+
+fn title_schema() -> Object {
+    schemas::such_as(schemas::text(TITLE_CHARACTERS_MAX, Lines::One), "Opening day")
+}
+
+fn body_schema() -> Object {
+    schemas::text(BODY_CHARACTERS_MAX, Lines::Many)
 }
 
 impl From<CacheError> for Problem {
@@ -66,13 +66,12 @@ fn no_post() -> Problem {
 
 /// Publish a post. Others see it once it has passed inspection.
 #[utoipa::path(post, path = "/v1/posts", tag = "feed", security(("user" = [])), request_body = NewPost,
-    responses((status = 201, body = PostView<'static>, headers(("Location" = String))),
-        (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 201, body = PostView<'static>, headers(("Location" = String)))))]
 async fn create(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let mut members = input.members().await?;
-    let title = members.require("title", input::text(TITLE_CHARACTERS_MAX));
-    let body = members.require("body", input::text(BODY_CHARACTERS_MAX));
+    let title = members.require("title", input::text(TITLE_CHARACTERS_MAX, Lines::One));
+    let body = members.require("body", input::text(BODY_CHARACTERS_MAX, Lines::Many));
     members.finish()?;
     let (Some(title), Some(body)) = (title, body) else {
         return Err(Problem::flaw("", "lacks a member that is required"));
@@ -91,7 +90,7 @@ async fn create(State(app): State<App>, User(user): User, input: Input) -> Resul
 #[utoipa::path(get, path = "/v1/posts/{id}", tag = "feed", security((), ("user" = []), ("operator" = [])),
     params(("id" = String, Path), ("If-None-Match" = Option<String>, Header)),
     responses((status = 200, body = PostView<'static>, headers(("ETag" = String), ("Onrush-Stale" = String))),
-        (status = 304), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+        (status = 304)))]
 async fn read(State(app): State<App>, caller: Option<Caller>, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let id = input.path("id")?;
@@ -125,14 +124,13 @@ pub(super) async fn show(
 /// Change a post. It has to pass inspection again before others see it.
 #[utoipa::path(patch, path = "/v1/posts/{id}", tag = "feed", params(("id" = String, Path)), security(("user" = [])),
     request_body = PostChange,
-    responses((status = 200, body = PostView<'static>),
-        (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = PostView<'static>)))]
 async fn change(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let id = input.path("id")?;
     let mut members = input.members().await?;
-    let title = members.take("title", input::text(TITLE_CHARACTERS_MAX));
-    let body = members.take("body", input::text(BODY_CHARACTERS_MAX));
+    let title = members.take("title", input::text(TITLE_CHARACTERS_MAX, Lines::One));
+    let body = members.take("body", input::text(BODY_CHARACTERS_MAX, Lines::Many));
     members.finish()?;
     let post = app.feed.posts.edit(&user, id, Edit { title, body }).await?.ok_or_else(no_post)?;
     Ok(authors(post))
@@ -140,7 +138,7 @@ async fn change(State(app): State<App>, User(user): User, input: Input) -> Resul
 
 /// Delete a post.
 #[utoipa::path(delete, path = "/v1/posts/{id}", tag = "feed", params(("id" = String, Path)), security(("user" = [])),
-    responses((status = 204), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 204)))]
 async fn delete(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let id = input.path("id")?;

@@ -10,8 +10,10 @@ use metrics::Counter;
 use serde::Serialize;
 use serde::ser::SerializeMap;
 use serde_json::{Map, Value, json};
+use utoipa::openapi::{RefOr, Schema};
 
 use super::claims::ClaimView;
+use super::schemas;
 use crate::campaign::CampaignError;
 use crate::claim::ClaimError;
 use crate::ledger::LedgerError;
@@ -21,7 +23,7 @@ use crate::redis::RedisError;
 macro_rules! codes {
     ($($(#[$doc:meta])* $code:ident = $word:literal, $status:ident, $title:literal;)+) => {
         /// What clients switch on.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
         pub(super) enum Code { $($(#[$doc])* #[serde(rename = $word)] $code),+ }
 
         impl Code {
@@ -40,7 +42,7 @@ macro_rules! codes {
                 match self { $(Self::$code => StatusCode::$status),+ }
             }
 
-            fn title(self) -> &'static str {
+            pub(super) fn title(self) -> &'static str {
                 match self { $(Self::$code => $title),+ }
             }
         }
@@ -85,6 +87,14 @@ codes! {
     /// A store is away, a campaign has to be rebuilt, or too much is in flight.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Not at the moment";
 }
+
+impl utoipa::PartialSchema for Code {
+    fn schema() -> RefOr<Schema> {
+        Schema::Object(schemas::word(Self::ALL.iter().map(|code| code.word()))).into()
+    }
+}
+
+impl utoipa::ToSchema for Code {}
 
 /// Looked up by name once, and not for each refusal of a burst.
 static COUNTERS: LazyLock<Vec<Counter>> = LazyLock::new(|| {
@@ -189,15 +199,20 @@ pub(super) struct ProblemView {
     code: Code,
     request_id: String,
     /// With `invalid_request`.
+    #[schema(value_type = Vec<Flaw>, required = false)]
     errors: Option<Vec<Flaw>>,
     /// With `already_redeemed`: when, where that is known.
     redeemed_at: Option<String>,
     /// With `limit_reached`.
+    #[schema(value_type = Vec<ClaimView>, required = false)]
     claims: Option<Vec<ClaimView>>,
 }
 
 /// Seconds after which a client may ask a busy or lamed server again.
 const UNAVAILABLE_RETRY_S: u64 = 1;
+
+/// Flaws that one answer names: a body may have as many as it has bytes.
+const FLAWS_MAX: usize = 100;
 
 impl Problem {
     pub(super) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
@@ -206,6 +221,7 @@ impl Problem {
     }
 
     pub(super) fn invalid(flaws: &[Flaw]) -> Self {
+        let flaws = &flaws[..flaws.len().min(FLAWS_MAX)];
         let detail = flaws.iter().map(|flaw| format!("{}: {}", flaw.pointer, flaw.detail)).collect::<Vec<_>>();
         Self::new(Code::InvalidRequest, detail.join("; ")).with("errors", json!(flaws))
     }

@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use super::App;
 use super::campaigns::{Cursor, cacheable};
 use super::input::Input;
-use super::problem::{Code, Problem, ProblemView};
+use super::problem::{Code, Problem};
 use crate::feed::PostView;
 use crate::feed::search::{self, Hit, SearchError};
 
@@ -66,8 +66,7 @@ struct Asked {
 ///
 /// In titles, tags and bodies of the posts that have passed inspection. At most a second old.
 #[utoipa::path(get, path = "/v1/search", tag = "feed", params(Asked),
-    responses((status = 200, body = HitPage, headers(("ETag" = String))), (status = 304),
-        (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = HitPage, headers(("ETag" = String))), (status = 304)))]
 async fn find(State(app): State<App>, input: Input) -> Result<Response, Problem> {
     input.allow_query(&["q", "limit", "after"])?;
     let asked = input.query::<Question>("q")?.ok_or_else(|| Problem::flaw("query/q", "is required"))?;

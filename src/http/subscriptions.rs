@@ -9,7 +9,7 @@ use super::App;
 use super::auth::User;
 use super::input::Input;
 use super::posts::done;
-use super::problem::{Problem, ProblemView};
+use super::problem::Problem;
 use crate::feed::Subscribed;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -19,7 +19,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// Follow an author. The author's newest posts are in the caller's feed at once.
 #[utoipa::path(put, path = "/v1/subscriptions/{author_id}", tag = "feed", security(("user" = [])),
     params(("author_id" = String, Path)),
-    responses((status = 204), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 204)))]
 async fn subscribe(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let author = input.path("author_id")?;
@@ -36,7 +36,7 @@ async fn subscribe(State(app): State<App>, User(user): User, input: Input) -> Re
 /// Follow an author no more. None of the author's posts are in the caller's feed any more.
 #[utoipa::path(delete, path = "/v1/subscriptions/{author_id}", tag = "feed", security(("user" = [])),
     params(("author_id" = String, Path)),
-    responses((status = 204), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 204)))]
 async fn unsubscribe(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let author = input.path("author_id")?;

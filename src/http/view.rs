@@ -20,7 +20,7 @@ use super::claims::ClaimList;
 use super::etag::{Keep, mark_stale, tag_of, tagged};
 use super::feed::FeedPageView;
 use super::input::Input;
-use super::problem::{Code, Problem, ProblemView};
+use super::problem::{Code, Problem};
 use crate::feed::{FeedPage, Wanted};
 use crate::ids::UserId;
 
@@ -79,7 +79,7 @@ impl Part {
 #[utoipa::path(get, path = "/v1/view", tag = "feed", security(("user" = [])),
     params(("If-None-Match" = Option<String>, Header)),
     responses((status = 200, body = FrontPage<'static>, headers(("ETag" = String), ("Onrush-Stale" = String))),
-        (status = 304), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+        (status = 304)))]
 async fn view(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let time = app.view_part_max;

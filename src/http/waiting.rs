@@ -14,8 +14,8 @@ use super::App;
 use super::auth::User;
 use super::campaigns::private;
 use super::input::Input;
-use super::problem::{Code, Problem, ProblemView};
-use super::waiting_answer::{StandingView, Visitor};
+use super::problem::{Code, Problem};
+use super::waiting_answer::{StandingView, Visitor, head_only};
 use crate::campaign::Campaign;
 use crate::clock::Millis;
 use crate::ids::{CampaignId, UserId};
@@ -77,8 +77,7 @@ impl App {
 #[utoipa::path(post, path = "/v1/campaigns/{id}/waiting", tag = "waiting", security(("user" = [])),
     params(("id" = String, Path)),
     responses((status = 202, body = StandingView, headers(("Retry-After" = u64))),
-        (status = 200, body = StandingView, description = "admitted, or nothing is left"),
-        (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+        (status = 200, body = StandingView, description = "admitted, or nothing is left")))]
 async fn join(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let id = input.path("id")?;
@@ -103,11 +102,14 @@ pub(super) async fn enter(app: &App, id: &CampaignId, user: &UserId) -> Result<R
 /// The first answer `admitted` picks the pass up: it lasts from then.
 #[utoipa::path(get, path = "/v1/campaigns/{id}/waiting", tag = "waiting", security(("user" = [])),
     params(("id" = String, Path), ("Onrush-Ticket" = Option<String>, Header)),
-    responses((status = 200, body = StandingView, headers(("Retry-After" = u64))),
-        (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = StandingView, headers(("Retry-After" = u64)))))]
 async fn look(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let id = input.path("id")?;
+    if input.is_head() {
+        app.waiting_room(&id).await?;
+        return Ok(head_only("application/json"));
+    }
     see(&app, &id, &user, input.headers()).await
 }
 
@@ -127,7 +129,7 @@ pub(super) async fn see(app: &App, id: &CampaignId, user: &UserId, headers: &Hea
 /// Leave, whether waiting or inside.
 #[utoipa::path(delete, path = "/v1/campaigns/{id}/waiting", tag = "waiting", security(("user" = [])),
     params(("id" = String, Path)),
-    responses((status = 204), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 204)))]
 async fn leave(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let id = input.path("id")?;
@@ -161,7 +163,7 @@ struct DrawView {
 
 /// The draw of a campaign: what was published before it, and at it.
 #[utoipa::path(get, path = "/v1/campaigns/{id}/draw", tag = "waiting", params(("id" = String, Path)),
-    responses((status = 200, body = DrawView), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = DrawView)))]
 async fn draw(State(app): State<App>, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let id = input.path("id")?;

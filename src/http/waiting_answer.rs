@@ -138,6 +138,16 @@ impl Told {
     }
 }
 
+/// The head of an answer of this kind, for who wants no more: how a visitor stands is not looked up, since that may pick a
+/// pass up.
+pub(super) fn head_only(content_type: &'static str) -> Response {
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 fn write_wait(body: &mut Vec<u8>, wait: &Wait) {
     match wait.ahead {
         Some(ahead) => {

@@ -3,7 +3,8 @@
 //! - No task a visitor: a stream is what its connection's own task polls. It sleeps until the room has news, and makes its
 //!   event when the connection has room for it, so nothing piles up for who reads slowly.
 //! - While its visitor waits it costs Redis nothing.
-//! - Who connects again hears the present state at once: there is nothing to be resumed but that.
+//! - Who connects again hears the present state at once: there is nothing to be resumed but that. Who has heard the last
+//!   word already is answered 204, by which browsers stop connecting.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,17 +14,22 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
+use utoipa::ToSchema;
+use utoipa::openapi::Ref;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::App;
 use super::auth::User;
 use super::input::Input;
-use super::problem::{Code, Problem, ProblemView};
-use super::waiting_answer::Visitor;
+use super::posts::done;
+use super::problem::{Code, Problem};
+use super::schemas::{self, body};
+use super::waiting_answer::{StandingView, Visitor, head_only};
 use crate::campaign::{Campaign, Definition, Message};
 use crate::ids::{CampaignId, UserId};
 use crate::waiting::{News, Placed, Room, Standing, Ticket, Wait};
@@ -35,8 +41,16 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 /// How soon a browser connects again, in ms, before jitter: when a node goes, all of its visitors come at once.
 const RETRY_MS: u64 = 1_000;
 
+/// After these nothing more is said.
+const LAST_WORDS: [&str; 2] = ["closed", "expired"];
+
+const EVENT_STREAM: &str = "text/event-stream";
+
 /// How long after a question to Redis failed it is asked again.
 const RETRY_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// What a browser that connects again says: the id of the last event it has heard. Only last words have one.
+pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Whose stream it is: by the ticket in the address, which browsers can send, or by the usual credentials.
 pub(super) enum Listener {
@@ -86,11 +100,30 @@ impl Drop for OpenStream {
     }
 }
 
+body! {
+    /// One event of the stream.
+    EventView = {
+        let text = || ObjectBuilder::new().schema_type(Type::String);
+        let standing = Ref::from_schema_name(StandingView::name());
+        let data = text().content_media_type("application/json").content_schema(Some(standing));
+        let retry = schemas::whole(RETRY_MS..=3 * RETRY_MS);
+        ObjectBuilder::new()
+            .property("data", data.description(Some("How the caller stands, as the answers have it.")))
+            .required("data")
+            .property("id", schemas::about(schemas::word(LAST_WORDS), "Of the last event."))
+            .property("retry", schemas::about(retry, "Of the first event: how soon to connect again, in ms."))
+            .build()
+    }
+}
+
 /// How the caller stands, as it changes.
+///
+/// The last event has an id. Browsers send it as `Last-Event-ID` when they connect again, and stop when they are answered 204.
 #[utoipa::path(get, path = "/v1/campaigns/{id}/waiting/events", tag = "waiting", security(("user" = []), ()),
-    params(("id" = String, Path), ("ticket" = Option<String>, Query, description = "instead of credentials, for browsers")),
-    responses((status = 200, content_type = "text/event-stream", body = String),
-        (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    params(("id" = String, Path), ("ticket" = Option<String>, Query, description = "instead of credentials, for browsers"),
+        ("Onrush-Ticket" = Option<String>, Header), ("Last-Event-ID" = Option<String>, Header)),
+    responses((status = 200, content_type = "text/event-stream", body = EventView),
+        (status = 204, description = "with `Last-Event-ID`: nothing has changed since the last word, and nothing will")))]
 async fn events(State(app): State<App>, listener: Listener, input: Input) -> Result<Response, Problem> {
     input.allow_query(&["ticket"])?;
     let id: CampaignId = input.path("id")?;
@@ -105,6 +138,9 @@ async fn events(State(app): State<App>, listener: Listener, input: Input) -> Res
         Listener::Ticket(Ticket { user, placed, .. }) => (user, Some(placed)),
     };
     let (campaign, room) = app.waiting_room(&id).await?;
+    if input.is_head() {
+        return Ok(head_only(EVENT_STREAM));
+    }
     // Listens before it looks: what changes in between is news.
     let news = app.waiting.news(&room);
     let glanced = placed.and_then(|placed| app.waiting.glance(&room, placed));
@@ -113,6 +149,10 @@ async fn events(State(app): State<App>, listener: Listener, input: Input) -> Res
         // Apart, since it is rare and large: the memory of thousands of streams that open at once is made of it.
         None => Box::pin(app.waiting.look(&room, &user, placed)).await?,
     };
+    let heard = input.headers().get(LAST_EVENT_ID).map(HeaderValue::as_bytes);
+    if last_word(&standing).is_some_and(|word| heard == Some(word.as_bytes())) {
+        return Ok(done());
+    }
     let open = OpenStream::open(&app)?;
     let (told, message, told_at, is_unsure) = (None, None, Instant::now(), false);
     let stream = Stream { open, campaign, room, user, placed, news, told, message, told_at, is_unsure };
@@ -130,11 +170,25 @@ async fn events(State(app): State<App>, listener: Listener, input: Input) -> Res
     });
     let mut response = Response::new(Body::from_stream(frames));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Proxies that gather answers would hold events back.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)
+}
+
+/// The name of how a visitor stands after which nothing can change any more for who is in this queue; whoever joins it
+/// again stands otherwise. Nothing left is no such: units may come back.
+fn last_word(standing: &Standing) -> Option<&'static str> {
+    match standing {
+        Standing::Closed => Some(LAST_WORDS[0]),
+        Standing::Expired => Some(LAST_WORDS[1]),
+        Standing::Waiting(_)
+        | Standing::Admitted { .. }
+        | Standing::SoldOut { .. }
+        | Standing::Stranger
+        | Standing::NotOpenYet { .. } => None,
+    }
 }
 
 fn retry() -> String {
@@ -166,7 +220,7 @@ impl Stream {
     /// The next event, or a heartbeat. `None`: the stream ends, since nothing can change any more or this node stops.
     async fn next(&mut self) -> Option<Bytes> {
         let app = self.open.0.clone();
-        if matches!(self.told, Some(Standing::Closed | Standing::Expired)) {
+        if self.told.as_ref().and_then(last_word).is_some() {
             return None;
         }
         loop {
@@ -248,6 +302,7 @@ impl Stream {
     fn event(&self, standing: &Standing) -> Result<Vec<u8>, Problem> {
         let visitor = Visitor { campaign: &self.campaign, user: &self.user, shown: None };
         let told = self.open.0.told(visitor, standing)?;
-        Ok([b"data: ", &told.body[..], b"\n\n"].concat())
+        let id = last_word(standing).map(|word| format!("id: {word}\n")).unwrap_or_default();
+        Ok([id.as_bytes(), b"data: ", &told.body[..], b"\n\n"].concat())
     }
 }

@@ -13,7 +13,8 @@ use super::App;
 use super::auth::Operator;
 use super::campaigns::private;
 use super::input::{self, Input};
-use super::problem::{Problem, ProblemView};
+use super::problem::Problem;
+use super::schemas::{self, Body, body};
 use crate::campaign::remember_stopped;
 use crate::ids::{CampaignId, UserId};
 use crate::waiting::Room;
@@ -54,12 +55,9 @@ struct WaitView {
     p95: Option<u64>,
 }
 
-/// Whom to let in.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the body in the OpenAPI document; `admit` reads it")]
-struct LetIn {
-    #[schema(example = "alice")]
-    user_id: String,
+body! {
+    /// Whom to let in.
+    LetIn = Body::new().needs("user_id", schemas::user_id()).build()
 }
 
 async fn view(app: &App, room: &Room) -> Result<Response, Problem> {
@@ -79,7 +77,7 @@ async fn view(app: &App, room: &Room) -> Result<Response, Problem> {
 /// How a waiting room stands.
 #[utoipa::path(get, path = "/v1/ops/waiting/{campaign}", tag = "operations", security(("operator" = [])),
     params(("campaign" = String, Path)),
-    responses((status = 200, body = RoomView), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = RoomView)))]
 async fn read(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let (_, room) = app.waiting_room(&input.path("campaign")?).await?;
@@ -89,7 +87,7 @@ async fn read(State(app): State<App>, _: Operator, input: Input) -> Result<Respo
 /// Let nobody in for a while. Passes go on as they are.
 #[utoipa::path(post, path = "/v1/ops/waiting/{campaign}/pause", tag = "operations", security(("operator" = [])),
     params(("campaign" = String, Path)),
-    responses((status = 200, body = RoomView), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = RoomView)))]
 async fn pause(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     set_stopped(&app, &input, true).await
 }
@@ -97,7 +95,7 @@ async fn pause(State(app): State<App>, _: Operator, input: Input) -> Result<Resp
 /// Let people in again.
 #[utoipa::path(post, path = "/v1/ops/waiting/{campaign}/resume", tag = "operations", security(("operator" = [])),
     params(("campaign" = String, Path)),
-    responses((status = 200, body = RoomView), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = RoomView)))]
 async fn resume(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     set_stopped(&app, &input, false).await
 }
@@ -122,7 +120,7 @@ async fn set_stopped(app: &App, input: &Input, stopped: bool) -> Result<Response
 /// Let one user in, beyond the pace, but neither beyond the cap nor the units.
 #[utoipa::path(post, path = "/v1/ops/waiting/{campaign}/admit", tag = "operations", security(("operator" = [])),
     params(("campaign" = String, Path)), request_body = LetIn,
-    responses((status = 200, body = RoomView), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+    responses((status = 200, body = RoomView)))]
 async fn admit(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let id: CampaignId = input.path("campaign")?;

@@ -71,7 +71,7 @@ proptest! {
     ) {
         let pass = Pass {
             campaign: campaign.parse().unwrap(),
-            user: user.parse().unwrap(),
+            user: UserId::recorded(&user).unwrap(),
             generation,
             life,
             number,

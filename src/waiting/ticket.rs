@@ -144,7 +144,7 @@ impl Tickets {
         let id = |bytes| std::str::from_utf8(bytes).ok();
         Some(Ticket {
             campaign: id(parts.campaign)?.parse().ok()?,
-            user: id(parts.user)?.parse().ok()?,
+            user: UserId::recorded(id(parts.user)?)?,
             placed: parts.placed,
         })
     }
@@ -201,7 +201,7 @@ mod tests {
     }
 
     fn ticket(campaign: &str, user: &str, placed: Placed) -> Ticket {
-        Ticket { campaign: campaign.parse().unwrap(), user: user.parse().unwrap(), placed }
+        Ticket { campaign: campaign.parse().unwrap(), user: UserId::recorded(user).unwrap(), placed }
     }
 
     /// Of a room that a node began which knew of no lives.

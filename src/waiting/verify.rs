@@ -126,7 +126,7 @@ fn users_of(list: impl BufRead, n: u64, published: &Hash) -> Result<u64, Unconfi
 
 fn entry(line: &str) -> Option<(u64, &str)> {
     let (number, user) = line.split_once(' ')?;
-    user.parse::<UserId>().ok()?;
+    UserId::recorded(user)?;
     Some((number.parse().ok()?, user))
 }
 

@@ -180,5 +180,5 @@ fn known(v: u32) -> Result<(), LaneError> {
 }
 
 fn user(id: &str) -> Result<UserId, LaneError> {
-    id.parse().map_err(|_| LaneError::Unreadable(format!("author_id {id:?} is no user's id")))
+    UserId::recorded(id).ok_or_else(|| LaneError::Unreadable(format!("author_id {id:?} is no user's id")))
 }

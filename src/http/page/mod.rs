@@ -14,20 +14,23 @@ mod words;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::App;
 use super::claims;
 use super::input::Input;
-use super::problem::{Code, Problem, ProblemView};
-use super::waiting_answer::StandingView;
+use super::problem::{Code, Problem};
+use super::schemas::body;
+use super::waiting_answer::{StandingView, head_only};
 use crate::campaign::{Campaign, State as CampaignState};
 use crate::ids::{CampaignId, IdempotencyKey, UserId};
 use crate::waiting::{Standing, WaitingError};
 pub(super) use look::Look;
 use standing::Stands;
 use view::{About, Scene};
+pub(super) use visitor::TOKEN_COOKIE as VISITOR_COOKIE;
 use visitor::{Visit, Who};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -62,9 +65,7 @@ impl Done {
         ("lang" = Option<String>, Query, description = "en or ko; else what the browser prefers"),
         ("arrived" = Option<i64>, Query, description = "when a cookie was sent, in s since 1970")),
     responses((status = 200, content_type = "text/html", body = String),
-        (status = 303, description = "without the token in the address"),
-        (status = "4XX", content_type = "text/html", body = String),
-        (status = "5XX", content_type = "text/html", body = String)))]
+        (status = 303, description = "without the token in the address")))]
 async fn show(State(app): State<App>, mut visit: Visit, input: Input) -> Result<Response, Problem> {
     // A name that is none is no campaign's.
     let Ok(id) = input.path::<CampaignId>("id") else {
@@ -73,7 +74,8 @@ async fn show(State(app): State<App>, mut visit: Visit, input: Input) -> Result<
     if visit.has_token_in_address {
         return Ok(see_other(visit, &id));
     }
-    let shown = match visit.user() {
+    // Looking picks the pass up, and who only wants to know whether there is a page does not look.
+    let shown = match visit.user().filter(|_| !input.is_head()) {
         None => app.waiting_room(&id).await.map(|(campaign, _)| for_nobody(&app, &campaign, &visit.who)),
         Some(user) => standing::scene(&app, &mut visit, &id, &user).await,
     };
@@ -82,8 +84,8 @@ async fn show(State(app): State<App>, mut visit: Visit, input: Input) -> Result<
 }
 
 /// How the visitor stands: what the page's script asks where no events come. As `GET /v1/campaigns/{id}/waiting`.
-#[utoipa::path(get, path = "/rooms/{id}/state", tag = "page", params(("id" = String, Path)),
-    responses((status = 200, body = StandingView), (status = "4XX", body = ProblemView), (status = "5XX", body = ProblemView)))]
+#[utoipa::path(get, path = "/rooms/{id}/state", tag = "page", security(("visitor" = [])), params(("id" = String, Path)),
+    responses((status = 200, body = StandingView)))]
 async fn state(State(app): State<App>, mut visit: Visit, input: Input) -> Result<Response, Problem> {
     let id = input.path("id")?;
     let user = match std::mem::replace(&mut visit.who, Who::Nobody) {
@@ -93,6 +95,10 @@ async fn state(State(app): State<App>, mut visit: Visit, input: Input) -> Result
         }
         Who::Untold(problem) => return Err(problem),
     };
+    if input.is_head() {
+        app.waiting_room(&id).await?;
+        return Ok(head_only("application/json"));
+    }
     let noted = visit.noted.clone();
     let stands = Stands::of(&app, &id, &user, noted.as_ref()).await?;
     // The newest ticket is what keeps another node from telling more people ahead.
@@ -106,8 +112,7 @@ async fn state(State(app): State<App>, mut visit: Visit, input: Input) -> Result
 
 /// Join the queue.
 #[utoipa::path(post, path = "/rooms/{id}/join", tag = "page", params(("id" = String, Path)),
-    responses((status = 303, description = "to the page"), (status = "4XX", content_type = "text/html", body = String),
-        (status = "5XX", content_type = "text/html", body = String)))]
+    responses((status = 303, description = "to the page")))]
 async fn join(State(app): State<App>, visit: Visit, input: Input) -> Result<Response, Problem> {
     act(&app, visit, &input, async |visit, id, user| {
         let (campaign, room) = app.waiting_room(id).await?;
@@ -129,8 +134,7 @@ async fn join(State(app): State<App>, visit: Visit, input: Input) -> Result<Resp
 
 /// Leave it.
 #[utoipa::path(post, path = "/rooms/{id}/leave", tag = "page", params(("id" = String, Path)),
-    responses((status = 303, description = "to the page"), (status = "4XX", content_type = "text/html", body = String),
-        (status = "5XX", content_type = "text/html", body = String)))]
+    responses((status = 303, description = "to the page")))]
 async fn leave(State(app): State<App>, visit: Visit, input: Input) -> Result<Response, Problem> {
     act(&app, visit, &input, async |visit, id, user| {
         let (_, room) = app.waiting_room(id).await?;
@@ -141,11 +145,18 @@ async fn leave(State(app): State<App>, visit: Visit, input: Input) -> Result<Res
     .await
 }
 
+body! {
+    /// What the form of a claim says.
+    ClaimForm = {
+        let key = ObjectBuilder::new().schema_type(Type::String).description(Some("As an Idempotency-Key."));
+        ObjectBuilder::new().property("key", key).build()
+    }
+}
+
 /// Claim, with the visitor's own pass. The form's `key` makes a button that is pressed twice one claim.
 #[utoipa::path(post, path = "/rooms/{id}/claim", tag = "page", params(("id" = String, Path)),
-    responses((status = 303, description = "to the page, which shows the coupon"),
-        (status = "4XX", content_type = "text/html", body = String),
-        (status = "5XX", content_type = "text/html", body = String)))]
+    request_body(content = ClaimForm, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 303, description = "to the page, which shows the coupon")))]
 async fn claim(State(app): State<App>, visit: Visit, input: Input) -> Result<Response, Problem> {
     act(&app, visit, &input, async |visit, id, user| {
         let form = input.form().await?;

@@ -12,7 +12,8 @@ use crate::clock::Millis;
 use crate::config::PublicUrl;
 use crate::ids::{CampaignId, UserId};
 
-const TOKEN_COOKIE: &str = "onrush_visitor";
+/// What the browser keeps of who it is.
+pub(in super::super) const TOKEN_COOKIE: &str = "onrush_visitor";
 const LANG_COOKIE: &str = "onrush_lang";
 const PLACE_COOKIE: &str = "onrush_place";
 

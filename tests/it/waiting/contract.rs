@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::room::{assert_members, claim, in_ms, join, leave, look, open, pass_of, path, switch, until};
 use crate::support::installation::{Answer, Installation, OPERATOR};
+use crate::support::stores::eventually;
 
 const WAITING: &[&str] = &["state", "place", "ahead", "eta_s", "poll_after_s", "ticket", "left"];
 const ADMITTED: &[&str] = &["state", "pass", "expires_at", "ticket"];
@@ -247,4 +248,34 @@ async fn the_document_lists_the_routes_of_the_waiting_room() {
     for name in ["WaitingTerms", "StandingView", "RoomView", "DrawView"] {
         assert!(schemas[name]["properties"].is_object(), "{name} is not described: {schemas}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_for_the_head_alone_picks_no_pass_up() {
+    let installation = Installation::new().await;
+    let node = installation.node(Role::Serve).await;
+    let campaign = open(&node, 5, json!({"active_max": 1, "claim_pass_within_s": 4})).await;
+    join(&node, &campaign, "alice").await;
+    let ticket = join(&node, &campaign, "bob").await.text("ticket").to_owned();
+    leave(&node, &campaign, "alice").await;
+    let figures = async || node.as_operator(Method::GET, &format!("/v1/ops/waiting/{campaign}")).await;
+    eventually("bob is let in", async || figures().await.number("inside") == 1).await;
+    let token = node.token("bob");
+    let head = async |path: String, kind: &str| {
+        let request = node.request(Method::HEAD, &path).bearer_auth(&token).header("Onrush-Ticket", &ticket);
+        let answer = node.send(request.header("Cookie", format!("onrush_visitor={token}"))).await;
+        assert_eq!((answer.status, &answer.body), (200, &json!("")), "{path}: {answer:?}");
+        assert!(answer.header("content-type").unwrap().starts_with(kind), "{path}: {answer:?}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+    };
+    head(path(&campaign), "application/json").await;
+    head(format!("{}/events", path(&campaign)), "text/event-stream").await;
+    head(format!("{}/events?ticket={ticket}", path(&campaign)), "text/event-stream").await;
+    head(format!("/rooms/{campaign}"), "text/html").await;
+    head(format!("/rooms/{campaign}/state"), "application/json").await;
+    assert_eq!(figures().await.number("no_shows"), 0, "all of that was in time");
+    eventually("bob's turn is over: he did not come", async || figures().await.number("no_shows") == 1).await;
+    assert_stands(&look(&node, &campaign, "bob").await, 200, "expired", &["state"]);
+    let head = node.send(node.request(Method::HEAD, &path(&campaign))).await;
+    assert_eq!(head.status, 401, "the caller is asked for as with GET");
 }

@@ -16,6 +16,8 @@ struct Ears {
     response: Response,
     heard: String,
     retry_ms: Option<u64>,
+    /// Of the last event that had one.
+    id: Option<String>,
 }
 
 /// What came in one piece.
@@ -32,7 +34,7 @@ impl Ears {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert_eq!(response.headers()["cache-control"], "no-store");
-        Self { response, heard: String::new(), retry_ms: None }
+        Self { response, heard: String::new(), retry_ms: None, id: None }
     }
 
     /// Of this user, by the usual credentials.
@@ -68,6 +70,8 @@ impl Ears {
                 read = Frame::Data(serde_json::from_str(data).unwrap());
             } else if let Some(retry) = line.strip_prefix("retry: ") {
                 self.retry_ms = Some(retry.parse().unwrap());
+            } else if let Some(id) = line.strip_prefix("id: ") {
+                self.id = Some(id.to_owned());
             } else {
                 assert!(line.starts_with(':'), "{line} is no line of an event");
             }
@@ -311,4 +315,49 @@ async fn a_stream_outlives_redis_and_says_nothing_false_meanwhile() {
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
     let claimed = claim(&node, &campaign, "bob", admitted["pass"].as_str().unwrap()).await;
     assert_eq!(claimed.outcome(), "201");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_heard_the_last_word_is_answered_204_when_connecting_again_and_nobody_else() {
+    let installation = Installation::new().await;
+    let nodes = [installation.node(Role::Serve).await, installation.node(Role::Serve).await];
+    let campaign = open(&nodes[0], 5, json!({"active_max": 1})).await;
+    let at = format!("{}/events", path(&campaign));
+    // As a browser does: by ticket, with the id of the last event that had one.
+    let again = async |node: &Client, ticket: &str, heard: Option<&str>| {
+        let request = node.request(Method::GET, &format!("{at}?ticket={ticket}"));
+        heard.into_iter().fold(request, |request, id| request.header("Last-Event-ID", id)).send().await.unwrap()
+    };
+    join(&nodes[0], &campaign, "alice").await;
+    let ticket = join(&nodes[0], &campaign, "bob").await.text("ticket").to_owned();
+    let mut bob = Ears::with_ticket(&nodes[0], &campaign, &ticket).await;
+    assert_eq!(bob.data().await["state"], "waiting");
+    assert_eq!(bob.id, None, "more will be said");
+    leave(&nodes[0], &campaign, "bob").await;
+    bob.until("expired", |_| true, "waiting").await;
+    bob.end().await;
+    assert_eq!(bob.id.as_deref(), Some("expired"));
+    for node in &nodes {
+        let nothing = again(node, &ticket, bob.id.as_deref()).await;
+        assert_eq!(
+            (nothing.status().as_u16(), nothing.headers()["cache-control"].to_str().unwrap()),
+            (204, "no-store")
+        );
+        assert_eq!(nothing.text().await.unwrap(), "");
+    }
+    // Who lost the connection before that hears it.
+    let mut late = Ears::open(nodes[1].request(Method::GET, &format!("{at}?ticket={ticket}"))).await;
+    assert_eq!(late.data().await["state"], "expired");
+    late.end().await;
+    // Who joins again has something to hear again.
+    let ticket = join(&nodes[0], &campaign, "bob").await.text("ticket").to_owned();
+    assert_eq!(again(&nodes[0], &ticket, Some("expired")).await.status(), 200);
+    // And at the end, everybody.
+    assert_eq!(nodes[0].as_operator(Method::POST, &format!("/v1/campaigns/{campaign}/close")).await.status, 200);
+    let mut bob = Ears::with_ticket(&nodes[0], &campaign, &ticket).await;
+    assert_eq!(bob.data().await["state"], "closed");
+    bob.end().await;
+    assert_eq!(bob.id.as_deref(), Some("closed"));
+    assert_eq!(again(&nodes[0], &ticket, Some("closed")).await.status(), 204);
+    assert_eq!(again(&nodes[0], &ticket, Some("expired")).await.status(), 200, "that it is closed is news");
 }
