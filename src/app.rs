@@ -84,13 +84,7 @@ impl Node {
         fence.look().await;
         follow_campaigns(&mut loops, fence, &campaigns).await;
 
-        let kept = metrics.clone();
-        loops.start((Stage::Follow, "histograms", Need::Beside), move |stop| telemetry::keep_up(kept.clone(), stop));
-        let (clocked, every) = (Arc::clone(&redis), Duration::from_millis(config.claim.clock_every_ms));
-        loops.start((Stage::Follow, "clock", Need::ToServe), move |stop| {
-            let redis = Arc::clone(&clocked);
-            async move { redis.follow_time(every, stop).await }
-        });
+        keep_time_and_figures(&mut loops, &redis, metrics.clone(), Duration::from_millis(config.claim.clock_every_ms));
 
         let cache = Cache::new(Arc::clone(&redis), &config.cache);
         let beating = cache.clone();
@@ -123,18 +117,10 @@ impl Node {
             (claims.tally(), loops.board()),
             config.health.clone(),
         );
-        let reporter = Arc::new(reporter);
-        loops.start((Stage::Watch, "report", Need::Beside), move |stop| {
-            let reporter = Arc::clone(&reporter);
-            async move { reporter.run(stop).await }
-        });
         let rules = Arc::new(alarm::Settings::new(config.alarm.clone()));
         let survey = Survey::new(Arc::clone(&redis), database.clone(), Arc::clone(&campaigns), &config)?;
-        let alarm = Arc::new(Alarm::new(Arc::clone(&redis), survey, database.clone(), Arc::clone(&rules))?);
-        loops.start((Stage::Watch, "alarm", Need::Beside), move |stop| {
-            let alarm = Arc::clone(&alarm);
-            async move { alarm.run(stop).await }
-        });
+        let alarm = Alarm::new(Arc::clone(&redis), survey, database.clone(), Arc::clone(&rules))?;
+        watch(&mut loops, reporter, alarm);
 
         let pass_keys = PassKeys::new(&config.waiting, &config.coupon)?;
         let waiting = Arc::new(WaitingRooms::new(Arc::clone(&redis), Arc::clone(&campaigns), config.waiting.clone()));
@@ -217,9 +203,9 @@ impl Node {
 async fn follow_campaigns(loops: &mut Supervisor, fence: Fence, campaigns: &Arc<Campaigns>) {
     // The first one has read everything before the node listens; one that takes its place reads it anew.
     let first = Mutex::new(Some(Follower::start(Arc::clone(campaigns)).await));
-    let followed = Arc::clone(campaigns);
+    let all = Arc::clone(campaigns);
     loops.start((Stage::Follow, "campaigns", Need::ToServe), move |stop| {
-        let (first, campaigns) = (first.lock().unwrap_or_else(PoisonError::into_inner).take(), Arc::clone(&followed));
+        let (first, campaigns) = (first.lock().unwrap_or_else(PoisonError::into_inner).take(), Arc::clone(&all));
         async move {
             let follower = match first {
                 Some(follower) => follower,
@@ -236,6 +222,35 @@ async fn follow_campaigns(loops: &mut Supervisor, fence: Fence, campaigns: &Arc<
     loops.start((Stage::Follow, "fence", Need::ToServe), move |stop| {
         let fence = Arc::clone(&fence);
         async move { fence.run(stop).await }
+    });
+}
+
+/// Keeps the estimate of Redis' clock and the histograms up to date.
+fn keep_time_and_figures(
+    loops: &mut Supervisor,
+    redis: &Arc<Redis>,
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+    every: Duration,
+) {
+    loops.start((Stage::Follow, "histograms", Need::Beside), move |stop| telemetry::keep_up(metrics.clone(), stop));
+    let clocked = Arc::clone(redis);
+    loops.start((Stage::Follow, "clock", Need::ToServe), move |stop| {
+        let redis = Arc::clone(&clocked);
+        async move { redis.follow_time(every, stop).await }
+    });
+}
+
+/// Says how this node is, and watches over all of them.
+fn watch(loops: &mut Supervisor, reporter: Reporter, alarm: Alarm) {
+    let reporter = Arc::new(reporter);
+    loops.start((Stage::Watch, "report", Need::Beside), move |stop| {
+        let reporter = Arc::clone(&reporter);
+        async move { reporter.run(stop).await }
+    });
+    let alarm = Arc::new(alarm);
+    loops.start((Stage::Watch, "alarm", Need::Beside), move |stop| {
+        let alarm = Arc::clone(&alarm);
+        async move { alarm.run(stop).await }
     });
 }
 

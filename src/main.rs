@@ -147,7 +147,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(config: Config, role: Role) -> anyhow::Result<ExitCode> {
-    let node = Node::start(config, role).await?;
+    let node = Box::pin(Node::start(config, role)).await?;
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let loops = node.loops();
     let mut told = async || {

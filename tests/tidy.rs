@@ -97,7 +97,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rust_stemmers", &["src/feed/search/tokens.rs"]),
     ("url", &["src/config/"]),
     ("unicode_normalization", &["src/feed/", "src/claim/coupon.rs"]),
-    ("metrics_exporter_prometheus", &["src/telemetry/mod.rs", "src/http/mod.rs"]),
+    ("metrics_exporter_prometheus", &["src/telemetry/mod.rs", "src/http/mod.rs", "src/app.rs"]),
 ];
 
 const LINES_MAX: usize = 400;

@@ -68,7 +68,7 @@ async fn operate(rush: Rush, side: Side, took: Arc<AtomicU64>) {
         let sent = rush.history.now();
         let step = usize::from(!stays);
         let answer = rush.until_known_by((node, step), &operators(asked)).await;
-        let took_ms = u64::try_from((rush.history.now() - sent).as_millis()).unwrap_or(u64::MAX);
+        let took_ms = u64::try_from(rush.history.now().saturating_sub(sent).as_millis()).unwrap_or(u64::MAX);
         if answer.is_some_and(|answer| answer.status < 300) && took_ms < TRIED_AGAIN_MS {
             took.store(took_ms.max(1), Ordering::Relaxed);
         }

@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     fn node(since: i64, claims: u64, restarts: u64) -> Vec<(String, Report)> {
-        vec![("a".into(), Report { since, claims, restarts, ..Report::default() })]
+        vec![("a".into(), Report { since, restarts, claims, ..Report::default() })]
     }
 
     #[test]

@@ -171,7 +171,9 @@ mod tests {
 
     fn after(values: &[(i64, u64)]) -> Standing {
         let mut standing = Standing::default();
-        values.iter().for_each(|(at, value)| see(&mut standing, *at, Some(*value)));
+        for (at, value) in values {
+            see(&mut standing, *at, Some(*value));
+        }
         standing
     }
 

@@ -61,7 +61,7 @@ impl Survey {
             in_time("Redis", limit, self.redis.memory_percent()),
             in_time("Redis", limit, nodes::read(&self.redis, self.forget)),
         );
-        let nodes = nodes.map(|reports| Nodes::of(self, reports, settings, now_ms));
+        let nodes = nodes.map(|reports| Nodes::of(self, &reports, settings, now_ms));
         config::Alarm::RULES
             .iter()
             .map(|rule| match *rule {
@@ -102,9 +102,9 @@ struct Nodes {
 }
 
 impl Nodes {
-    fn of(survey: &Survey, reports: Vec<(String, Report)>, settings: &config::Alarm, now_ms: i64) -> Self {
+    fn of(survey: &Survey, reports: &[(String, Report)], settings: &config::Alarm, now_ms: i64) -> Self {
         let (window_ms, gone_ms) = (signed(settings.window_ms), signed(settings.node_gone_ms));
-        let rate = survey.rates.lock().unwrap_or_else(PoisonError::into_inner).see(&reports, now_ms, window_ms);
+        let rate = survey.rates.lock().unwrap_or_else(PoisonError::into_inner).see(reports, now_ms, window_ms);
         let last_worked = reports.iter().filter(|(_, it)| it.works).map(|(_, it)| it.at).max();
         let audited_at = reports.iter().filter_map(|(_, it)| it.audited_at).max();
         let first_worker = reports.iter().filter(|(_, it)| it.works).map(|(_, it)| it.since).min();

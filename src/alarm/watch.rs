@@ -68,7 +68,7 @@ impl Alarm {
         let mut due = interval(Duration::from_millis(self.settings.now().every_ms));
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while shutdown.run_until_cancelled(due.tick()).await.is_some() {
-            match self.tick().await {
+            match Box::pin(self.tick()).await {
                 Ok(_) => self.sees_again().await,
                 Err(error) => {
                     tracing::warn!(%error, "alarms are not being watched: all of them are UNKNOWN");
@@ -87,17 +87,17 @@ impl Alarm {
             self.settings.now()
         });
         if !self.lease.take().await? {
-            self.show(&read(&self.redis, &settings).await?);
+            Self::show(&read(&self.redis, &settings).await?);
             return Ok(Watched::AnotherNode);
         }
         let now_ms = self.redis.time().await?.0;
-        let readings = self.survey.read(&settings, now_ms).await;
+        let readings = Box::pin(self.survey.read(&settings, now_ms)).await;
         let times = Times { window_ms: signed(settings.window_ms), pending_ms: signed(settings.pending_ms) };
         let mut standings = read(&self.redis, &settings).await?;
         for ((standing, (_, thresholds)), reading) in standings.iter_mut().zip(settings.thresholds()).zip(&readings) {
             standing.see(reading, thresholds, now_ms, times.window_ms);
         }
-        self.show(&standings);
+        Self::show(&standings);
         // Before the message: who takes over knows the states, and a message that is told twice is better than none.
         write(&self.redis, &settings, &standings).await?;
         let watched = self.tell(&mut standings, &settings, (now_ms, times)).await;
@@ -144,7 +144,7 @@ impl Alarm {
         }
     }
 
-    fn show(&self, standings: &[Standing]) {
+    fn show(standings: &[Standing]) {
         for (rule, standing) in config::Alarm::RULES.into_iter().zip(standings) {
             metrics::gauge!("onrush_alarm_state", "rule" => rule).set(standing.state.as_number());
         }

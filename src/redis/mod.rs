@@ -351,7 +351,7 @@ impl Redis {
             match self.listen(channel).await {
                 Ok(messages) => return messages,
                 Err(error) => {
-                    tracing::warn!(%error, ?channel, "messages of other nodes are not heard yet; trying again")
+                    tracing::warn!(%error, ?channel, "messages of other nodes are not heard yet; trying again");
                 }
             }
             tokio::time::sleep(LISTEN_AGAIN).await;

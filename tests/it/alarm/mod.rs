@@ -85,7 +85,12 @@ const LETTER: &str =
 async fn two_nodes_tell_once_of_a_critical_rule_and_once_of_its_recovery() {
     let chat = Chat::default();
     let url = chat.open().await;
-    let installation = Installation::with(|config| quick(config, url)).await;
+    let installation = Installation::with(|config| {
+        quick(config, url);
+        // Nodes that have just come have not looked at everything yet.
+        config.alarm.pending_ms = 2_000;
+    })
+    .await;
     let nodes = [installation.node(Role::All).await, installation.node(Role::All).await];
     let database = onrush::database::open(&installation.config.postgres).unwrap();
     let state = async |node: usize| {

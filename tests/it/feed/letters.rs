@@ -39,6 +39,8 @@ async fn what_fails_five_times_more_and_three_times_as_a_dead_letter_waits_for_a
     let url = chat.open().await;
     let installation = Installation::with(|config| {
         quick(config, url);
+        // A node that has just come has not looked at everything yet.
+        config.alarm.pending_ms = 2_000;
         config.feed.lanes = FeedLane::ALL.to_vec();
     })
     .await;
