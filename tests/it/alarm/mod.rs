@@ -12,6 +12,7 @@ use onrush::alarm::{Alarm, Settings, State, Survey, Watched, read_board};
 use onrush::app::Role;
 use onrush::campaign::Campaigns;
 use onrush::config::Config;
+use onrush::ledger::OutboxesSeen;
 use onrush::nodes::Report;
 use reqwest::Method;
 use serde_json::Value;
@@ -63,7 +64,7 @@ pub(crate) fn quick(config: &mut Config, url: String) {
 pub(crate) async fn alarm(stores: &Stores) -> Alarm {
     let Ok(now) = stores.redis.time().await else { panic!("no Redis") };
     let report =
-        Report { at: now.0, since: now.0, works: true, outboxes: Some(Default::default()), ..Report::default() };
+        Report { at: now.0, since: now.0, works: true, outboxes: Some(OutboxesSeen::default()), ..Report::default() };
     let report = serde_json::to_string(&report).unwrap();
     stores.redis.set_fields(&stores.redis.keys().nodes(), vec![("it".into(), report)]).await.unwrap();
     alarm_of(stores, &stores.config)

@@ -87,7 +87,7 @@ impl Installation {
 
     /// Starts a node in this process.
     pub(crate) async fn node(&self, role: Role) -> TestNode {
-        let node = Node::start(self.config.clone(), role).await.unwrap();
+        let node = Box::pin(Node::start(self.config.clone(), role)).await.unwrap();
         let client = self.client(&format!("http://{}", node.address()));
         TestNode { node: Some(node), client }
     }
