@@ -1,3 +1,5 @@
+//! What becomes of loops that end, in any way.
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
