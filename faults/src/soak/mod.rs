@@ -5,8 +5,8 @@
 //!   hour needs no more memory than one of a minute.
 //! - An answer `unavailable` is right only while something that it needs is hurt, and for some seconds after that.
 //!
-//! [`good`] is who has to be served, [`absent`] and [`rubbish`] are who is not; [`weather`] is what goes wrong and [`sky`]
-//! what that excuses; [`operator`] makes campaigns and compares each [`ledger`] with the rows; [`vitals`] watches the nodes.
+//! `good` is who has to be served, `absent` and `rubbish` are who is not; `weather` is what goes wrong and `sky`
+//! what that excuses; `operator` makes campaigns and compares each `ledger` with the rows; `vitals` watches the nodes.
 
 mod absent;
 mod board;
