@@ -160,14 +160,17 @@ impl Storm {
         Ok(self.settle(None, SETTLE_MAX).await?.err().into_iter().collect())
     }
 
-    /// Waits until everything has arrived; where garbage was in an outbox, an operator discards the letters of it, which may
-    /// come late.
+    /// Waits until everything has arrived; where it does not, an operator discards the letters of what was garbage, and sends all
+    /// others again: some come late.
     async fn settle(&self, campaign: Option<&str>, patience: Duration) -> anyhow::Result<Result<(), String>> {
         let has_garbage = self.notes().has_garbage;
         let first = if has_garbage { patience / 3 } else { patience };
         let mut settled = self.installation.settle(campaign, first).await?;
-        if settled.is_err() && has_garbage {
-            self.discard_garbage().await?;
+        if settled.is_err() {
+            if has_garbage {
+                self.discard_garbage().await?;
+            }
+            self.replay_letters().await?;
             settled = self.installation.settle(campaign, patience / 2).await?;
         }
         Ok(settled)

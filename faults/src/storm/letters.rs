@@ -32,6 +32,11 @@ impl Storm {
     /// The database has them from now on, and those that wait are sent again.
     pub async fn accept_facts(&self) -> anyhow::Result<()> {
         self.alter(ACCEPT).await?;
+        self.replay_letters().await
+    }
+
+    /// An operator sends again what waits.
+    pub async fn replay_letters(&self) -> anyhow::Result<()> {
         let path = "/v1/ops/dead-letters/replay";
         for client in &self.rush.clients {
             let answer = client.operate(Method::POST, path, Some(&json!({"all": true}))).await;
