@@ -81,8 +81,14 @@ async fn a_post_whose_author_hung_up_on_its_deletion_or_edit_is_read_nowhere() {
     })
     .await;
     assert!(unanswered >= 30, "only {unanswered} were hung up on");
-    eventually("what was begun is finished", async || withdrawn(&desk, &posts).await.len() == 390).await;
+    // On a busy machine some hung up before the node had read what they want: that was not begun.
+    let answered = 390 - unanswered;
+    eventually("what was answered is done", async || withdrawn(&desk, &posts).await.len() >= answered).await;
     is_told(&desk, &other, &posts).await;
+    // Nothing more comes, or it is told as well.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    is_told(&desk, &other, &posts).await;
+    assert!(withdrawn(&desk, &posts).await.len() > answered, "nobody hung up in the middle of anything");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
