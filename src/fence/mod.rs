@@ -124,10 +124,11 @@ impl Fence {
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn tick(&self) -> Result<Looked, FenceError> {
         let mut looked = Looked::default();
-        let was_emptied = self.redis.is_doubted() || self.has_nothing_recorded().await?;
+        let (doubts, is_doubted) = self.redis.doubts();
+        let was_emptied = is_doubted || self.has_nothing_recorded().await?;
         for server in self.redis.deciding_servers().await? {
             let inspection = self.redis.inspect(server).await?;
-            if inspection.is_open() {
+            if !is_doubted && inspection.is_open() {
                 looked.known += 1;
                 continue;
             }
@@ -142,7 +143,7 @@ impl Fence {
             }
             tracing::info!(server = inspection.name(), ?looked, "Redis is verified: it decides");
         }
-        self.redis.all_are_verified();
+        self.redis.all_are_verified(doubts);
         metrics::counter!("onrush_redis_verified_total").increment(looked.adopted + looked.verified);
         metrics::counter!("onrush_redis_lost_at_verification_total").increment(looked.lost);
         Ok(looked)

@@ -9,7 +9,7 @@
 //! - Names and scripts are asked for and loaded over one connection that never connects again: it ends with its server.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -66,8 +66,9 @@ pub(super) struct Fence {
     met: Notify,
     /// How many incarnations this node has let decide.
     lives: AtomicU64,
-    /// What was verified may be gone, although the server lives on: see [`Redis::doubt`].
-    doubted: AtomicBool,
+    /// What was verified may be gone, although the server lives on (see [`Redis::doubt`]): how often that was noticed, and up to which time all was verified since.
+    doubts: AtomicU64,
+    settled: AtomicU64,
     /// Since when a server is refused; `None`: none is, as far as anyone has met one.
     closed: Mutex<Option<Instant>>,
     loading: tokio::sync::Mutex<()>,
@@ -140,16 +141,20 @@ impl Redis {
     /// Lets no server decide until it was verified anew, also one that lives the life that was verified: somebody has emptied it.
     pub fn doubt(&self) {
         let Some(fence) = &self.fence else { return };
-        fence.doubted.store(true, Ordering::Release);
+        fence.doubts.fetch_add(1, Ordering::AcqRel);
         fence.verified.write().unwrap_or_else(PoisonError::into_inner).clear();
         fence.since().get_or_insert_with(Instant::now);
         fence.met.notify_one();
     }
 
-    /// Whether what other nodes have verified counts for nothing. It does again once this node has verified all.
+    /// How often this was doubted, and whether it still is: then what other nodes have verified counts for nothing. It does again
+    /// once this node has verified all.
     #[must_use]
-    pub fn is_doubted(&self) -> bool {
-        self.fence.as_ref().is_some_and(|fence| fence.doubted.load(Ordering::Acquire))
+    pub fn doubts(&self) -> (u64, bool) {
+        self.fence.as_ref().map_or((0, false), |fence| {
+            let doubts = fence.doubts.load(Ordering::Acquire);
+            (doubts, doubts != fence.settled.load(Ordering::Acquire))
+        })
     }
 
     /// How many incarnations this node has let decide so far: one more means that what it remembers of Redis may not be so.
@@ -164,10 +169,11 @@ impl Redis {
         self.fence.as_ref().and_then(|fence| fence.since().map(|since| since.elapsed()))
     }
 
-    /// Every server that was met is verified.
-    pub fn all_are_verified(&self) {
-        if let Some(fence) = &self.fence {
-            fence.doubted.store(false, Ordering::Release);
+    /// Every server that was met is verified, after so many doubts. One that came meanwhile stays.
+    pub fn all_are_verified(&self, doubts: u64) {
+        let Some(fence) = &self.fence else { return };
+        fence.settled.store(doubts, Ordering::Release);
+        if !self.doubts().1 {
             *fence.since() = None;
         }
     }
