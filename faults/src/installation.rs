@@ -103,7 +103,7 @@ impl Installation {
         alone: bool,
         settings: &[Setting],
     ) -> anyhow::Result<Self> {
-        let held = stores.take(alone).await?;
+        let held = stores.take(name, alone).await?;
         let folder = stores.folder.join(name);
         std::fs::create_dir_all(&folder)?;
         let redis = Redis::start(&folder.join("redis"), fsync).await?;

@@ -2,9 +2,11 @@
 //!
 //! Who only uses them takes them as they are; who kills them waits until nobody else uses them.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::ensure;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore};
 
 use crate::kafka::{INSTALLATIONS_MAX, Kafka};
@@ -22,6 +24,7 @@ pub struct Stores {
     pub postgres: Postgres,
     users: Arc<RwLock<()>>,
     places: Arc<Semaphore>,
+    names: Mutex<HashSet<String>>,
 }
 
 /// Held as long as the stores are used.
@@ -54,11 +57,15 @@ impl Stores {
             postgres,
             users: Arc::default(),
             places: Arc::new(Semaphore::new(INSTALLATIONS_MAX)),
+            names: Mutex::default(),
         })
     }
 
-    /// To use them, or, alone, to kill them.
-    pub async fn take(&self, alone: bool) -> anyhow::Result<Use> {
+    /// To use them, or, alone, to kill them. The name is that of a schema, a topic and a folder: it is given once, since two
+    /// installations that share them would each see the other's campaigns.
+    pub async fn take(&self, name: &str, alone: bool) -> anyhow::Result<Use> {
+        let is_new = self.names.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        ensure!(is_new, "there was an installation {name} already: a name (or a plan's seed) is used once");
         let users = Arc::clone(&self.users);
         let guard =
             if alone { Guard::Alone(users.write_owned().await) } else { Guard::Shared(users.read_owned().await) };

@@ -32,7 +32,7 @@ async fn loses(seed: u64, fault: Fault) {
 #[test]
 fn an_emptied_redis_refuses_claims_until_the_campaigns_are_rebuilt() {
     run(loses(2_001, Fault::EmptyRedis { around: FAIR }));
-    run(loses(2_005, Fault::FlushRedis { around: FAIR }));
+    run(loses(2_006, Fault::FlushRedis { around: FAIR }));
 }
 
 #[test]
@@ -56,4 +56,14 @@ fn nodes_that_boot_without_the_database_give_no_unit_twice() {
 fn nodes_that_boot_while_the_ledger_is_behind_kafka_give_no_unit_twice() {
     let around = Around { reboots: true, ledger: Ledger::Behind, ..FAIR };
     run(loses(2_005, Fault::PromoteReplica { by: BY, around }));
+}
+
+#[test]
+fn a_name_is_given_to_one_installation_only() {
+    run(async {
+        let stores = stores().await;
+        let _held = stores.take("given_once", false).await.unwrap();
+        let refused = stores.take("given_once", false).await.err().unwrap();
+        assert!(refused.to_string().contains("given_once"), "{refused}");
+    });
 }
