@@ -134,7 +134,7 @@ impl Node {
         let listener = http::bind(&config.http).with_context(|| format!("listening on {}", config.http.listen))?;
         let address = listener.local_addr()?;
         let lame_duck = Duration::from_millis(config.http.lame_duck_ms);
-        let rooms = http::Rooms {
+        let rooms = http::Services {
             config: config.http.clone(),
             bench: config.bench.clone(),
             page: config.page.clone(),

@@ -12,20 +12,20 @@ const BLACK: &str = "#000000";
 const WHITE: &str = "#ffffff";
 
 /// What the templates ask for.
-pub(in crate::http) struct Look {
-    pub(super) name: String,
-    pub(super) home_url: String,
-    pub(super) logo_url: String,
-    pub(super) accent: String,
+pub(crate) struct Look {
+    pub(crate) name: String,
+    pub(crate) home_url: String,
+    pub(crate) logo_url: String,
+    pub(crate) accent: String,
     /// What is written on the accent, and what is written on that.
-    pub(super) ink: &'static str,
-    pub(super) ink_opposite: &'static str,
+    pub(crate) ink: &'static str,
+    pub(crate) ink_opposite: &'static str,
     logo_origin: Option<String>,
     return_url: String,
 }
 
 impl Look {
-    pub(in crate::http) fn new(config: &config::Page) -> Self {
+    pub(crate) fn new(config: &config::Page) -> Self {
         let rgb = config.accent_rgb().unwrap_or_default();
         let (ink, ink_opposite) = if white_reads_better(rgb) { (WHITE, BLACK) } else { (BLACK, WHITE) };
         Self {
@@ -41,12 +41,12 @@ impl Look {
     }
 
     /// Whether visitors go on to the shop with their pass; else they claim on the page.
-    pub(super) fn leads_on(&self) -> bool {
+    pub(crate) fn leads_on(&self) -> bool {
         !self.return_url.is_empty()
     }
 
     /// Where a visitor goes on with this pass; `None` where the page itself offers to claim.
-    pub(super) fn way_on(&self, campaign: &str, pass: &str) -> Option<String> {
+    pub(crate) fn way_on(&self, campaign: &str, pass: &str) -> Option<String> {
         let encoded = |text| utf8_percent_encode(text, ENCODED).to_string();
         // The pass last: what is put in is not looked through again.
         let url = || self.return_url.replace("{campaign}", &encoded(campaign)).replace("{pass}", &encoded(pass));
@@ -54,7 +54,7 @@ impl Look {
     }
 
     /// What the page may do in a browser: its own style and script, its own server, its shop's picture, and nothing else.
-    pub(super) fn policy(&self, nonce: &str) -> HeaderValue {
+    pub(crate) fn policy(&self, nonce: &str) -> HeaderValue {
         let pictures = self.logo_origin.as_deref().unwrap_or("'none'");
         let policy = format!(
             "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src {pictures}; \

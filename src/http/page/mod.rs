@@ -4,11 +4,11 @@
 //! - What it says comes from the same room as the API's answers, and its forms do what the API's routes do.
 //! - Nothing is loaded from elsewhere but the shop's picture, and no other site's form or frame can act for a visitor.
 
-mod look;
+pub(crate) mod look;
 mod standing;
 mod texts;
 mod view;
-mod visitor;
+pub(crate) mod visitor;
 mod words;
 
 use axum::extract::State;
@@ -18,22 +18,21 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::App;
-use super::claims;
-use super::input::Input;
-use super::problem::{Code, Problem};
-use super::schemas::body;
-use super::waiting_answer::{StandingView, head_only};
 use crate::campaign::{Campaign, State as CampaignState};
+use crate::http::claims::routes as claims;
+use crate::http::contract::input::Input;
+use crate::http::contract::problem::{Code, Problem};
+use crate::http::contract::response::head_only;
+use crate::http::contract::schemas::body;
+use crate::http::state::App;
+use crate::http::waiting::answer::StandingView;
 use crate::ids::{CampaignId, IdempotencyKey, UserId};
 use crate::waiting::{Standing, WaitingError};
-pub(super) use look::Look;
 use standing::Stands;
 use view::{About, Scene};
-pub(super) use visitor::TOKEN_COOKIE as VISITOR_COOKIE;
 use visitor::{Visit, Who};
 
-pub(super) fn routes() -> OpenApiRouter<App> {
+pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(show))
         .routes(routes!(state))

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::super::App;
-use super::super::problem::Problem;
-use super::super::waiting_answer::{Told, Visitor};
 use super::view::{About, Coupon, Scene, Turn, TurnLengths, Waiting};
 use super::visitor::{Noted, Visit};
 use super::{about_campaign, view, words};
 use crate::campaign::{Campaign, Order, State};
 use crate::clock::Millis;
+use crate::http::contract::problem::Problem;
+use crate::http::state::App;
+use crate::http::waiting::answer::{Told, Visitor};
 use crate::ids::{CampaignId, UserId};
 use crate::waiting::{Placed, Standing, Wait};
 
@@ -22,23 +22,23 @@ const PAUSED_REFRESH_S: u64 = 10;
 const GONE_REFRESH_S: u64 = 30;
 
 /// How a visitor stands, with what they showed.
-pub(super) struct Stands<'a> {
-    pub(super) campaign: Arc<Campaign>,
-    pub(super) standing: Standing,
-    pub(super) shown: Option<(Placed, &'a Noted)>,
+pub(crate) struct Stands<'a> {
+    pub(crate) campaign: Arc<Campaign>,
+    pub(crate) standing: Standing,
+    pub(crate) shown: Option<(Placed, &'a Noted)>,
 }
 
 /// What the API would say, as far as it is not for people.
 #[derive(Default, Deserialize)]
-pub(super) struct Said {
-    pub(super) pass: Option<String>,
+pub(crate) struct Said {
+    pub(crate) pass: Option<String>,
     ticket: Option<String>,
     poll_after_s: Option<u64>,
 }
 
 impl<'a> Stands<'a> {
     /// How this user stands. With a ticket that was noted it costs Redis nothing while they wait.
-    pub(super) async fn of(
+    pub(crate) async fn of(
         app: &App,
         id: &CampaignId,
         user: &UserId,
@@ -51,13 +51,13 @@ impl<'a> Stands<'a> {
     }
 
     /// As the API says it.
-    pub(super) fn told(&self, app: &App, user: &UserId) -> Result<Told, Problem> {
+    pub(crate) fn told(&self, app: &App, user: &UserId) -> Result<Told, Problem> {
         let shown = self.shown.map(|(placed, noted)| (placed, noted.ticket.as_str()));
         app.told(Visitor { campaign: &self.campaign, user, shown }, &self.standing)
     }
 
     /// What the API says that is not for people. Of a stranger it says nothing.
-    pub(super) fn said(&self, app: &App, user: &UserId) -> Result<Said, Problem> {
+    pub(crate) fn said(&self, app: &App, user: &UserId) -> Result<Said, Problem> {
         if matches!(self.standing, Standing::Stranger | Standing::NotOpenYet { .. }) {
             return Ok(Said::default());
         }
@@ -66,7 +66,7 @@ impl<'a> Stands<'a> {
     }
 
     /// Notes ticket and way in a cookie, if they are news; answers how far the way was.
-    pub(super) fn note(&self, visit: &mut Visit, said: &Said) -> u64 {
+    pub(crate) fn note(&self, visit: &mut Visit, said: &Said) -> u64 {
         let (number, ahead) = match &self.standing {
             Standing::Waiting(Wait { placed, ahead, .. }) => (placed.number, ahead.unwrap_or(0)),
             Standing::SoldOut { placed, .. } => (placed.number, 0),
@@ -87,7 +87,7 @@ impl<'a> Stands<'a> {
 }
 
 /// What this user sees of this room.
-pub(super) async fn scene(
+pub(crate) async fn scene(
     app: &App,
     visit: &mut Visit,
     id: &CampaignId,

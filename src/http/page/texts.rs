@@ -4,14 +4,14 @@ use axum::http::{HeaderMap, header};
 
 /// A language of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lang {
+pub(crate) enum Lang {
     En,
     Ko,
 }
 
 impl Lang {
     /// Of a code such as `ko` or `en-GB`.
-    pub(super) fn of(code: &str) -> Option<Self> {
+    pub(crate) fn of(code: &str) -> Option<Self> {
         match code.split('-').next()?.trim().to_ascii_lowercase().as_str() {
             "en" => Some(Self::En),
             "ko" => Some(Self::Ko),
@@ -20,7 +20,7 @@ impl Lang {
     }
 
     /// The one that the browser's user would rather read; English if neither is named.
-    pub(super) fn accepted(headers: &HeaderMap) -> Self {
+    pub(crate) fn accepted(headers: &HeaderMap) -> Self {
         let sent = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let mut best = (0.0, Self::En);
         for part in sent.split(',') {
@@ -35,21 +35,21 @@ impl Lang {
         best.1
     }
 
-    pub(super) fn code(self) -> &'static str {
+    pub(crate) fn code(self) -> &'static str {
         match self {
             Self::En => "en",
             Self::Ko => "ko",
         }
     }
 
-    pub(super) fn other(self) -> Self {
+    pub(crate) fn other(self) -> Self {
         match self {
             Self::En => Self::Ko,
             Self::Ko => Self::En,
         }
     }
 
-    pub(super) fn texts(self) -> &'static Texts {
+    pub(crate) fn texts(self) -> &'static Texts {
         match self {
             Self::En => &EN,
             Self::Ko => &KO,
@@ -60,7 +60,7 @@ impl Lang {
 macro_rules! texts {
     ($($name:ident: $en:literal, $ko:literal;)+) => {
         /// All texts, in one language. `{n}` and the like stand for what is put there.
-        pub(super) struct Texts { $(pub(super) $name: &'static str),+ }
+        pub(crate) struct Texts { $(pub(crate) $name: &'static str),+ }
         static EN: Texts = Texts { $($name: $en),+ };
         static KO: Texts = Texts { $($name: $ko),+ };
         #[cfg(test)]

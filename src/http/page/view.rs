@@ -8,11 +8,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use super::super::problem::{Code, Problem};
 use super::look::Look;
 use super::texts::{Lang, Texts};
 use super::words::{self, Moment};
 use crate::campaign::Message;
+use crate::http::contract::problem::{Code, Problem};
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -21,7 +21,7 @@ const SCRIPT: &str = include_str!("page.js");
 const AWAY_REFRESH_S: u64 = 5;
 
 /// How the visitor stands, in words.
-pub(super) enum Scene {
+pub(crate) enum Scene {
     /// Nobody we know; `stale`: with a link that is not good.
     Outside { stale: bool },
     /// With a token that no cookie can carry.
@@ -61,37 +61,37 @@ pub(super) enum Scene {
 }
 
 /// A place, as it is said.
-pub(super) struct Waiting {
-    pub(super) ahead: String,
-    pub(super) people: &'static str,
-    pub(super) place: String,
-    pub(super) eta: String,
+pub(crate) struct Waiting {
+    pub(crate) ahead: String,
+    pub(crate) people: &'static str,
+    pub(crate) place: String,
+    pub(crate) eta: String,
     /// How far the way was, and how much of it is done.
-    pub(super) steps: u64,
-    pub(super) done: u64,
-    pub(super) next: String,
+    pub(crate) steps: u64,
+    pub(crate) done: u64,
+    pub(crate) next: String,
 }
 
 /// Somebody's turn.
-pub(super) struct Turn {
-    pub(super) until: Moment,
+pub(crate) struct Turn {
+    pub(crate) until: Moment,
     /// To the shop; `None`: the page offers to claim.
-    pub(super) go: Option<String>,
+    pub(crate) go: Option<String>,
     /// Of the claim, so that a button pressed twice is one claim.
-    pub(super) key: String,
-    pub(super) coupons: Vec<Coupon>,
+    pub(crate) key: String,
+    pub(crate) coupons: Vec<Coupon>,
 }
 
 /// What was claimed.
-pub(super) struct Coupon {
-    pub(super) number: String,
-    pub(super) code: String,
+pub(crate) struct Coupon {
+    pub(crate) number: String,
+    pub(crate) code: String,
 }
 
 /// How long a turn lasts, and how long it waits for who is away, in s.
-pub(super) struct TurnLengths {
-    pub(super) ttl_s: u64,
-    pub(super) within_s: u64,
+pub(crate) struct TurnLengths {
+    pub(crate) ttl_s: u64,
+    pub(crate) within_s: u64,
 }
 
 /// What has more characters than this is written smaller, so that it fits on a phone; and what has more than that.
@@ -108,7 +108,7 @@ impl Waiting {
         self.ahead.chars().count() > LONG_MAX
     }
 
-    pub(super) fn new(lang: Lang, number: u64, ahead: u64, from: u64, eta_s: Option<u64>, turn: &TurnLengths) -> Self {
+    pub(crate) fn new(lang: Lang, number: u64, ahead: u64, from: u64, eta_s: Option<u64>, turn: &TurnLengths) -> Self {
         let texts = lang.texts();
         let length = |seconds| words::length(texts, seconds);
         Self {
@@ -131,13 +131,13 @@ impl Waiting {
 }
 
 /// A place, as it is called.
-pub(super) fn place(texts: &Texts, place: u64) -> String {
+pub(crate) fn place(texts: &Texts, place: u64) -> String {
     texts.nth.replace("{n}", &words::number(place))
 }
 
 impl Scene {
     /// As the script and the answers' `state` have it.
-    pub(super) fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Outside { .. } => "outside",
             Self::TooLong => "too_long",
@@ -278,23 +278,23 @@ fn refusal(code: Code, texts: &'static Texts) -> &'static str {
 
 /// What the page is about, apart from the scene.
 #[derive(Default)]
-pub(super) struct About {
+pub(crate) struct About {
     /// The campaign's id; empty where there is none.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// And its name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// By which the script hears of changes.
-    pub(super) ticket: Option<String>,
+    pub(crate) ticket: Option<String>,
     /// How far the way was when they joined.
-    pub(super) from: u64,
+    pub(crate) from: u64,
     /// When to look again, in s.
-    pub(super) poll_after_s: Option<u64>,
+    pub(crate) poll_after_s: Option<u64>,
     /// How long until the opening, in ms.
-    pub(super) opens_in_ms: Option<u64>,
+    pub(crate) opens_in_ms: Option<u64>,
     /// Whether an operator lets nobody in at the moment.
-    pub(super) paused: bool,
+    pub(crate) paused: bool,
     /// What the operator says to who visits.
-    pub(super) message: Option<Message>,
+    pub(crate) message: Option<Message>,
 }
 
 impl About {
@@ -334,7 +334,7 @@ struct Page<'a> {
 }
 
 /// The page, as an answer. `prefix`: what stands before this server's paths.
-pub(super) fn answer(look: &Look, prefix: &str, lang: Lang, about: &About, scene: &Scene) -> Result<Response, Problem> {
+pub(crate) fn answer(look: &Look, prefix: &str, lang: Lang, about: &About, scene: &Scene) -> Result<Response, Problem> {
     let texts = lang.texts();
     let nonce = URL_SAFE_NO_PAD.encode(rand::random::<u128>().to_be_bytes());
     let heading = scene.heading(texts);

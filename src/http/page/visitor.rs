@@ -5,15 +5,15 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::super::App;
-use super::super::problem::{Code, Problem};
 use super::texts::Lang;
 use crate::clock::Millis;
 use crate::config::PublicUrl;
+use crate::http::contract::problem::{Code, Problem};
+use crate::http::state::App;
 use crate::ids::{CampaignId, UserId};
 
 /// What the browser keeps of who it is.
-pub(in super::super) const TOKEN_COOKIE: &str = "onrush_visitor";
+pub(crate) const TOKEN_COOKIE: &str = "onrush_visitor";
 const LANG_COOKIE: &str = "onrush_lang";
 const PLACE_COOKIE: &str = "onrush_place";
 
@@ -29,7 +29,7 @@ const ARRIVAL_S_MAX: i64 = 60;
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Who it is.
-pub(super) enum Who {
+pub(crate) enum Who {
     User(UserId),
     /// Without a token, or with a cookie whose token is over.
     Nobody,
@@ -44,19 +44,19 @@ pub(super) enum Who {
 }
 
 /// A request for the page.
-pub(super) struct Visit {
-    pub(super) who: Who,
-    pub(super) lang: Lang,
+pub(crate) struct Visit {
+    pub(crate) who: Who,
+    pub(crate) lang: Lang,
     /// What is to be remembered.
-    pub(super) cookies: Vec<HeaderValue>,
+    pub(crate) cookies: Vec<HeaderValue>,
     /// Whether a good token came in the address, which it has to leave.
-    pub(super) has_token_in_address: bool,
+    pub(crate) has_token_in_address: bool,
     /// When it came, if it is not known whether the browser keeps cookies: the next address says so, and that page can tell.
-    pub(super) arrives_at: Option<Millis>,
+    pub(crate) arrives_at: Option<Millis>,
     /// The visitor's place, as the page noted it last.
-    pub(super) noted: Option<Noted>,
+    pub(crate) noted: Option<Noted>,
     /// Whether what it asks for may be done: it comes from a page of this server's, or from no page.
-    pub(super) is_ours: bool,
+    pub(crate) is_ours: bool,
     /// What stands before the page's paths.
     prefix: String,
     is_secure: bool,
@@ -64,9 +64,9 @@ pub(super) struct Visit {
 
 /// What the page keeps of a place: the ticket, by which no store is asked, and where the progress began.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Noted {
-    pub(super) from: u64,
-    pub(super) ticket: String,
+pub(crate) struct Noted {
+    pub(crate) from: u64,
+    pub(crate) ticket: String,
 }
 
 impl FromRequestParts<App> for Visit {
@@ -149,7 +149,7 @@ fn not_known(problem: Problem, otherwise: Who) -> Who {
 }
 
 impl Visit {
-    pub(super) fn user(&self) -> Option<UserId> {
+    pub(crate) fn user(&self) -> Option<UserId> {
         match &self.who {
             Who::User(user) => Some(user.clone()),
             Who::Nobody | Who::Stale | Who::TooLong | Who::Cookieless | Who::Untold(_) => None,
@@ -157,18 +157,18 @@ impl Visit {
     }
 
     /// Where a browser finds the page of this room on this server.
-    pub(super) fn path(&self, campaign: &CampaignId) -> String {
+    pub(crate) fn path(&self, campaign: &CampaignId) -> String {
         format!("{}{ROOMS_PATH}{campaign}", self.prefix)
     }
 
     /// Notes where a visitor stands.
-    pub(super) fn note(&mut self, campaign: &CampaignId, noted: &Noted) {
+    pub(crate) fn note(&mut self, campaign: &CampaignId, noted: &Noted) {
         let (path, value) = (self.path(campaign), format!("{}~{}", noted.from, noted.ticket));
         self.cookies.extend(cookie(PLACE_COOKIE, &value, &path, PLACE_KEPT_S, self.is_secure));
     }
 
     /// Forgets where a visitor stood.
-    pub(super) fn forget(&mut self, campaign: &CampaignId) {
+    pub(crate) fn forget(&mut self, campaign: &CampaignId) {
         let path = self.path(campaign);
         self.cookies.extend(cookie(PLACE_COOKIE, "", &path, 0, self.is_secure));
     }

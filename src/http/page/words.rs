@@ -12,13 +12,13 @@ const DAY_S: u64 = 86_400;
 const MINUTES_MAX: u64 = 90;
 
 /// A moment on the page: for people, and for the script, which says it in the visitor's own time zone.
-pub(super) struct Moment {
-    pub(super) at: String,
-    pub(super) words: String,
+pub(crate) struct Moment {
+    pub(crate) at: String,
+    pub(crate) words: String,
 }
 
 /// `1,200`.
-pub(super) fn number(n: u64) -> String {
+pub(crate) fn number(n: u64) -> String {
     let digits = n.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -31,7 +31,7 @@ pub(super) fn number(n: u64) -> String {
 }
 
 /// How long it may take, about. `page.js` says it in the same way.
-pub(super) fn eta(texts: &Texts, seconds: Option<u64>) -> String {
+pub(crate) fn eta(texts: &Texts, seconds: Option<u64>) -> String {
     let Some(seconds) = seconds else { return texts.eta_unknown.to_owned() };
     let minutes = seconds.div_ceil(MINUTE_S);
     let hours = (seconds + HOUR_S / 2) / HOUR_S;
@@ -45,7 +45,7 @@ pub(super) fn eta(texts: &Texts, seconds: Option<u64>) -> String {
 }
 
 /// A length of time that is certain: `10 minutes`.
-pub(super) fn length(texts: &Texts, seconds: u64) -> String {
+pub(crate) fn length(texts: &Texts, seconds: u64) -> String {
     let (one, many, n) = if seconds.is_multiple_of(HOUR_S) && seconds > 0 {
         (texts.hour, texts.hours, seconds / HOUR_S)
     } else if seconds.is_multiple_of(MINUTE_S) && seconds > 0 {
@@ -73,7 +73,7 @@ const MONTHS: [&str; 12] = [
 const KOREA_H: i8 = 9;
 
 /// A moment. Who reads Korean is told the time of Korea, others that of UTC, until the script knows better.
-pub(super) fn moment(lang: Lang, at: Millis) -> Moment {
+pub(crate) fn moment(lang: Lang, at: Millis) -> Moment {
     let offset = match lang {
         Lang::En => UtcOffset::UTC,
         Lang::Ko => UtcOffset::from_hms(KOREA_H, 0, 0).unwrap_or(UtcOffset::UTC),

@@ -1,0 +1,4 @@
+//! Routes of campaigns.
+
+pub(crate) mod room;
+pub(crate) mod routes;

@@ -1,0 +1,6 @@
+//! Routes of claims, and of the coupons that they are.
+
+pub(crate) mod coupons;
+pub(crate) mod routes;
+pub(crate) mod view;
+pub(crate) mod written;
