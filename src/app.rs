@@ -87,8 +87,8 @@ impl Node {
         keep_time_and_figures(&mut loops, &redis, metrics.clone(), Duration::from_millis(config.claim.clock_every_ms));
 
         let cache = Cache::new(Arc::clone(&redis), &config.cache);
-        let beating = cache.clone();
-        loops.start((Stage::Follow, "cache", Need::Beside), move |stop| Box::pin(beating.pulse().run(stop)));
+        let cached = cache.clone();
+        loops.start((Stage::Follow, "cache", Need::Beside), move |stop| Box::pin(cached.heartbeat().run(stop)));
 
         let jwks = Arc::new(http::Jwks::start(&config.auth).await?);
         let keys = Arc::clone(&jwks);

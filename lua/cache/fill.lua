@@ -3,12 +3,12 @@
 -- KEYS[1] values  hash    kind:key -> fresh until, made at (13 digits each, ms), payload    onrush:{cache-n}:values
 -- KEYS[2] locks   hash    kind:key -> deadline (13 digits, ms), owner                       onrush:{cache-n}:locks
 -- KEYS[3] expiry  zset    kind:key -> kept until, in ms                                     onrush:{cache-n}:expiry
--- KEYS[4] meta    hash    bytes, entries, of the part                                       onrush:{cache-n}:meta
--- ARGV    field; owner; payload; fresh for ms; kept beyond that for ms; bytes of the part at most;
+-- KEYS[4] meta    hash    bytes, entries, of the shard                                       onrush:{cache-n}:meta
+-- ARGV    field; owner; payload; fresh for ms; kept beyond that for ms; bytes of the shard at most;
 --         channel; message ('': nobody waits)
 --
 -- Reply: {'lost'}                   the lock is not the caller's any more: nothing was written
---        {'full', evicted, swept}   it is larger than the part may be: what was kept of it is gone
+--        {'full', evicted, swept}   it is larger than the shard may be: what was kept of it is gone
 --        {'no_memory', evicted, swept}   Redis has none left, for this or anything else: likewise
 --        {'ok', evicted, swept}     entries that went to make room, and those whose time was over
 -- Safe to repeat: yes; the second time it is 'lost'.

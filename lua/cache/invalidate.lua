@@ -3,8 +3,8 @@
 -- KEYS[1] values  hash    kind:key -> fresh until, made at (13 digits each, ms), payload    onrush:{cache-n}:values
 -- KEYS[2] locks   hash    kind:key -> deadline (13 digits, ms), owner                       onrush:{cache-n}:locks
 -- KEYS[3] expiry  zset    kind:key -> kept until, in ms                                     onrush:{cache-n}:expiry
--- KEYS[4] meta    hash    bytes, entries, of the part                                       onrush:{cache-n}:meta
--- ARGV    channel; message; fields, all of this part
+-- KEYS[4] meta    hash    bytes, entries, of the shard                                       onrush:{cache-n}:meta
+-- ARGV    channel; message; fields, all of this shard
 --
 -- Reply: how many were kept.
 -- Safe to repeat: yes.

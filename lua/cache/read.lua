@@ -1,7 +1,7 @@
 -- read: what is kept of these fields, fresh or not. The reader judges: the reply says what time it is.
 --
 -- KEYS[1] values  hash    kind:key -> fresh until, made at (13 digits each, ms), payload    onrush:{cache-n}:values
--- ARGV    fields, all of this part; none: a probe
+-- ARGV    fields, all of this shard; none: a probe
 --
 -- Reply: {now, value | nil, ...}, in order
 -- Safe to repeat: yes, it changes nothing.

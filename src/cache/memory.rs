@@ -7,7 +7,6 @@
 //!   asked before.
 //! - A hit takes no lock.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,18 +15,15 @@ use moka::notification::RemovalCause;
 use moka::sync::Cache as Moka;
 use tokio::sync::{Notify, watch};
 
-use super::figures::Tallies;
-use super::load::Outcome;
 use super::names::{BuildAsIs, Id};
+use super::question::{Anything, Outcome};
+use super::stats::Counters;
 
 /// Locks of the memory. An invalidation also refuses what is being looked up for others of its stripe: the more, the
 /// fewer.
 const STRIPES: usize = 256;
 /// What an entry takes in memory besides its value, about: moka's records and our own.
 const ENTRY_BYTES: usize = 320;
-
-/// A value whose type is forgotten.
-pub(super) type Anything = Arc<dyn Any + Send + Sync>;
 
 /// An entry in memory. Times are the process' own, in us.
 pub(super) struct Held {
@@ -72,7 +68,7 @@ struct Flight {
 }
 
 /// What came of asking for a place in a load.
-pub(super) enum Boarding {
+pub(super) enum Join {
     /// One is under way.
     Joined(watch::Receiver<Option<Outcome>>),
     /// None was: the caller has to load.
@@ -121,14 +117,14 @@ impl Drop for Waiting {
 }
 
 impl Memory {
-    pub(super) fn new(bytes_max: u64, tallies: &Arc<Tallies>) -> Arc<Self> {
-        let tallies = Arc::clone(tallies);
+    pub(super) fn new(bytes_max: u64, counters: &Arc<Counters>) -> Arc<Self> {
+        let counters = Arc::clone(counters);
         let entries = Moka::builder()
             .max_capacity(bytes_max)
             .weigher(|_, held: &Arc<Held>| u32::try_from(held.json_bytes + ENTRY_BYTES).unwrap_or(u32::MAX))
             .eviction_listener(move |_, _, cause| {
                 if cause == RemovalCause::Size {
-                    tallies.local.evictions.one();
+                    counters.local.evictions.one();
                 }
             })
             .build_with_hasher(BuildAsIs::default());
@@ -173,20 +169,20 @@ impl Memory {
     }
 
     /// A place in the load that is under way, or in one that the caller begins.
-    pub(super) fn board(self: &Arc<Self>, id: Id, may_begin: bool) -> Boarding {
+    pub(super) fn join(self: &Arc<Self>, id: Id, may_begin: bool) -> Join {
         let mut stripe = self.stripe(id);
         if let Some(flight) = stripe.flights.get(&id) {
-            return Boarding::Joined(flight.outcome.clone());
+            return Join::Joined(flight.outcome.clone());
         }
         if !may_begin {
-            return Boarding::Refused;
+            return Join::Refused;
         }
         let (tell, outcome) = watch::channel(None);
         stripe.flights_begun += 1;
         let (number, seen) = (stripe.flights_begun, stripe.counter);
         stripe.flights.insert(id, Flight { number, outcome });
         drop(stripe);
-        Boarding::Begun(Begun { memory: Arc::clone(self), id, number, seen, tell })
+        Join::Begun(Begun { memory: Arc::clone(self), id, number, seen, tell })
     }
 
     /// Hears from now on when somebody else has loaded this.

@@ -2,82 +2,52 @@
 //!
 //! - One miss loads once: in the process always, across nodes where the kind is costly.
 //! - What was loaded before an invalidation is never written after it, in neither tier.
-//! - A node that may have missed invalidations does not believe its memory.
+//! - A node that may have missed invalidations does not trust its memory.
 //! - With Redis away the process' entries serve on, marked stale; only essential kinds may go to their source, a few at a
 //!   time.
 //!
-//! The way of a question: memory (`memory`, if `belief` holds), then Redis (`part`, where reads travel together in a
-//! `lane`), then the source (`load`).
+//! The way of a question: memory (`memory`, if `liveness` holds), then Redis (`shard`, where reads travel together in a
+//! `batcher`), then the source (`load`).
 
-mod belief;
+mod batcher;
 mod bounded;
 mod envelope;
-mod figures;
+mod found;
+mod heartbeat;
 mod kind;
-mod lane;
+mod liveness;
 mod load;
 mod memory;
 mod message;
 mod names;
 mod node;
-mod part;
-mod pulse;
+mod question;
+mod reads;
 mod recent;
+mod shard;
 mod sketch;
+mod stats;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures::future::join_all;
-use thiserror::Error;
 
 use crate::clock;
 use crate::config;
 use crate::redis::{Redis, RedisError};
 pub use bounded::Bounded;
 pub use envelope::{Packing, Unpacked};
-pub use figures::{Figures, HotKey, TierFigures};
+pub use found::{CacheError, Found, Tier};
+pub use heartbeat::{Heartbeat, HeartbeatTick};
 pub use kind::{Entry, Kind};
-use load::{Answer, Errand, Load, Loaded, Question};
-use memory::Anything;
+use load::LoadReason;
 use names::Id;
 use node::Node;
-use part::Mode;
-pub use pulse::{Beat, Pulse};
+use question::{Answer, Anything, Load, Loaded, Question};
 pub use recent::Recent;
-
-/// Where an answer came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tier {
-    /// The process.
-    Local,
-    /// Redis.
-    Redis,
-    /// The source.
-    Source,
-}
-
-/// What was found.
-#[derive(Debug)]
-pub struct Found<T> {
-    /// `None`: there is no such thing.
-    pub value: Option<Arc<T>>,
-    /// It may have changed since: Redis or the source could not be asked.
-    pub is_stale: bool,
-    /// Where it came from.
-    pub tier: Tier,
-}
-
-/// Why nothing can be said. All of it is worth another try.
-#[derive(Debug, Clone, Error)]
-pub enum CacheError {
-    /// Redis is away, and this kind may not be loaded without it; or too many are at it.
-    #[error("{0}")]
-    Refused(&'static str),
-    /// The source failed, and nothing older is known.
-    #[error("{0}")]
-    Source(String),
-}
+use shard::Mode;
+pub use stats::{CacheStats, HotKey, TierStats};
 
 /// The one cache of a node. Clones are the same one.
 #[derive(Clone)]
@@ -86,7 +56,7 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Nothing is in memory yet, and nothing in it is believed before its pulse is heard: see [`Cache::pulse`].
+    /// Nothing is in memory yet, and nothing in it is trusted before its heartbeat is heard: see [`Cache::heartbeat`].
     #[must_use]
     pub fn new(redis: Arc<Redis>, settings: &config::Cache) -> Self {
         Self { node: Arc::new(Node::new(redis, settings)) }
@@ -94,8 +64,8 @@ impl Cache {
 
     /// The loop that this cache needs: one, for as long as it is used.
     #[must_use]
-    pub fn pulse(&self) -> Pulse {
-        Pulse::new(Arc::clone(&self.node))
+    pub fn heartbeat(&self) -> Heartbeat {
+        Heartbeat::new(Arc::clone(&self.node))
     }
 
     /// The entry, from where it is soonest found; otherwise from its source, which answers `None` if there is no such
@@ -120,7 +90,7 @@ impl Cache {
             if let Some(held) = node.fresh(id, now_us)
                 && let Some(found) = found(held.value.clone(), false, Tier::Local)
             {
-                node.tallies.local.hits.one();
+                node.counters.local.hits.one();
                 if node.is_turn(&held, asked, now_us) {
                     let (question, load) = self.question(kind, key, id, load);
                     node.sketch.note(id, question.field.clone());
@@ -128,7 +98,7 @@ impl Cache {
                 }
                 return Ok(found);
             }
-            node.tallies.local.misses.one();
+            node.counters.local.misses.one();
         }
         // Apart, since it is large: who finds it in memory would carry it along each time.
         let (question, load) = self.question(kind, key, id, load);
@@ -152,14 +122,14 @@ impl Cache {
         let id = node.names.id(kind.name, key);
         let (question, load) = self.question(kind, key, id, load);
         let Ok(permit) = Arc::clone(&node.loads).try_acquire_owned() else {
-            node.tallies.refused_loads.one();
+            node.counters.refused_loads.one();
             return Err(CacheError::Refused("too many loads are under way"));
         };
         let loading = tokio::spawn(async move {
             // What others are loading may be older than what is loaded from now on.
             node.memory.forget(question.id);
             let seen = node.memory.counter(question.id);
-            let outcome = node.fetch(question, load, Errand { mode: Mode::Steal, seen, is_change: true }).await;
+            let outcome = node.fetch(question, load, LoadReason { mode: Mode::Steal, seen, is_change: true }).await;
             drop(permit);
             outcome
         });
@@ -177,19 +147,19 @@ impl Cache {
         let forget = || keys.iter().for_each(|key| node.memory.forget(node.names.id(kind.name, key)));
         // Before, so that it is gone even where Redis is away; after, since it may have been read from there meanwhile.
         forget();
-        let mut by_part: Vec<Vec<String>> = vec![Vec::new(); node.parts.len()];
+        let mut by_shard: Vec<Vec<String>> = vec![Vec::new(); node.shards.len()];
         for key in keys {
             let field = names::field(kind.name, key);
-            by_part[names::part_of(&field, node.parts.len())].push(field);
+            by_shard[names::shard_of(&field, node.shards.len())].push(field);
         }
-        let telling = node.parts.iter().zip(by_part).filter(|(_, fields)| !fields.is_empty());
-        let told = join_all(telling.map(|(part, fields)| part.invalidate(fields))).await;
+        let telling = node.shards.iter().zip(by_shard).filter(|(_, fields)| !fields.is_empty());
+        let told = join_all(telling.map(|(shard, fields)| shard.invalidate(fields))).await;
         forget();
         let all: Result<Vec<()>, _> = told.into_iter().collect();
         all.map(drop).map_err(|_away| CacheError::Refused("the cache in Redis is away"))
     }
 
-    /// Has every read of every node go to its source, or through the cache again, within a pulse.
+    /// Has every read of every node go to its source, or through the cache again, within a heartbeat.
     pub async fn set_bypass(&self, is_bypassed: bool) -> Result<(), RedisError> {
         let value = if is_bypassed { "1" } else { "0" };
         let key = self.node.redis.keys().cache_switch();
@@ -206,9 +176,9 @@ impl Cache {
 
     /// How the cache stands.
     #[must_use]
-    pub fn figures(&self) -> Figures {
+    pub fn stats(&self) -> CacheStats {
         let node = &self.node;
-        let figures = |tier: &figures::TierTallies, bytes, entries| TierFigures {
+        let stats = |tier: &stats::TierCounters, bytes, entries| TierStats {
             hits: tier.hits.count(),
             misses: tier.misses.count(),
             stale: tier.stale.count(),
@@ -219,11 +189,11 @@ impl Cache {
         let (bytes, entries) = node.memory.size();
         let [redis_bytes, redis_entries] = node.redis_size.each_ref().map(|size| size.load(Ordering::Relaxed));
         let hottest = node.sketch.hottest().into_iter().map(|(key, asked)| HotKey { key, asked }).collect();
-        Figures {
-            local: figures(&node.tallies.local, bytes, entries),
-            redis: figures(&node.tallies.redis, redis_bytes, redis_entries),
-            loads: node.tallies.loads.count(),
-            parts_away: node.parts.iter().filter(|part| part.is_away()).count() as u64,
+        CacheStats {
+            local: stats(&node.counters.local, bytes, entries),
+            redis: stats(&node.counters.redis, redis_bytes, redis_entries),
+            loads: node.counters.loads.count(),
+            shards_away: node.shards.iter().filter(|shard| shard.is_away()).count() as u64,
             hottest,
         }
     }

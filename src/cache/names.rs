@@ -80,14 +80,14 @@ pub(super) fn field(kind: &str, key: &str) -> String {
     [kind, ":", key].concat()
 }
 
-/// The part of the cache in Redis that has this field, the same on every node: FNV-1a, and its halves folded, since its
+/// The shard of the cache in Redis that has this field, the same on every node: FNV-1a, and its halves folded, since its
 /// lowest bits alone mix little.
-pub(super) fn part_of(field: &str, parts: usize) -> usize {
+pub(super) fn shard_of(field: &str, shards: usize) -> usize {
     let hash = field
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     let folded = (hash >> 32) ^ (hash & 0xffff_ffff);
-    usize::try_from(folded).expect("32 bits") % parts
+    usize::try_from(folded).expect("32 bits") % shards
 }
 
 #[cfg(test)]
@@ -107,15 +107,15 @@ mod tests {
 
     #[test]
     fn all_nodes_agree_on_the_part_and_parts_are_about_equal() {
-        assert_eq!(part_of("post:1", 1_000), part_of(&field("post", "1"), 1_000));
+        assert_eq!(shard_of("post:1", 1_000), shard_of(&field("post", "1"), 1_000));
         assert_eq!(
-            part_of("post:42", 8),
+            shard_of("post:42", 8),
             5,
-            "another part than ever before empties the cache of a running installation"
+            "another shard than ever before empties the cache of a running installation"
         );
         let mut counts = [0; 8];
         for key in 0..8_000 {
-            counts[part_of(&format!("post:{key}"), 8)] += 1;
+            counts[shard_of(&format!("post:{key}"), 8)] += 1;
         }
         assert!(counts.iter().all(|count| (800..1_200).contains(count)), "{counts:?}");
     }

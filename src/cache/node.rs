@@ -6,16 +6,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use metrics::Histogram;
 use tokio::sync::Semaphore;
 
-use super::belief::Belief;
 use super::envelope::{Kept, Packing};
-use super::figures::Tallies;
+use super::found::{CacheError, Tier};
 use super::kind::Terms;
-use super::load::{Answer, Load, Outcome, Question};
-use super::memory::{Anything, Held, Memory};
+use super::liveness::Liveness;
+use super::memory::{Held, Memory};
+use super::message;
 use super::names::{self, Id, Names};
-use super::part::{Mode, Part};
+use super::question::{Answer, Anything, Load, Outcome, Question};
+use super::shard::{Mode, Shard};
 use super::sketch::Sketch;
-use super::{CacheError, Tier, message};
+use super::stats::Counters;
 use crate::clock;
 use crate::config;
 use crate::redis::Redis;
@@ -32,10 +33,10 @@ pub(super) struct Node {
     pub(super) names: Names,
     pub(super) sketch: Sketch,
     pub(super) memory: Arc<Memory>,
-    pub(super) belief: Belief,
-    pub(super) parts: Box<[Arc<Part>]>,
+    pub(super) liveness: Liveness,
+    pub(super) shards: Box<[Arc<Shard>]>,
     pub(super) packing: Packing,
-    pub(super) tallies: Arc<Tallies>,
+    pub(super) counters: Arc<Counters>,
     pub(super) load_seconds: Histogram,
     pub(super) loads: Arc<Semaphore>,
     pub(super) bulkhead: Semaphore,
@@ -46,15 +47,17 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(redis: Arc<Redis>, settings: &config::Cache) -> Self {
-        let (tallies, name) = (Arc::new(Tallies::new()), Arc::from(format!("{:016x}", rand::random::<u64>())));
+        let (counters, name) = (Arc::new(Counters::new()), Arc::from(format!("{:016x}", rand::random::<u64>())));
         Self {
             names: Names::default(),
             sketch: Sketch::new(),
-            memory: Memory::new(settings.local_bytes_max, &tallies),
-            belief: Belief::new(settings),
-            parts: (0..settings.shards).map(|number| Part::new(&redis, number, settings, (&name, &tallies))).collect(),
+            memory: Memory::new(settings.local_bytes_max, &counters),
+            liveness: Liveness::new(settings),
+            shards: (0..settings.shards)
+                .map(|number| Shard::new(&redis, number, settings, (&name, &counters)))
+                .collect(),
             packing: Packing::new(settings),
-            tallies,
+            counters,
             load_seconds: metrics::histogram!("onrush_cache_load_seconds"),
             loads: Arc::new(Semaphore::new(settings.loads_in_flight_max)),
             bulkhead: Semaphore::new(settings.bulkhead_max),
@@ -66,18 +69,18 @@ impl Node {
         }
     }
 
-    pub(super) fn part(&self, field: &str) -> &Arc<Part> {
-        &self.parts[names::part_of(field, self.parts.len())]
+    pub(super) fn shard(&self, field: &str) -> &Arc<Shard> {
+        &self.shards[names::shard_of(field, self.shards.len())]
     }
 
     pub(super) fn is_bypassed(&self) -> bool {
         self.is_bypassed.load(Ordering::Relaxed)
     }
 
-    /// What is in memory, is fresh and can be believed.
+    /// What is in memory, is fresh and can be trusted.
     pub(super) fn fresh(&self, id: Id, now_us: u64) -> Option<Arc<Held>> {
         let held = self.memory.get(id)?;
-        (now_us < held.fresh_until_us && self.belief.holds(held.asked_us, now_us)).then_some(held)
+        (now_us < held.fresh_until_us && self.liveness.holds(held.asked_us, now_us)).then_some(held)
     }
 
     pub(super) fn is_hot(&self, asked: u32) -> bool {
@@ -92,11 +95,11 @@ impl Node {
     /// Looks an entry up again that is in memory and hot, and loads it if its time in Redis is nearly over.
     pub(super) async fn look_again(self: Arc<Self>, question: Question, load: Load) {
         let (seen, asked_us) = (self.memory.counter(question.id), clock::uptime_us());
-        let Ok(found) = self.part(&question.field).look_up(question.id, &question.field).await else { return };
+        let Ok(found) = self.shard(&question.field).look_up(question.id, &question.field).await else { return };
         let made_at_ms = found.as_ref().map_or(0, |kept| kept.made_at_ms);
         match found.filter(|kept| kept.fresh_ms() > 0 && !kept.is_over(self.settings.refresh_percent)) {
             Some(kept) => drop(self.take(&question, &kept, seen, asked_us)),
-            None => self.fetch_in_background(question, load, made_at_ms),
+            None => self.load_in_background(question, load, made_at_ms),
         }
     }
 
@@ -110,7 +113,7 @@ impl Node {
             self.sketch.note(question.id, question.field.clone());
         }
         let (seen, asked_us) = (self.memory.counter(question.id), clock::uptime_us());
-        let Ok(found) = self.part(&question.field).look_up(question.id, &question.field).await else {
+        let Ok(found) = self.shard(&question.field).look_up(question.id, &question.field).await else {
             return self.ask_without_redis(question, load).await;
         };
         // Somebody who asked at the same moment may have put it in.
@@ -118,30 +121,30 @@ impl Node {
         if question.terms.is_everyones
             && let Some(held) = self.fresh(question.id, now_us).filter(|held| held.asked_us >= asked_us)
         {
-            self.tallies.redis.hits.one();
+            self.counters.redis.hits.one();
             return Ok(Answer { value: held.value.clone(), is_stale: false, tier: Tier::Redis });
         }
         let Some(kept) = found.filter(|kept| kept.fresh_ms() > 0) else {
-            self.tallies.redis.misses.one();
-            return self.fly(question, load, Mode::Miss).await;
+            self.counters.redis.misses.one();
+            return self.single_flight(question, load, Mode::Miss).await;
         };
         match self.take(&question, &kept, seen, asked_us) {
             Some(answer) => {
                 self.look_after(question, load, &kept, asked);
                 Ok(answer)
             }
-            None => self.fly(question, load, Mode::Miss).await,
+            None => self.single_flight(question, load, Mode::Miss).await,
         }
     }
 
     /// Of what is hot and nearly over in Redis a new one is loaded in the background.
     fn look_after(self: &Arc<Self>, question: Question, load: Load, kept: &Kept, asked: u32) {
         if self.is_hot(asked) && kept.is_over(self.settings.refresh_percent) {
-            self.fetch_in_background(question, load, kept.made_at_ms);
+            self.load_in_background(question, load, kept.made_at_ms);
         }
     }
 
-    /// What is in memory, believed or not; or from the source, if that may be asked. What is essential is looked up anew once
+    /// What is in memory, trusted or not; or from the source, if that may be asked. What is essential is looked up anew once
     /// its time is over: an invalidation that was missed meanwhile has no effect for longer than that. If that fails, too,
     /// what is in memory is better than nothing.
     async fn ask_without_redis(self: &Arc<Self>, question: Question, load: Load) -> Outcome {
@@ -153,18 +156,18 @@ impl Node {
             now_us + beyond_us < held.kept_until_us
         };
         let as_it_is = |held: Arc<Held>| {
-            self.tallies.local.stale.one();
+            self.counters.local.stale.one();
             Answer { value: held.value.clone(), is_stale: true, tier: Tier::Local }
         };
         match (held, terms.is_essential) {
             (Some(held), false) => Ok(as_it_is(held)),
             (Some(held), true) if is_young(&held) => Ok(as_it_is(held)),
             (held, true) => {
-                let loaded = self.fly(question, load, Mode::Miss).await;
+                let loaded = self.single_flight(question, load, Mode::Miss).await;
                 loaded.or_else(|error| held.map(as_it_is).ok_or(error))
             }
             (None, false) => {
-                self.tallies.refused_away.one();
+                self.counters.refused_away.one();
                 Err(CacheError::Refused("the cache in Redis is away"))
             }
         }
@@ -174,7 +177,7 @@ impl Node {
     /// its limit.
     async fn ask_straight(&self, load: Load) -> Outcome {
         let Ok(_permit) = self.loads.try_acquire() else {
-            self.tallies.refused_loads.one();
+            self.counters.refused_loads.one();
             return Err(CacheError::Refused("too many loads are under way"));
         };
         let loaded = self.ask_source(load).await.map_err(CacheError::Source)?;

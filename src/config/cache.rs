@@ -10,7 +10,7 @@ section!(
         local_bytes_max: u64, redis_bytes_max: u64, shards: u32, ttl_ms: u64, local_ttl_ms: u64, absent_ttl_ms: u64,
         jitter_percent: u64, stale_ms: u64, hot_min: u32, hot_window_ms: u64, refresh_percent: u64, lease_ms: u64,
         wait_ms_max: u64, loads_in_flight_max: usize, batch_max: usize, redis_timeout_ms: u64, bulkhead_max: usize,
-        bulkhead_wait_ms_max: u64, pulse_ms: u64, deaf_ms_max: u64, unheard_max: usize, reads_waiting_max: usize, compress_bytes_min: usize, compress_level: i32,
+        bulkhead_wait_ms_max: u64, heartbeat_ms: u64, silence_ms_max: u64, pending_invalidations_max: usize, reads_waiting_max: usize, compress_bytes_min: usize, compress_level: i32,
         value_bytes_max: usize,
     }
 );
@@ -35,9 +35,9 @@ impl Cache {
         is.within("cache.redis_timeout_ms", self.redis_timeout_ms, 10..=10_000);
         is.within("cache.bulkhead_max", self.bulkhead_max, 1..=1_000);
         is.within("cache.bulkhead_wait_ms_max", self.bulkhead_wait_ms_max, 1..=60_000);
-        is.within("cache.pulse_ms", self.pulse_ms, 20..=10_000);
-        is.within("cache.deaf_ms_max", self.deaf_ms_max, self.pulse_ms + 1..=10_000);
-        is.within("cache.unheard_max", self.unheard_max, 1..=1_000_000);
+        is.within("cache.heartbeat_ms", self.heartbeat_ms, 20..=10_000);
+        is.within("cache.silence_ms_max", self.silence_ms_max, self.heartbeat_ms + 1..=10_000);
+        is.within("cache.pending_invalidations_max", self.pending_invalidations_max, 1..=1_000_000);
         is.within("cache.reads_waiting_max", self.reads_waiting_max, 1..=1_000_000);
         is.within("cache.compress_bytes_min", self.compress_bytes_min, 64..=1_048_576);
         is.within("cache.compress_level", self.compress_level, 1..=19);

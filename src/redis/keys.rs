@@ -74,15 +74,15 @@ impl Keys {
         format!("{}nodes", self.prefix)
     }
 
-    /// One part of the cache: values, locks, expiry and meta, in this order. They share the hash tag `{cache-n}`.
+    /// One shard of the cache: values, locks, expiry and meta, in this order. They share the hash tag `{cache-n}`.
     ///
     /// - Hash: `kind:key` to fresh until, made at, payload.
     /// - Hash: `kind:key` to deadline and owner of who loads it.
     /// - Sorted set: `kind:key` to kept until, in ms.
-    /// - Hash: bytes and entries of the part.
+    /// - Hash: bytes and entries of the shard.
     #[must_use]
-    pub fn cache_part(&self, part: u32) -> [String; 4] {
-        ["values", "locks", "expiry", "meta"].map(|name| format!("{}{{cache-{part}}}:{name}", self.prefix))
+    pub fn cache_shard(&self, shard: u32) -> [String; 4] {
+        ["values", "locks", "expiry", "meta"].map(|name| format!("{}{{cache-{shard}}}:{name}", self.prefix))
     }
 
     /// Hash: whether the cache is bypassed.

@@ -16,7 +16,7 @@ pub enum Channel {
     Outbox,
     /// A campaign's id: something has moved in its waiting room that visitors see.
     Waiting,
-    /// What of the cache is not so any more, what was loaded, and the pulses of nodes that listen to themselves.
+    /// What of the cache is not so any more, what was loaded, and the heartbeats of nodes that listen to themselves.
     Cache,
 }
 

@@ -54,7 +54,7 @@ const METRICS: &[(&str, Kind, Unit, &str)] = &[
     ("onrush_cache_loads_total", Counter, Count, "Values loaded from behind the cache."),
     ("onrush_cache_misses_total", Counter, Count, "Reads that the cache could not answer, by tier."),
     ("onrush_cache_no_memory_total", Counter, Count, "Values that Redis had no memory for."),
-    ("onrush_cache_parts_away", Gauge, Count, "Parts of the cache in Redis that are left alone."),
+    ("onrush_cache_shards_away", Gauge, Count, "Shards of the cache in Redis that are away and are not asked."),
     ("onrush_cache_refused_total", Counter, Count, "Reads refused as too many loads were under way."),
     ("onrush_cache_stale_total", Counter, Count, "Reads answered with what may be old."),
     ("onrush_cache_too_large_total", Counter, Count, "Values too large to be kept."),

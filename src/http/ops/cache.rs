@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::cache::Figures;
+use crate::cache::CacheStats;
 use crate::http::auth::caller::Operator;
 use crate::http::contract::input::{self, Input};
 use crate::http::contract::problem::Problem;
@@ -25,7 +25,7 @@ struct CacheView {
     /// Whether every read goes to its source.
     bypass: bool,
     #[serde(flatten)]
-    figures: Figures,
+    stats: CacheStats,
 }
 
 body! {
@@ -37,10 +37,10 @@ body! {
 }
 
 fn view(app: &App) -> Response {
-    private(CacheView { bypass: app.cache.is_bypassed(), figures: app.cache.figures() })
+    private(CacheView { bypass: app.cache.is_bypassed(), stats: app.cache.stats() })
 }
 
-/// How the cache stands: its switch, each tier's figures on this node, and what is asked for most.
+/// How the cache stands: its switch, each tier's stats on this node, and what is asked for most.
 #[utoipa::path(get, path = "/v1/ops/cache", tag = "operations", security(("operator" = [])),
     responses((status = 200, body = CacheView)))]
 async fn read(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {

@@ -22,8 +22,8 @@ async fn redis_keeps_no_more_bytes_than_it_may_under_a_flood_and_counts_what_is_
     let node = lab.node().await;
     let half_max = (1 << 20) / 2;
     let check = async |is_full: bool| {
-        for part in 0..2 {
-            let [values, _, _, meta] = node.redis.keys().cache_part(part);
+        for shard in 0..2 {
+            let [values, _, _, meta] = node.redis.keys().cache_shard(shard);
             let values = node.redis.all_fields(&values).await.unwrap();
             let meta = node.redis.all_fields(&meta).await.unwrap();
             let counted: usize = meta["bytes"].parse().unwrap();
@@ -50,10 +50,10 @@ async fn redis_keeps_no_more_bytes_than_it_may_under_a_flood_and_counts_what_is_
             .await;
         check(flood > 1).await;
     }
-    assert!(node.cache.figures().redis.evictions > 500);
-    eventually("the figures tell", async || {
-        let figures = node.cache.figures().redis;
-        (900_000..=1 << 20).contains(&figures.bytes) && figures.entries > 100
+    assert!(node.cache.stats().redis.evictions > 500);
+    eventually("the stats tell", async || {
+        let stats = node.cache.stats().redis;
+        (900_000..=1 << 20).contains(&stats.bytes) && stats.entries > 100
     })
     .await;
 }
@@ -86,13 +86,13 @@ async fn memory_keeps_no_more_bytes_than_it_may() {
     for key in 0..2_000 {
         node.get(&POST, &key.to_string(), &Source::of(&"x".repeat(2_000))).await.unwrap();
         if key % 100 == 0 {
-            assert!(node.cache.figures().local.bytes <= 1 << 20);
+            assert!(node.cache.stats().local.bytes <= 1 << 20);
         }
     }
-    let figures = node.cache.figures().local;
-    assert!((900_000..=1 << 20).contains(&figures.bytes), "{figures:?}");
-    assert!((300..=460).contains(&figures.entries), "{figures:?}");
-    assert!(figures.evictions >= 2_000 - figures.entries, "{figures:?}");
+    let stats = node.cache.stats().local;
+    assert!((900_000..=1 << 20).contains(&stats.bytes), "{stats:?}");
+    assert!((300..=460).contains(&stats.entries), "{stats:?}");
+    assert!(stats.evictions >= 2_000 - stats.entries, "{stats:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -107,7 +107,7 @@ async fn what_is_large_is_compressed_and_what_is_too_large_is_not_kept() {
     assert_eq!(node.version(&PERSONAL, "large", &large).await, 1);
     let found = node.get(&PERSONAL, "large", &large).await.unwrap();
     assert_eq!((found.tier, found.value.unwrap().text.len()), (Tier::Redis, 68_000));
-    let [_, _, _, meta] = node.redis.keys().cache_part(0);
+    let [_, _, _, meta] = node.redis.keys().cache_shard(0);
     let bytes: usize = node.redis.all_fields(&meta).await.unwrap()["bytes"].parse().unwrap();
     assert!(bytes < 10_000, "{bytes}");
 

@@ -1,4 +1,4 @@
-//! The cache on a Redis Cluster: its parts on all primaries, and one that dies.
+//! The cache on a Redis Cluster: its shards on all primaries, and one that dies.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,11 +33,11 @@ async fn parts_on_all_primaries_serve_invalidate_and_outlive_one_of_them() {
         .await;
     }
 
-    let [values, ..] = nodes[0].redis.keys().cache_part(0);
+    let [values, ..] = nodes[0].redis.keys().cache_shard(0);
     cluster.primary_of(&values).kill();
     let fresh = Source::new();
     let mut round = 0;
-    eventually("all parts serve again", async || {
+    eventually("all shards serve again", async || {
         round += 1;
         tokio::time::sleep(Duration::from_millis(50)).await;
         let reads = (0..40).map(|key| format!("{round}/{key}"));

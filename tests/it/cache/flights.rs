@@ -29,8 +29,7 @@ async fn two_thousand_readers_of_a_cold_costly_key_on_two_nodes_cause_one_load()
     begun.wait().await;
     source.until_loads(1).await;
     // The other node has found that somebody is at it, and waits.
-    eventually("both nodes have missed", async || nodes.iter().all(|node| node.cache.figures().redis.misses >= 2))
-        .await;
+    eventually("both nodes have missed", async || nodes.iter().all(|node| node.cache.stats().redis.misses >= 2)).await;
     source.open();
     assert!(join_all(readers).await.into_iter().all(|version| version.unwrap() == 1));
     assert_eq!(source.loads(), 1);
@@ -130,7 +129,7 @@ async fn a_reader_of_what_is_hot_never_waits_for_a_load() {
             assert!(!found.is_stale);
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        let hottest = node.cache.figures().hottest;
+        let hottest = node.cache.stats().hottest;
         assert!(hottest.iter().any(|hot| hot.key.ends_with(":hot")), "{hottest:?}");
     }
 }

@@ -28,7 +28,7 @@ async fn until_in_memory(node: &Node, key: &str, source: &Source) {
 async fn a_change_is_seen_on_every_node_in_under_a_second() {
     let lab = Lab::with(|config| {
         config.cache.local_ttl_ms = 60_000;
-        config.cache.deaf_ms_max = 10_000;
+        config.cache.silence_ms_max = 10_000;
     })
     .await;
     let nodes = [lab.node().await, lab.node().await, lab.node().await];
@@ -71,7 +71,7 @@ async fn a_node_that_goes_deaf_does_not_believe_its_memory_for_long() {
         config.redis.url = redis.url();
         config.redis.reconnect_ms = 10_000;
         config.cache.local_ttl_ms = 60_000;
-        config.cache.deaf_ms_max = 500;
+        config.cache.silence_ms_max = 500;
     })
     .await;
     let (node, deafened) = (lab.deaf_node().await, lab.node().await);
@@ -91,7 +91,7 @@ async fn a_node_that_was_deaf_for_a_moment_looks_at_everything_again() {
     static INVALIDATE: Script<4> = script!("cache/invalidate");
     let lab = Lab::with(|config| {
         config.cache.local_ttl_ms = 60_000;
-        config.cache.deaf_ms_max = 10_000;
+        config.cache.silence_ms_max = 10_000;
     })
     .await;
     let node = lab.node().await;
@@ -100,14 +100,14 @@ async fn a_node_that_was_deaf_for_a_moment_looks_at_everything_again() {
     // Said where nobody listens: this is what it is like for a message to be lost.
     let version = source.change();
     let other = Redis::connect(&lab.config.redis).await.unwrap();
-    for part in 0..lab.config.cache.shards {
+    for shard in 0..lab.config.cache.shards {
         let args: Vec<Value> = vec!["nowhere".into(), "gone".into(), "post:a".into()];
-        other.call_anywhere(&INVALIDATE, other.keys().cache_part(part), args).await.unwrap();
+        other.call_anywhere(&INVALIDATE, other.keys().cache_shard(shard), args).await.unwrap();
     }
     assert_eq!(node.version(&POST, "a", &source).await, version - 1, "it cannot know");
-    // A pulse of another life in between is a message that was missed, too: the node's own loop is what tells.
-    let mut second_pulse = node.cache.pulse();
-    assert!(second_pulse.tick().await.is_sent);
+    // A heartbeat of another life in between is a message that was missed, too: the node's own loop is what tells.
+    let mut second_heartbeat = node.cache.heartbeat();
+    assert!(second_heartbeat.tick().await.is_sent);
     seen_within(Duration::from_secs(1), &node, "a", &source, version).await;
 }
 

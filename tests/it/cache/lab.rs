@@ -42,7 +42,7 @@ impl Lab {
         let mut config = names::config();
         leftovers::sweep(&config).await;
         config.cache.redis_timeout_ms = 10_000;
-        config.cache.pulse_ms = 50;
+        config.cache.heartbeat_ms = 50;
         change(&mut config);
         Self { config }
     }
@@ -62,12 +62,12 @@ impl Lab {
         let redis = Arc::new(change(Redis::connect(&self.config.redis).await.unwrap()));
         let cache = Cache::new(Arc::clone(&redis), &self.config.cache);
         let stop = CancellationToken::new();
-        tokio::spawn(cache.pulse().run(stop.clone()));
+        tokio::spawn(cache.heartbeat().run(stop.clone()));
         Node { cache, redis, stop }
     }
 }
 
-/// A node. Dropped, its pulse stops.
+/// A node. Dropped, its heartbeat stops.
 pub(crate) struct Node {
     pub(crate) cache: Cache,
     pub(crate) redis: Arc<Redis>,
@@ -81,10 +81,10 @@ impl Drop for Node {
 }
 
 impl Node {
-    /// Until it believes its memory.
+    /// Until it trusts its memory.
     pub(crate) async fn until_it_hears(&self) {
         let (source, key) = (Source::new(), names::unique("probe"));
-        eventually("the node believes what it has in memory", async || {
+        eventually("the node trusts what it has in memory", async || {
             self.get(&POST, &key, &source).await.is_ok_and(|found| found.tier == Tier::Local)
         })
         .await;
@@ -103,7 +103,7 @@ impl Node {
         self.cache.invalidate(kind, &[key.to_owned()]).await
     }
 
-    /// What Redis has of all parts: fields and values.
+    /// What Redis has of all shards: fields and values.
     pub(crate) async fn in_redis(&self, shards: u32) -> Vec<(String, String)> {
         self.of_parts(shards, |[values, ..]| values).await
     }
@@ -115,8 +115,8 @@ impl Node {
 
     async fn of_parts(&self, shards: u32, which: impl Fn([String; 4]) -> String) -> Vec<(String, String)> {
         let mut all = Vec::new();
-        for part in 0..shards {
-            let key = which(self.redis.keys().cache_part(part));
+        for shard in 0..shards {
+            let key = which(self.redis.keys().cache_shard(shard));
             all.extend(self.redis.all_fields(&key).await.unwrap());
         }
         all

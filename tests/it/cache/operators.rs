@@ -19,7 +19,7 @@ async fn operators_see_how_the_cache_stands_and_switch_it_on_every_node() {
             assert!(first.body[tier][figure].is_u64(), "{tier} {figure}: {first:?}");
         }
     }
-    assert_eq!((first.number("loads"), first.number("parts_away"), &first.body["hottest"]), (0, 0, &json!([])));
+    assert_eq!((first.number("loads"), first.number("shards_away"), &first.body["hottest"]), (0, 0, &json!([])));
 
     for bypass in [true, false] {
         let set = nodes[0].operator_sends(Method::PATCH, path, &json!({ "bypass": bypass })).await;
@@ -39,7 +39,7 @@ async fn operators_see_how_the_cache_stands_and_switch_it_on_every_node() {
 
     let metrics = nodes[0].as_operator(Method::GET, "/metrics").await.body;
     for name in
-        ["onrush_cache_hits_total{tier=\"redis\"}", "onrush_cache_bytes{tier=\"local\"}", "onrush_cache_parts_away"]
+        ["onrush_cache_hits_total{tier=\"redis\"}", "onrush_cache_bytes{tier=\"local\"}", "onrush_cache_shards_away"]
     {
         eventually("the metrics tell", async || metrics.as_str().is_some_and(|text| text.contains(name))).await;
     }

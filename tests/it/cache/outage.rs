@@ -38,12 +38,12 @@ async fn until_stale(node: &Node, key: &str, source: &Source) {
     .await;
 }
 
-/// Until all parts answer, so that what follows is not about one that has only been slow.
+/// Until all shards answer, so that what follows is not about one that has only been slow.
 async fn until_all_answer(node: &Node, source: &Source) {
-    eventually("all parts of Redis answer", async || {
+    eventually("all shards of Redis answer", async || {
         let reads = (0..64).map(|key| format!("probe {key}"));
         let found = join_all(reads.map(|key| async move { node.get(&PERSONAL, &key, source).await.is_ok() })).await;
-        found.into_iter().all(|is_ok| is_ok) && node.cache.figures().parts_away == 0
+        found.into_iter().all(|is_ok| is_ok) && node.cache.stats().shards_away == 0
     })
     .await;
 }
@@ -242,7 +242,7 @@ async fn with_redis_out_of_memory_reads_and_invalidations_go_on() {
     .await;
     assert_eq!(loaded.unwrap().value.unwrap().version, 1);
     for node in &nodes {
-        assert_eq!(node.cache.figures().parts_away, 0);
+        assert_eq!(node.cache.stats().shards_away, 0);
         assert!(!node.in_redis(shards).await.into_iter().any(|(field, _)| field.ends_with("kept")));
     }
 

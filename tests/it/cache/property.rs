@@ -103,7 +103,7 @@ impl Run<'_> {
     async fn change(&mut self, node: usize, key: usize) {
         let version = self.sources[key].fetch_add(1, Ordering::SeqCst) + 1;
         self.nodes[node].cache.invalidate(&KINDS[key], &self.keys[key..=key]).await.unwrap();
-        // The deaf one cannot be told, and so believes nothing.
+        // The deaf one cannot be told, and so trusts nothing.
         for knows in [node, DEAF] {
             self.least[knows][key] = self.least[knows][key].max(version);
         }

@@ -11,20 +11,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::message::{self, Message};
 use super::node::Node;
-use super::part::Part;
+use super::shard::Shard;
 use crate::clock;
 use crate::redis::{Channel, RedisError, Script, Value};
 use crate::script;
 
-static PULSE: Script<1> = script!("cache/pulse");
+static HEARTBEAT: Script<1> = script!("cache/heartbeat");
 
 /// How often bytes and entries are counted.
 const SIZES_EVERY: Duration = Duration::from_secs(1);
 
-/// Keeps a node's cache believable. Without it nothing in memory is believed, and Redis never comes back.
-pub struct Pulse {
+/// Keeps a node's cache trusted. Without it nothing in memory is trusted, and Redis never comes back.
+pub struct Heartbeat {
     node: Arc<Node>,
-    /// Tells the pulses of this loop from all others.
+    /// Tells the heartbeats of this loop from all others.
     name: String,
     halved: Instant,
     counted: Option<Instant>,
@@ -32,23 +32,23 @@ pub struct Pulse {
 
 /// What a tick has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Beat {
-    /// The pulse was sent. Whether it is heard is another matter.
+pub struct HeartbeatTick {
+    /// The heartbeat was sent. Whether it is heard is another matter.
     pub is_sent: bool,
     /// Parts of Redis that were away and are not any more.
-    pub parts_back: usize,
+    pub shards_back: usize,
 }
 
-impl Pulse {
+impl Heartbeat {
     pub(super) fn new(node: Arc<Node>) -> Self {
         Self { node, name: format!("{:016x}", rand::random::<u64>()), halved: Instant::now(), counted: None }
     }
 
-    /// One pulse, and one look at what is away.
-    pub async fn tick(&mut self) -> Beat {
+    /// One heartbeat, and one look at what is away.
+    pub async fn tick(&mut self) -> HeartbeatTick {
         let node = Arc::clone(&self.node);
-        let mending = node.parts.iter().filter(|part| part.is_away()).map(|part: &Arc<Part>| part.mend());
-        let (is_sent, mended) = tokio::join!(self.send(), join_all(mending));
+        let recovering = node.shards.iter().filter(|shard| shard.is_away()).map(|shard: &Arc<Shard>| shard.recover());
+        let (is_sent, recovered) = tokio::join!(self.send(), join_all(recovering));
         let window = Duration::from_millis(node.settings.hot_window_ms);
         if self.halved.elapsed() >= window {
             self.halved = Instant::now();
@@ -58,17 +58,17 @@ impl Pulse {
             self.counted = Some(Instant::now());
             node.count_sizes().await;
         }
-        node.tallies.tell();
-        Beat { is_sent, parts_back: mended.into_iter().filter(|is_back| *is_back).count() }
+        node.counters.tell();
+        HeartbeatTick { is_sent, shards_back: recovered.into_iter().filter(|is_back| *is_back).count() }
     }
 
     async fn send(&self) -> bool {
         let node = &self.node;
-        let number = node.belief.next_pulse(clock::uptime_us());
+        let number = node.liveness.next_heartbeat(clock::uptime_us());
         let redis = &node.redis;
         let args: Vec<Value> =
-            vec![redis.keys().channel(Channel::Cache).into(), message::pulse(&self.name, number).into()];
-        let sending = redis.call_anywhere(&PULSE, [redis.keys().cache_switch()], args);
+            vec![redis.keys().channel(Channel::Cache).into(), message::heartbeat(&self.name, number).into()];
+        let sending = redis.call_anywhere(&HEARTBEAT, [redis.keys().cache_switch()], args);
         match node.in_time(sending).await {
             Some(reply) => {
                 node.is_bypassed.store(reply.as_i64() == Some(1), Ordering::Relaxed);
@@ -81,18 +81,18 @@ impl Pulse {
     /// Until told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
         let hearing = hear(Arc::clone(&self.node), self.name.clone());
-        let beating = async {
-            let mut beat = interval(Duration::from_millis(self.node.settings.pulse_ms));
-            beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let ticking = async {
+            let mut ticks = interval(Duration::from_millis(self.node.settings.heartbeat_ms));
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
-                beat.tick().await;
+                ticks.tick().await;
                 self.tick().await;
             }
         };
         tokio::select! {
             () = stop.cancelled() => {}
             () = hearing => {}
-            () = beating => {}
+            () = ticking => {}
         }
     }
 }
@@ -111,8 +111,8 @@ async fn hear(node: Arc<Node>, name: String) {
         if let Some(text) = heard {
             node.hear(&text, &name);
         } else {
-            node.tallies.gaps.one();
-            node.belief.gap(clock::uptime_us());
+            node.counters.gaps.one();
+            node.liveness.gap(clock::uptime_us());
         }
     }
 }
@@ -126,12 +126,12 @@ impl Node {
             Message::Gone { node, .. } if node == &*self.name => {}
             Message::Gone { fields, .. } => ids(fields).into_iter().for_each(|id| self.memory.forget(id)),
             Message::Filled(fields) => ids(fields).into_iter().for_each(|id| self.memory.wake(id)),
-            Message::Pulse { node, number } if node == name => {
-                if self.belief.heard(number, clock::uptime_us()) {
-                    self.tallies.gaps.one();
+            Message::Heartbeat { node, number } if node == name => {
+                if self.liveness.heard(number, clock::uptime_us()) {
+                    self.counters.gaps.one();
                 }
             }
-            Message::Pulse { .. } | Message::Unknown => {}
+            Message::Heartbeat { .. } | Message::Unknown => {}
         }
     }
 
@@ -150,9 +150,10 @@ impl Node {
     async fn count_sizes(&self) {
         let (bytes, entries) = self.memory.size();
         gauge_size("local", bytes, entries);
-        let sizes = join_all(self.parts.iter().filter(|part| !part.is_away()).map(|part| self.in_time(part.size())));
+        let sizes =
+            join_all(self.shards.iter().filter(|shard| !shard.is_away()).map(|shard| self.in_time(shard.size())));
         let known: Option<Vec<(u64, u64)>> = sizes.await.into_iter().collect();
-        if let Some(sizes) = known.filter(|sizes| sizes.len() == self.parts.len()) {
+        if let Some(sizes) = known.filter(|sizes| sizes.len() == self.shards.len()) {
             let (bytes, entries) = sizes.iter().fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1));
             self.redis_size[0].store(bytes, Ordering::Relaxed);
             self.redis_size[1].store(entries, Ordering::Relaxed);
@@ -161,7 +162,7 @@ impl Node {
         let in_use = self.settings.bulkhead_max - self.bulkhead.available_permits();
         gauge("onrush_cache_bulkhead_in_use", in_use);
         gauge("onrush_cache_loads_in_flight", self.settings.loads_in_flight_max - self.loads.available_permits());
-        gauge("onrush_cache_parts_away", self.parts.iter().filter(|part| part.is_away()).count());
+        gauge("onrush_cache_shards_away", self.shards.iter().filter(|shard| shard.is_away()).count());
     }
 }
 

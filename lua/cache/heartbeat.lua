@@ -1,4 +1,4 @@
--- pulse: a node says something to hear itself, and reads the switch.
+-- heartbeat: a node says something to hear itself, and reads the switch.
 --
 -- KEYS[1] switch  hash    bypass 0 | 1    onrush:cache:switch
 -- ARGV    channel; message

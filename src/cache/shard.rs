@@ -1,6 +1,6 @@
-//! The tier in Redis: one part of it, which lives in one slot of a cluster, and whether it answers.
+//! The tier in Redis: one shard of it, which lives in one slot of a cluster, and whether it answers.
 //!
-//! - A call that fails or takes too long means that the part is away: nobody waits for it again until the pulse has found
+//! - A call that fails or takes too long means that the shard is away: nobody waits for it again until the heartbeat has found
 //!   that it answers.
 //! - Invalidations that it did not hear are remembered, and it is not back before it has.
 
@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::batcher::{Away, Batcher};
 use super::envelope::Kept;
-use super::figures::Tallies;
-use super::lane::Lane;
 use super::message;
+use super::stats::Counters;
 use crate::config;
 use crate::redis::{Arguments, Channel, MadeBy, Redis, RedisError, Script, Value};
 use crate::script;
@@ -23,10 +23,6 @@ static RENEW: Script<1> = script!("cache/renew");
 static RELEASE: Script<1> = script!("cache/release");
 static FILL: Script<4> = script!("cache/fill");
 static INVALIDATE: Script<4> = script!("cache/invalidate");
-
-/// The part does not answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Away;
 
 /// How the right to load is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +57,8 @@ pub(super) struct Fill<'a> {
     pub(super) message: String,
 }
 
-/// One part.
-pub(super) struct Part {
+/// One shard.
+pub(super) struct Shard {
     redis: Arc<Redis>,
     keys: [String; 4],
     channel: String,
@@ -71,34 +67,34 @@ pub(super) struct Part {
     bytes_max: u64,
     timeout: Duration,
     lease_ms: u64,
-    tallies: Arc<Tallies>,
-    pub(super) lane: Lane,
+    counters: Arc<Counters>,
+    pub(super) batcher: Batcher,
     is_away: AtomicBool,
     /// Invalidations that it did not hear. Whoever asked for one was told that it failed.
-    unheard: Mutex<HashSet<String>>,
-    unheard_max: usize,
+    pending: Mutex<HashSet<String>>,
+    pending_invalidations_max: usize,
 }
 
-impl Part {
+impl Shard {
     pub(super) fn new(
         redis: &Arc<Redis>,
         number: u32,
         settings: &config::Cache,
-        (node, tallies): (&Arc<str>, &Arc<Tallies>),
+        (node, counters): (&Arc<str>, &Arc<Counters>),
     ) -> Arc<Self> {
         Arc::new(Self {
-            keys: redis.keys().cache_part(number),
+            keys: redis.keys().cache_shard(number),
             channel: redis.keys().channel(Channel::Cache),
             redis: Arc::clone(redis),
             node: Arc::clone(node),
             bytes_max: settings.redis_bytes_max / u64::from(settings.shards),
             timeout: Duration::from_millis(settings.redis_timeout_ms),
             lease_ms: settings.lease_ms,
-            tallies: Arc::clone(tallies),
-            lane: Lane::new(settings.batch_max, settings.reads_waiting_max),
-            unheard_max: settings.unheard_max,
+            counters: Arc::clone(counters),
+            batcher: Batcher::new(settings.batch_max, settings.reads_waiting_max),
+            pending_invalidations_max: settings.pending_invalidations_max,
             is_away: AtomicBool::new(false),
-            unheard: Mutex::default(),
+            pending: Mutex::default(),
         })
     }
 
@@ -106,8 +102,8 @@ impl Part {
         self.is_away.load(Ordering::Acquire)
     }
 
-    fn unheard(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.unheard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn keys<const N: usize>(&self, which: [usize; N]) -> [String; N] {
@@ -127,20 +123,20 @@ impl Part {
             Err(_elapsed) => format!("no answer in {} ms", self.timeout.as_millis()),
         };
         if !self.is_away.swap(true, Ordering::AcqRel) {
-            self.tallies.away.one();
-            tracing::warn!(part = self.keys[0], failure, "a part of the cache in Redis is away");
+            self.counters.away.one();
+            tracing::warn!(shard = self.keys[0], failure, "a shard of the cache in Redis is away");
         }
         Err(Away)
     }
 
     /// What it says to these fields, in order, each value as it is there; and what time it is.
-    #[tracing::instrument(level = "debug", skip_all, fields(part = self.keys[0], fields = fields.len()))]
+    #[tracing::instrument(level = "debug", skip_all, fields(shard = self.keys[0], fields = fields.len()))]
     pub(super) async fn read(&self, fields: &[String]) -> Result<(i64, Vec<Option<bytes::Bytes>>), Away> {
         let args = MadeBy(|| fields.iter().map(|field| Value::from(field.as_str())).collect());
         let reply = self.call(&READ, self.keys([0]), args).await?.into_array();
-        let mut parts = reply.into_iter();
-        let now_ms = parts.next().and_then(|now| now.as_i64()).unwrap_or(0);
-        Ok((now_ms, parts.map(Value::into_bytes).collect()))
+        let mut shards = reply.into_iter();
+        let now_ms = shards.next().and_then(|now| now.as_i64()).unwrap_or(0);
+        Ok((now_ms, shards.map(Value::into_bytes).collect()))
     }
 
     pub(super) async fn enter(&self, mode: Mode, field: &str, owner: &str) -> Result<Entered, Away> {
@@ -160,15 +156,15 @@ impl Part {
     }
 
     fn entered(&self, reply: Value) -> Option<Entered> {
-        let mut parts = reply.into_array().into_iter();
-        let code = parts.next()?.into_string()?;
-        let now_ms = parts.next()?.as_i64()?;
-        let kept = parts.next().and_then(Value::into_bytes).and_then(|value| Kept::open(now_ms, value));
+        let mut shards = reply.into_array().into_iter();
+        let code = shards.next()?.into_string()?;
+        let now_ms = shards.next()?.as_i64()?;
+        let kept = shards.next().and_then(Value::into_bytes).and_then(|value| Kept::open(now_ms, value));
         match code.as_str() {
             "found" => kept.map(Entered::Found),
             "load" => Some(Entered::Load(kept)),
             "busy" => {
-                let ends_in = parts.next()?.as_u64()?.min(self.lease_ms);
+                let ends_in = shards.next()?.as_u64()?.min(self.lease_ms);
                 Some(Entered::Busy { kept, ends_in: Duration::from_millis(ends_in) })
             }
             _ => None,
@@ -200,19 +196,19 @@ impl Part {
             fill.message.into(),
         ];
         let reply = self.call(&FILL, self.keys([0, 1, 2, 3]), args).await?.into_array();
-        self.tallies.redis.evictions.add(reply.get(1).and_then(Value::as_u64).unwrap_or(0));
+        self.counters.redis.evictions.add(reply.get(1).and_then(Value::as_u64).unwrap_or(0));
         match reply.first().and_then(Value::as_str).as_deref() {
             Some("ok") => Ok(true),
             Some("full") => {
-                self.tallies.too_large.one();
+                self.counters.too_large.one();
                 Ok(true)
             }
             Some("no_memory") => {
-                self.tallies.no_memory.one();
+                self.counters.no_memory.one();
                 Ok(true)
             }
             _ => {
-                self.tallies.fills_refused.one();
+                self.counters.fills_refused.one();
                 Ok(false)
             }
         }
@@ -230,17 +226,17 @@ impl Part {
         if !self.is_away() && self.try_invalidate(&fields).await.is_ok() {
             return Ok(());
         }
-        let mut unheard = self.unheard();
-        let room = self.unheard_max.saturating_sub(unheard.len());
-        self.tallies.forgotten.add(fields.len().saturating_sub(room) as u64);
-        unheard.extend(fields.into_iter().take(room));
-        // Under the lock, so that it is not back with these unheard.
+        let mut pending = self.pending();
+        let room = self.pending_invalidations_max.saturating_sub(pending.len());
+        self.counters.forgotten.add(fields.len().saturating_sub(room) as u64);
+        pending.extend(fields.into_iter().take(room));
+        // Under the lock, so that it is not back with these pending.
         self.is_away.store(true, Ordering::Release);
         Err(Away)
     }
 
     async fn try_invalidate(&self, fields: &[String]) -> Result<(), Away> {
-        for batch in fields.chunks(self.lane.batch_max()) {
+        for batch in fields.chunks(self.batcher.batch_max()) {
             let args = MadeBy(|| {
                 let mut args: Vec<Value> = vec![self.channel.as_str().into(), message::gone(&self.node, batch).into()];
                 args.extend(batch.iter().map(|field| Value::from(field.as_str())));
@@ -251,19 +247,19 @@ impl Part {
         Ok(())
     }
 
-    /// Looks whether a part that is away is back, and tells it what it did not hear. Answers whether it is back.
-    pub(super) async fn mend(&self) -> bool {
+    /// Looks whether a shard that is away is back, and tells it what it did not hear. Answers whether it is back.
+    pub(super) async fn recover(&self) -> bool {
         // Taken, not copied: what is invalidated once more meanwhile has to be told once more.
-        let unheard: Vec<String> = self.unheard().drain().collect();
-        if self.read(&[]).await.is_err() || self.try_invalidate(&unheard).await.is_err() {
-            self.unheard().extend(unheard);
+        let pending: Vec<String> = self.pending().drain().collect();
+        if self.read(&[]).await.is_err() || self.try_invalidate(&pending).await.is_err() {
+            self.pending().extend(pending);
             return false;
         }
-        let left = self.unheard();
+        let left = self.pending();
         let is_back = left.is_empty();
         if is_back {
             self.is_away.store(false, Ordering::Release);
-            tracing::info!(part = self.keys[0], unheard = unheard.len(), "a part of the cache in Redis is back");
+            tracing::info!(shard = self.keys[0], pending = pending.len(), "a shard of the cache in Redis is back");
         }
         drop(left);
         is_back

@@ -1,4 +1,4 @@
-//! What happens in the cache, counted: for operators at once, for the metrics with each pulse.
+//! What happens in the cache, counted: for operators at once, for the metrics with each heartbeat.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,13 +6,13 @@ use metrics::Counter;
 use serde::Serialize;
 
 /// Counts, and tells the metrics what is new.
-pub(super) struct Tally {
+pub(super) struct Counted {
     count: AtomicU64,
     told: AtomicU64,
     counter: Counter,
 }
 
-impl Tally {
+impl Counted {
     fn new(counter: Counter) -> Self {
         Self { count: AtomicU64::new(0), told: AtomicU64::new(0), counter }
     }
@@ -36,67 +36,67 @@ impl Tally {
 }
 
 /// One tier's.
-pub(super) struct TierTallies {
-    pub(super) hits: Tally,
-    pub(super) misses: Tally,
-    pub(super) stale: Tally,
-    pub(super) evictions: Tally,
+pub(super) struct TierCounters {
+    pub(super) hits: Counted,
+    pub(super) misses: Counted,
+    pub(super) stale: Counted,
+    pub(super) evictions: Counted,
 }
 
-impl TierTallies {
+impl TierCounters {
     fn new(tier: &'static str) -> Self {
         Self {
-            hits: Tally::new(metrics::counter!("onrush_cache_hits_total", "tier" => tier)),
-            misses: Tally::new(metrics::counter!("onrush_cache_misses_total", "tier" => tier)),
-            stale: Tally::new(metrics::counter!("onrush_cache_stale_total", "tier" => tier)),
-            evictions: Tally::new(metrics::counter!("onrush_cache_evictions_total", "tier" => tier)),
+            hits: Counted::new(metrics::counter!("onrush_cache_hits_total", "tier" => tier)),
+            misses: Counted::new(metrics::counter!("onrush_cache_misses_total", "tier" => tier)),
+            stale: Counted::new(metrics::counter!("onrush_cache_stale_total", "tier" => tier)),
+            evictions: Counted::new(metrics::counter!("onrush_cache_evictions_total", "tier" => tier)),
         }
     }
 
-    fn all(&self) -> [&Tally; 4] {
+    fn all(&self) -> [&Counted; 4] {
         [&self.hits, &self.misses, &self.stale, &self.evictions]
     }
 }
 
 /// A node's.
-pub(super) struct Tallies {
-    pub(super) local: TierTallies,
-    pub(super) redis: TierTallies,
-    pub(super) loads: Tally,
-    pub(super) load_failures: Tally,
+pub(super) struct Counters {
+    pub(super) local: TierCounters,
+    pub(super) redis: TierCounters,
+    pub(super) loads: Counted,
+    pub(super) load_failures: Counted,
     /// Loads whose permit was gone when they were done.
-    pub(super) fills_refused: Tally,
+    pub(super) fills_refused: Counted,
     /// Entries that were too large to be kept.
-    pub(super) too_large: Tally,
+    pub(super) too_large: Counted,
     /// Entries that Redis had no memory for, whoever has used it up.
-    pub(super) no_memory: Tally,
+    pub(super) no_memory: Counted,
     /// Moments up to which messages may have been missed.
-    pub(super) gaps: Tally,
-    /// Times that a part of Redis began to count as away.
-    pub(super) away: Tally,
+    pub(super) gaps: Counted,
+    /// Times that a shard of Redis began to count as away.
+    pub(super) away: Counted,
     /// Invalidations that no more could be remembered while Redis was away.
-    pub(super) forgotten: Tally,
-    pub(super) refused_away: Tally,
-    pub(super) refused_bulkhead: Tally,
-    pub(super) refused_loads: Tally,
-    pub(super) refused_wait: Tally,
+    pub(super) forgotten: Counted,
+    pub(super) refused_away: Counted,
+    pub(super) refused_bulkhead: Counted,
+    pub(super) refused_loads: Counted,
+    pub(super) refused_wait: Counted,
 }
 
-impl Tallies {
+impl Counters {
     pub(super) fn new() -> Self {
         let refused =
-            |reason: &'static str| Tally::new(metrics::counter!("onrush_cache_refused_total", "reason" => reason));
+            |reason: &'static str| Counted::new(metrics::counter!("onrush_cache_refused_total", "reason" => reason));
         Self {
-            local: TierTallies::new("local"),
-            redis: TierTallies::new("redis"),
-            loads: Tally::new(metrics::counter!("onrush_cache_loads_total", "tier" => "source")),
-            load_failures: Tally::new(metrics::counter!("onrush_cache_load_failures_total", "tier" => "source")),
-            fills_refused: Tally::new(metrics::counter!("onrush_cache_fills_refused_total")),
-            too_large: Tally::new(metrics::counter!("onrush_cache_too_large_total")),
-            no_memory: Tally::new(metrics::counter!("onrush_cache_no_memory_total")),
-            gaps: Tally::new(metrics::counter!("onrush_cache_gaps_total")),
-            away: Tally::new(metrics::counter!("onrush_cache_away_total")),
-            forgotten: Tally::new(metrics::counter!("onrush_cache_invalidations_forgotten_total")),
+            local: TierCounters::new("local"),
+            redis: TierCounters::new("redis"),
+            loads: Counted::new(metrics::counter!("onrush_cache_loads_total", "tier" => "source")),
+            load_failures: Counted::new(metrics::counter!("onrush_cache_load_failures_total", "tier" => "source")),
+            fills_refused: Counted::new(metrics::counter!("onrush_cache_fills_refused_total")),
+            too_large: Counted::new(metrics::counter!("onrush_cache_too_large_total")),
+            no_memory: Counted::new(metrics::counter!("onrush_cache_no_memory_total")),
+            gaps: Counted::new(metrics::counter!("onrush_cache_gaps_total")),
+            away: Counted::new(metrics::counter!("onrush_cache_away_total")),
+            forgotten: Counted::new(metrics::counter!("onrush_cache_invalidations_forgotten_total")),
             refused_away: refused("away"),
             refused_bulkhead: refused("bulkhead"),
             refused_loads: refused("loads"),
@@ -120,13 +120,13 @@ impl Tallies {
             &self.refused_loads,
             &self.refused_wait,
         ];
-        self.local.all().into_iter().chain(self.redis.all()).chain(others).for_each(Tally::tell);
+        self.local.all().into_iter().chain(self.redis.all()).chain(others).for_each(Counted::tell);
     }
 }
 
 /// How a tier stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub struct TierFigures {
+pub struct TierStats {
     /// Answers that came from it, since this node has started.
     pub hits: u64,
     /// Times that it did not have what was asked for, since this node has started.
@@ -143,15 +143,15 @@ pub struct TierFigures {
 
 /// How the cache stands, as one node sees it.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
-pub struct Figures {
+pub struct CacheStats {
     /// The process.
-    pub local: TierFigures,
+    pub local: TierStats,
     /// Redis; bytes and entries are those of all nodes.
-    pub redis: TierFigures,
+    pub redis: TierStats,
     /// Loads from the sources, since this node has started.
     pub loads: u64,
     /// Parts of Redis that count as away.
-    pub parts_away: u64,
+    pub shards_away: u64,
     /// What is asked for most, most first.
     pub hottest: Vec<HotKey>,
 }
