@@ -69,7 +69,7 @@ impl Node {
         let metrics = telemetry::metrics();
         let mut redis = Redis::connect(&config.redis).await.context("connecting to Redis")?;
         if config.bench.deaf {
-            redis = redis.deafened();
+            redis = redis.without_messages();
         }
         let redis = Arc::new(redis.fenced());
         redis.check_fitness().await?;

@@ -6,6 +6,7 @@
 //! - What was begun is finished by us, not by its caller, and what was lost on the way is found and mended.
 //! - Bulk work has a rate of its own: the ledger of claims does not notice it.
 
+mod error;
 mod inbox;
 pub mod inspect;
 mod lanes;
@@ -20,15 +21,14 @@ mod reconcile;
 mod relay;
 pub mod search;
 mod subscriptions;
+mod to_the_end;
 mod work;
 
-use thiserror::Error;
-use tracing::Instrument;
-
-use crate::cache::{Cache, CacheError};
+use crate::cache::Cache;
 use crate::config;
 use crate::database::Database;
 use crate::upstream::Users;
+pub use error::FeedError;
 pub use inbox::{Inbox, Inboxes, Newest};
 pub use lanes::{Lane, LaneError, Means};
 pub use message::{Happened, Inspected, Original, Outcome, SCHEMA_VERSION};
@@ -41,17 +41,6 @@ pub use reconcile::{FeedReconciler, Reconciled};
 pub use relay::{PostOutbox, PostRelay, PostRelayError, Relayed};
 pub use subscriptions::{Subscribed, Subscriptions};
 pub use work::{LaneWorker, Reads};
-
-/// Why something could not be written or read. What was asked for may have happened.
-#[derive(Debug, Error)]
-pub enum FeedError {
-    /// The database is away or refused. Worth another try.
-    #[error("the database did not answer: {0}")]
-    Database(#[from] sqlx::Error),
-    /// The cache has nothing to say, or could not be told. Worth another try.
-    #[error(transparent)]
-    Cache(#[from] CacheError),
-}
 
 /// What authors write and readers ask for.
 pub struct Feed {
@@ -80,16 +69,5 @@ impl Feed {
             posts,
             inboxes,
         }
-    }
-}
-
-/// Whoever asked may go away in the middle: what is committed is told to the cache all the same. The task is never aborted:
-/// if it has not ended well it has panicked.
-async fn to_the_end<T: Send + 'static>(
-    work: impl Future<Output = Result<T, FeedError>> + Send + 'static,
-) -> Result<T, FeedError> {
-    match tokio::spawn(work.in_current_span()).await {
-        Ok(done) => done,
-        Err(ended) => std::panic::resume_unwind(ended.into_panic()),
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures::future::{join_all, try_join_all};
 
-use super::FeedError;
+use super::error::FeedError;
 use super::inbox::Inboxes;
 use super::merge::Lists;
 use super::post::{Inspection, PostId};

@@ -5,10 +5,13 @@
 //! - What blocks runs on a thread of its own, never on one that other tasks share.
 
 mod consumer;
+mod membership;
 mod offsets;
 mod parallel;
 mod poller;
 mod producer;
+mod record;
+mod shared;
 mod tail;
 
 use std::time::Duration;
@@ -20,10 +23,12 @@ use rdkafka::types::RDKafkaErrorCode;
 use thiserror::Error;
 
 use crate::config;
-pub use consumer::{Assignment, Consumer, Membership, Record, Taken};
+pub use consumer::{Consumer, Taken};
+pub use membership::{Assignment, Membership};
 pub use offsets::{Backlog, Ends, Offsets};
 pub use parallel::{Job, Parallel, Share};
 pub use producer::{Outgoing, Producer, Published};
+pub use record::Record;
 pub use tail::read_tails;
 
 /// What a call to Kafka can fail with. All of it is worth another try.

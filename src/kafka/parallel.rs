@@ -11,7 +11,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::KafkaError;
-use super::consumer::{Assignment, Consumer, Held, Membership, Record, Shared, State};
+use super::consumer::Consumer;
+use super::membership::{Assignment, Membership};
+use super::record::Record;
+use super::shared::{Held, Shared, State};
 use crate::config;
 
 /// Pause before a record is begun again whose work ended without a word: it panicked, or was given up.

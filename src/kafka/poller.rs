@@ -10,8 +10,9 @@ use rdkafka::message::{Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::KafkaError;
-use super::consumer::{Record, Shared, State};
 use super::offsets::partition_numbers;
+use super::record::Record;
+use super::shared::{Shared, State};
 
 /// How long one poll waits for a record; what else the thread does is late by so much at most.
 const POLL: Duration = Duration::from_millis(20);

@@ -8,118 +8,25 @@
 //!   script that says so to other nodes (the marker) is loaded last.
 //! - Names and scripts are asked for and loaded over one connection that never connects again: it ends with its server.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use fred::prelude::{ClientLike, ClusterInterface, LuaInterface, ServerConfig};
+use fred::prelude::{ClientLike, ClusterInterface, LuaInterface};
 use fred::types::config::Server;
 use fred::types::{ClusterHash, CustomCommand, MultipleKeys};
-use tokio::sync::Notify;
 
-use super::lane::{Connection, Lanes};
-use super::{Arguments, Keys, Redis, RedisError, Script, Value};
+use super::error::RedisError;
+use super::evalsha::{is_unknown_script, load};
+use super::incarnation::{Fence, Incarnation, Named};
+use super::keys::Keys;
+use super::messages::Channel;
+use super::pinned::Connection;
+use super::redis::Redis;
+use super::script::{Arguments, Script};
+use super::value::Value;
 use crate::ids::CampaignId;
-
-/// One life of one server, as far as the keys of one installation are concerned.
-#[derive(Debug)]
-pub struct Incarnation {
-    name: String,
-    /// By the hash of the text alone.
-    shas: RwLock<HashMap<Arc<str>, Arc<str>>>,
-}
-
-impl Incarnation {
-    fn new(name: String) -> Arc<Self> {
-        Arc::new(Self { name, shas: RwLock::default() })
-    }
-
-    /// The script's text for this incarnation.
-    fn text(&self, source: &str) -> String {
-        format!("{source}\n-- decides in: {}\n", self.name)
-    }
-
-    /// The script that is here where this incarnation was verified.
-    fn marker(&self) -> String {
-        format!("-- verified: {}\nreturn 1\n", self.name)
-    }
-
-    /// What the script is called by here.
-    fn sha<const KEYS: usize>(&self, script: &Script<KEYS>) -> Arc<str> {
-        let known = self.shas.read().unwrap_or_else(PoisonError::into_inner).get(&script.sha()).cloned();
-        known.unwrap_or_else(|| {
-            let sha: Arc<str> = fred::util::sha1_hash(&self.text(script.source())).into();
-            self.shas.write().unwrap_or_else(PoisonError::into_inner).insert(script.sha(), Arc::clone(&sha));
-            sha
-        })
-    }
-}
-
-/// Which servers this node lets decide.
-#[derive(Default)]
-pub(super) struct Fence {
-    /// By slot; a Redis that is no cluster has one entry, of slot 0.
-    verified: RwLock<HashMap<u16, Arc<Incarnation>>>,
-    is_cluster: bool,
-    /// Somebody met a server that is not verified.
-    met: Notify,
-    /// How many incarnations this node has let decide.
-    lives: AtomicU64,
-    /// What was verified may be gone, although the server lives on (see [`Redis::doubt`]): how often that was noticed, and up to which time all was verified since.
-    doubts: AtomicU64,
-    settled: AtomicU64,
-    /// Since when a server is refused; `None`: none is, as far as anyone has met one.
-    closed: Mutex<Option<Instant>>,
-    loading: tokio::sync::Mutex<()>,
-}
-
-/// What a script is called by on the server that has its keys.
-pub(super) struct Named {
-    pub(super) sha: Arc<str>,
-    incarnation: Option<Arc<Incarnation>>,
-}
-
-impl Fence {
-    pub(super) fn new(is_cluster: bool) -> Self {
-        // Closed until somebody has looked.
-        Self { is_cluster, closed: Mutex::new(Some(Instant::now())), ..Self::default() }
-    }
-
-    fn place(&self, slot: Option<u16>) -> u16 {
-        if self.is_cluster { slot.unwrap_or(0) } else { 0 }
-    }
-
-    fn of(&self, slot: Option<u16>) -> Option<Arc<Incarnation>> {
-        self.verified.read().unwrap_or_else(PoisonError::into_inner).get(&self.place(slot)).cloned()
-    }
-
-    fn since(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
-        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Lets nobody through to these slots' server any more, and wakes whoever verifies.
-    fn close(&self, slot: Option<u16>, known: Option<&Arc<Incarnation>>) {
-        let place = self.place(slot);
-        let mut verified = self.verified.write().unwrap_or_else(PoisonError::into_inner);
-        // Somebody may have verified the next one meanwhile.
-        if verified.get(&place).map(Arc::as_ptr) == known.map(Arc::as_ptr)
-            && let Some(gone) = verified.remove(&place)
-        {
-            verified.retain(|_, incarnation| !Arc::ptr_eq(incarnation, &gone));
-        }
-        drop(verified);
-        self.since().get_or_insert_with(Instant::now);
-        self.met.notify_one();
-    }
-
-    fn open(&self, places: impl Iterator<Item = u16>, incarnation: &Arc<Incarnation>) {
-        let mut verified = self.verified.write().unwrap_or_else(PoisonError::into_inner);
-        verified.extend(places.map(|place| (place, Arc::clone(incarnation))));
-        drop(verified);
-        self.lives.fetch_add(1, Ordering::AcqRel);
-    }
-}
 
 impl Redis {
     /// One whose scripts decide only where the server was verified: see [`crate::fence`].
@@ -199,7 +106,7 @@ impl Redis {
 
     /// Connects to this server, and asks who it is.
     pub async fn inspect(&self, server: DecidingServer) -> Result<Inspection<'_>, RedisError> {
-        let connection = self.lanes.fresh(server.address.clone()).await?;
+        let connection = self.pinned.fresh(server.address.clone()).await?;
         let name = incarnation_name(&connection, &self.keys).await?;
         let known = self.fence.as_ref().and_then(|fence| {
             let first = server.slots.first().map(|slots| *slots.start());
@@ -240,7 +147,7 @@ impl Redis {
         named: &Named,
     ) -> Result<(), RedisError> {
         let (Some(fence), Some(incarnation)) = (&self.fence, &named.incarnation) else {
-            return super::load(self.pool.next(), script.source(), slot).await;
+            return load(self.pool.next(), script.source(), slot).await;
         };
         let _one_at_a_time = fence.loading.lock().await;
         // Whoever waited for its turn may find it loaded: thousands meet a server that has forgotten all of them at once.
@@ -253,7 +160,7 @@ impl Redis {
             routing.get_server(slot).cloned()
         });
         let loaded = async {
-            let connection = self.lanes.fresh(address).await?;
+            let connection = self.pinned.fresh(address).await?;
             if incarnation_name(&connection, &self.keys).await? != incarnation.name {
                 return Ok(false);
             }
@@ -330,7 +237,7 @@ impl Inspection<'_> {
         let keys: MultipleKeys = keys.to_vec().into();
         let run = async || client.evalsha(script.sha().to_string(), keys.clone(), args.values()).await;
         match run().await {
-            Err(error) if super::is_unknown_script(&error) => {
+            Err(error) if is_unknown_script(&error) => {
                 load_on(&self.connection, script.source().to_owned()).await?;
                 Ok(run().await?)
             }
@@ -373,22 +280,11 @@ async fn incarnation_name(connection: &Connection, keys: &Keys) -> Result<String
     if field("role")? != "master" {
         return Err(RedisError::Unexpected(format!("a server that decides has the role {}", field("role")?)));
     }
-    let prefix = fred::util::sha1_hash(&keys.channel(super::Channel::Changes));
+    let prefix = fred::util::sha1_hash(&keys.channel(Channel::Changes));
     Ok(format!("{} {} {prefix}", field("run_id")?, field("master_replid")?))
 }
 
 async fn load_on(connection: &Connection, text: String) -> Result<(), RedisError> {
     let _sha: Value = connection.client().script_load(text).await?;
     Ok(())
-}
-
-impl Lanes {
-    /// A new connection to this server.
-    pub(super) async fn fresh(&self, server: Option<Server>) -> Result<Connection, RedisError> {
-        let mut config = self.config.clone();
-        if let Some(server) = &server {
-            config.server = ServerConfig::Centralized { server: server.clone() };
-        }
-        self.connect(config, server).await
-    }
 }

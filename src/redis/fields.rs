@@ -1,6 +1,9 @@
 //! Small hashes that belong to no campaign: how alarms stand, whether the cache is bypassed.
 
-use super::{Redis, RedisError, Script, Value};
+use super::error::RedisError;
+use super::redis::Redis;
+use super::script::Script;
+use super::value::Value;
 use crate::script;
 
 static SET: Script<1> = script!("fields/set");

@@ -16,7 +16,7 @@
 //! | `{cache-n}:values`, `{cache-n}:locks`, `{cache-n}:expiry`, `{cache-n}:meta` | cache | cache |
 //! | `cache:switch` | cache | cache |
 
-use super::Channel;
+use super::messages::Channel;
 use crate::ids::CampaignId;
 
 /// Spells keys with an installation's prefix.

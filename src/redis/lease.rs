@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Redis, RedisError, Script, Value};
+use super::error::RedisError;
+use super::redis::Redis;
+use super::script::Script;
+use super::value::Value;
 use crate::script;
 
 static TAKE: Script<1> = script!("lease/take");

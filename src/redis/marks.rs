@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::Value;
+use super::value::Value;
 use crate::ids::CampaignId;
 
 /// The highest generation that this node has seen of a campaign, and in it the highest fact. One word, so that both

@@ -3,7 +3,9 @@
 use fred::prelude::ClientLike;
 use fred::types::{ClusterHash, CustomCommand};
 
-use super::{Redis, RedisError, Value};
+use super::error::RedisError;
+use super::redis::Redis;
+use super::value::Value;
 use crate::facts::{EntryParts, Fact, RawEntry, Unreadable};
 use crate::ids::CampaignId;
 

@@ -1,4 +1,4 @@
-//! What does Redis keep, and how is that known? Connections of one use at a time, on which it can be asked.
+//! Pinned connections: each has one use at a time, and on it Redis can be asked what it keeps.
 //!
 //! - WAIT speaks of the writes of its own connection, so a script and its WAIT travel on one. Such a connection never
 //!   connects again and sends nothing twice: one that broke in between tells less, never more.
@@ -12,63 +12,22 @@ use std::time::{Duration, Instant};
 
 use fred::clients::Client;
 use fred::prelude::{
-    ClientLike, ClusterInterface, Config, ConnectionConfig, Error, ErrorKind, HashesInterface, KeysInterface,
-    LuaInterface, PerformanceConfig,
+    ClientLike, Config, ConnectionConfig, Error, ErrorKind, KeysInterface, LuaInterface, PerformanceConfig,
+    ServerConfig,
 };
 use fred::types::config::Server;
 use fred::types::{ClusterHash, ConnectHandle, CustomCommand, InfoKind, MultipleKeys};
-use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
-use super::{Arguments, Redis, RedisError, Script, Value, is_unknown_script};
+use super::durability::Durability;
+use super::error::RedisError;
+use super::value::Value;
 use crate::config;
-use crate::ids::CampaignId;
-
-/// What a decision survives: what must hold before a claim is answered 201, and what did hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Durability {
-    /// Survives the death of any process but Redis.
-    Memory,
-    /// Survives Redis' too.
-    Fsynced,
-    /// Survives the loss of the primary.
-    Replicated,
-}
-
-impl Durability {
-    /// All of them, weakest first.
-    pub const ALL: [Self; 3] = [Self::Memory, Self::Fsynced, Self::Replicated];
-
-    /// The word in the contract and in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Memory => "memory",
-            Self::Fsynced => "fsynced",
-            Self::Replicated => "replicated",
-        }
-    }
-
-    /// The durability of this name.
-    #[must_use]
-    pub fn of(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|durability| durability.as_str() == word)
-    }
-}
 
 /// How old the last look at the log's settings may be.
 const LOOK_AGE_MAX: Duration = Duration::from_secs(1);
 /// A connection that rested for longer is tried before a script depends on it.
 const REST_MAX: Duration = Duration::from_millis(100);
-
-/// Where one caller's commands of one campaign travel, and what can be said of them.
-pub struct Lane<'a> {
-    redis: &'a Redis,
-    campaign: CampaignId,
-    asked: Durability,
-    own: Option<(Connection, OwnedSemaphorePermit)>,
-}
 
 /// One connection to one server. Dropped, it is closed.
 pub(super) struct Connection {
@@ -78,7 +37,7 @@ pub(super) struct Connection {
     looked: Option<(Instant, bool)>,
     rests_since: Instant,
     /// Nothing has failed or been given up half way on it.
-    sound: bool,
+    pub(super) sound: bool,
 }
 
 impl Drop for Connection {
@@ -87,18 +46,18 @@ impl Drop for Connection {
     }
 }
 
-/// The connections that lanes have, by server: in a cluster each campaign has its primary.
-pub(super) struct Lanes {
+/// The connections of one use at a time, by server: in a cluster each campaign has its primary.
+pub(super) struct PinnedConnections {
     pub(super) config: Config,
     connection: ConnectionConfig,
     performance: PerformanceConfig,
-    replicas_min: i64,
-    wait_ms_max: i64,
-    permits: Arc<Semaphore>,
+    pub(super) replicas_min: i64,
+    pub(super) wait_ms_max: i64,
+    pub(super) permits: Arc<Semaphore>,
     idle: Mutex<HashMap<Option<Server>, Vec<Connection>>>,
 }
 
-impl Lanes {
+impl PinnedConnections {
     pub(super) fn new(
         settings: &config::Redis,
         config: Config,
@@ -126,7 +85,7 @@ impl Lanes {
     }
 
     /// One to this server, rested or new.
-    async fn connection(&self, server: Option<Server>) -> Result<Connection, RedisError> {
+    pub(super) async fn connection(&self, server: Option<Server>) -> Result<Connection, RedisError> {
         loop {
             let Some(found) = self.idle().get_mut(&server).and_then(Vec::pop) else { break };
             if found.task.is_finished() {
@@ -141,112 +100,24 @@ impl Lanes {
         self.fresh(server).await
     }
 
-    pub(super) async fn connect(&self, config: Config, server: Option<Server>) -> Result<Connection, RedisError> {
+    /// A new connection to this server.
+    pub(super) async fn fresh(&self, server: Option<Server>) -> Result<Connection, RedisError> {
+        let mut config = self.config.clone();
+        if let Some(server) = &server {
+            config.server = ServerConfig::Centralized { server: server.clone() };
+        }
+        self.connect(config, server).await
+    }
+
+    async fn connect(&self, config: Config, server: Option<Server>) -> Result<Connection, RedisError> {
         let client = Client::new(config, Some(self.performance.clone()), Some(self.connection.clone()), None);
         let task = client.init().await?;
         Ok(Connection { client, task, server, looked: None, rests_since: Instant::now(), sound: true })
     }
 
-    fn rest(&self, mut connection: Connection) {
+    pub(super) fn rest(&self, mut connection: Connection) {
         connection.rests_since = Instant::now();
         self.idle().entry(connection.server.clone()).or_default().push(connection);
-    }
-}
-
-impl Redis {
-    /// A lane for commands of this campaign that are to be kept so well. `memory` needs no connection of its own.
-    pub async fn lane(&self, campaign: &CampaignId, asked: Durability) -> Lane<'_> {
-        let own = if asked == Durability::Memory { None } else { self.own_connection(campaign).await };
-        Lane { redis: self, campaign: campaign.clone(), asked, own }
-    }
-
-    async fn own_connection(&self, campaign: &CampaignId) -> Option<(Connection, OwnedSemaphorePermit)> {
-        let wait_max = Duration::from_millis(self.lanes.wait_ms_max.unsigned_abs());
-        let permit = tokio::time::timeout(wait_max, Arc::clone(&self.lanes.permits).acquire_owned()).await;
-        let Ok(Ok(permit)) = permit else {
-            metrics::counter!("onrush_redis_lanes_exhausted_total").increment(1);
-            return None;
-        };
-        match self.lanes.connection(self.primary_of(campaign)).await {
-            Ok(connection) => Some((connection, permit)),
-            Err(error) => {
-                tracing::warn!(%campaign, %error, "no connection that could tell more than memory");
-                None
-            }
-        }
-    }
-
-    /// The server that has the campaign's slot; `None` where there is no cluster, and no choice.
-    fn primary_of(&self, campaign: &CampaignId) -> Option<Server> {
-        let slot = fred::util::redis_keyslot(self.keys.of(campaign).campaign().as_bytes());
-        self.client_of(campaign).cached_cluster_state()?.get_server(slot).cloned()
-    }
-}
-
-impl Lane<'_> {
-    /// Runs a script; loads it first where Redis does not know it.
-    pub async fn call<const KEYS: usize>(
-        &mut self,
-        script: &Script<KEYS>,
-        keys: [String; KEYS],
-        args: impl Arguments,
-    ) -> Result<Value, RedisError> {
-        let slot = keys.first().map(|key| fred::util::redis_keyslot(key.as_bytes()));
-        if let Some((connection, _)) = &mut self.own {
-            let named = self.redis.name_of(script, slot)?;
-            let mut outcome = connection.call(&named.sha, &keys, &args.values()).await;
-            if outcome.as_ref().is_err_and(is_unknown_script) {
-                self.redis.load_named(script, slot, &named).await?;
-                outcome = connection.call(&named.sha, &keys, &args.values()).await;
-            }
-            match outcome {
-                // The campaign is another server's now. Nothing has happened here, and the usual connection knows where.
-                Err(error) if is_refusal(&error) => self.own = None,
-                // Such a connection sends nothing twice.
-                outcome => return outcome.map_err(super::sent::once),
-            }
-        }
-        self.redis.call(script, &self.campaign, keys, args).await
-    }
-
-    /// Several fields of a hash, in one step.
-    pub async fn fields(&mut self, key: &str, fields: Vec<String>) -> Result<Vec<Option<String>>, RedisError> {
-        if fields.is_empty() {
-            return Ok(Vec::new());
-        }
-        if let Some((connection, _)) = &mut self.own {
-            let client = connection.begin()?.clone();
-            match connection.end(client.hmget(key, fields.clone()).await) {
-                Err(error) if is_refusal(&error) => self.own = None,
-                outcome => return Ok(outcome?),
-            }
-        }
-        self.redis.fields(&self.campaign, key, fields).await
-    }
-
-    /// What holds for all that this lane has written and read. `wrote`: its last command was a write; after a mere
-    /// read one is made, since what was read may be younger than anything this connection wrote.
-    pub async fn reached(&mut self, wrote: bool) -> Durability {
-        let mark = self.redis.keys.of(&self.campaign).mark();
-        let (asked, lanes) = (self.asked, &self.redis.lanes);
-        let Some((connection, _)) = &mut self.own else { return Durability::Memory };
-        match connection.reached(asked, (!wrote).then_some(mark), lanes).await {
-            Ok(reached) => reached,
-            Err(error) => {
-                tracing::warn!(campaign = %self.campaign, %error, "cannot tell how well a decision is kept");
-                self.own = None;
-                Durability::Memory
-            }
-        }
-    }
-}
-
-impl Drop for Lane<'_> {
-    fn drop(&mut self) {
-        // A connection with an answer under way is not for others.
-        if let Some((connection, _)) = self.own.take().filter(|(connection, _)| connection.sound) {
-            self.redis.lanes.rest(connection);
-        }
     }
 }
 
@@ -257,13 +128,13 @@ impl Connection {
     }
 
     /// The client, for one command; until [`Connection::end`] this connection is not fit for anybody else.
-    fn begin(&mut self) -> Result<&Client, Error> {
+    pub(super) fn begin(&mut self) -> Result<&Client, Error> {
         self.sound = false;
         // Commands to a client without a connection would wait for their timeout.
         if self.task.is_finished() { Err(Error::new(ErrorKind::IO, "connection closed")) } else { Ok(&self.client) }
     }
 
-    fn end<T>(&mut self, outcome: Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn end<T>(&mut self, outcome: Result<T, Error>) -> Result<T, Error> {
         // A server that answers with an error has answered.
         self.sound = match &outcome {
             Ok(_) => true,
@@ -272,7 +143,7 @@ impl Connection {
         outcome
     }
 
-    async fn call<const KEYS: usize>(
+    pub(super) async fn call<const KEYS: usize>(
         &mut self,
         sha: &str,
         keys: &[String; KEYS],
@@ -284,7 +155,12 @@ impl Connection {
         self.end(outcome)
     }
 
-    async fn reached(&mut self, asked: Durability, mark: Option<String>, to: &Lanes) -> Result<Durability, Error> {
+    pub(super) async fn reached(
+        &mut self,
+        asked: Durability,
+        mark: Option<String>,
+        to: &PinnedConnections,
+    ) -> Result<Durability, Error> {
         let client = self.begin()?.clone();
         let outcome = async {
             if let Some(mark) = mark {
@@ -311,7 +187,7 @@ impl Connection {
 }
 
 /// An answer by which the server says that it has done nothing and that another one should be asked.
-fn is_refusal(error: &Error) -> bool {
+pub(super) fn is_refusal(error: &Error) -> bool {
     ["MOVED ", "ASK ", "CLUSTERDOWN", "READONLY", "NOSCRIPT"].iter().any(|word| error.details().starts_with(word))
 }
 

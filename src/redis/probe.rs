@@ -6,7 +6,8 @@ use fred::prelude::{ClientLike, ClusterInterface, KeysInterface};
 use fred::types::{ClusterHash, CustomCommand, Expiration};
 use futures::future::try_join_all;
 
-use super::{Redis, RedisError};
+use super::error::RedisError;
+use super::redis::Redis;
 
 /// How long a probe's key stays.
 const KEPT_S: i64 = 60;

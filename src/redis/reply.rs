@@ -1,6 +1,7 @@
 //! What a script answers, as far as all scripts of a campaign answer alike.
 
-use super::{RedisError, Value};
+use super::error::RedisError;
+use super::value::Value;
 use crate::clock::Millis;
 
 /// A script's reply: its code, what is true of the campaign now, and what the script adds.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::Value;
+use super::value::Value;
 
 /// What a script is called with. A script that Redis does not know is loaded and called again, so they may be wanted
 /// twice.

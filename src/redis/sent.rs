@@ -13,7 +13,7 @@ use fred::types::ClientState;
 use fred::types::config::Server;
 use tokio::sync::broadcast;
 
-use super::RedisError;
+use super::error::RedisError;
 
 /// How often the connections of each client were made again. Nobody reads these: their lengths are the counts, which are
 /// up to date before anything is sent over the new connection.

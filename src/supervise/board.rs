@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::Need;
+use super::contract::Need;
 use crate::clock::Millis;
 
 /// What a loop does.

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::Ending;
 use super::board::{Board, Entry, LoopState};
+use super::contract::Ending;
 use crate::config;
 
 /// Keeps one loop running.
-pub(super) struct Keeper {
+pub(super) struct Runner {
     pub(super) entry: Arc<Entry>,
     pub(super) board: Arc<Board>,
     pub(super) settings: config::Supervisor,
@@ -20,8 +20,8 @@ pub(super) struct Keeper {
     pub(super) is_broken: bool,
 }
 
-impl Keeper {
-    pub(super) async fn keep<F>(self, run: impl Fn(CancellationToken) -> F + Send + Sync + 'static)
+impl Runner {
+    pub(super) async fn run_on<F>(self, run: impl Fn(CancellationToken) -> F + Send + Sync + 'static)
     where
         F: Future<Output: Ending> + Send + 'static,
     {

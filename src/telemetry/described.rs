@@ -143,7 +143,7 @@ const METRICS: &[(&str, Kind, Unit, &str)] = &[
     ("onrush_loop_restarts_total", Counter, Count, "Times that a loop ended before its time, by loop."),
     ("onrush_loop_running", Gauge, Count, "Whether a loop runs: 1, or 0 while it does not, by loop."),
     (
-        "onrush_redis_lanes_exhausted_total",
+        "onrush_redis_pinned_exhausted_total",
         Counter,
         Count,
         "Times that no connection was left for a campaign of its own.",

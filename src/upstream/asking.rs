@@ -15,7 +15,8 @@ use tokio::time::{Instant, timeout_at};
 use super::breaker::Breaker;
 use super::budget::Budget;
 use super::client::{Client, Failure};
-use super::{UpstreamError, UserInfo};
+use super::error::UpstreamError;
+use super::user_info::UserInfo;
 use crate::config;
 use crate::ids::UserId;
 

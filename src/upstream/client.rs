@@ -5,7 +5,8 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use thiserror::Error;
 
-use super::{UpstreamError, UserInfo};
+use super::error::UpstreamError;
+use super::user_info::UserInfo;
 use crate::config;
 use crate::ids::UserId;
 

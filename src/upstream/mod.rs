@@ -7,40 +7,19 @@ mod asking;
 mod breaker;
 mod budget;
 mod client;
+mod error;
+mod user_info;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
-
 use asking::Asker;
+pub use error::UpstreamError;
+pub use user_info::UserInfo;
 
 use crate::cache::{Cache, Kind};
 use crate::config;
 use crate::ids::UserId;
-
-/// What the user-info API says of a user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UserInfo {
-    /// Who.
-    pub user_id: String,
-    /// For people.
-    pub name: String,
-    /// What they write about; null: nothing in particular.
-    pub category: Option<String>,
-}
-
-/// Why another team's API has no answer. Worth another try.
-#[derive(Debug, Error)]
-pub enum UpstreamError {
-    /// It failed, took too long, or is not called at the moment, and nothing older is known.
-    #[error("the user-info API has no answer: {0}")]
-    NoAnswer(String),
-    /// Its client cannot be made.
-    #[error("the client of the user-info API: {0}")]
-    Client(String),
-}
 
 /// Asks the user-info API. Clones share the breaker, the budget and the places.
 #[derive(Clone)]

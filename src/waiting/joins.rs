@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::WaitingError;
+use super::error::WaitingError;
 use super::scripts::{Joined, Scripts, Seen, Stand};
 use crate::campaign::Campaign;
 use crate::coalescer::{Decide, Limits, Meters};

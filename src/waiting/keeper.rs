@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use super::error::WaitingError;
 use super::gauges::Gauges;
 use super::lottery::Lottery;
 use super::room::Room;
 use super::scripts::{Admitted, Piece, Scripts};
+use super::shared::Shared;
 use super::survey::{Drawn, News, Survey};
 use super::waits::Waits;
-use super::{Shared, WaitingError};
 use crate::ids::CampaignId;
 
 /// Looks at a room that moves all the time are this far apart at least.

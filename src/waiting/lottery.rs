@@ -9,10 +9,11 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use super::draw::{Draw, ListHasher};
+use super::error::WaitingError;
 use super::hex::{from_hex, to_hex};
 use super::room::Room;
 use super::scripts::{Empty, Scripts};
-use super::{Shared, WaitingError};
+use super::shared::Shared;
 use crate::redis::RedisError;
 
 /// People of the list that one call reads.

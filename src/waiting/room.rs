@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwapOption;
 use tokio::sync::{Notify, watch};
 
-use super::WaitingError;
 use super::draw::Draw;
+use super::error::WaitingError;
 use super::hex::from_hex;
 use super::rates;
 use super::scripts::{Found, Scripts};

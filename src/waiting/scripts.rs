@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::WaitingError;
+use super::error::WaitingError;
 use crate::campaign::Campaign;
 use crate::clock::Millis;
 use crate::config;

@@ -1,14 +1,13 @@
 //! What is a visitor told? From how they stand to what they hear, in the room's words.
 
-use std::sync::Arc;
-
+use super::error::WaitingError;
 use super::room::Room;
 use super::scripts::Stand;
 use super::survey::Survey;
 use super::ticket::Placed;
-use super::{WaitingError, WaitingRooms};
 use crate::campaign::{Order, State};
 use crate::clock::Millis;
+use crate::config;
 
 /// How a visitor stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,41 +67,50 @@ const POLL_PART: u64 = 10;
 /// Without an estimate, a second for so many people ahead.
 const POLL_AHEAD: u64 = 100;
 
-impl WaitingRooms {
+/// What is known at this moment for a visitor of a room.
+pub(super) struct Visit<'a> {
+    pub(super) limits: &'a config::Waiting,
+    pub(super) room: &'a Room,
+    pub(super) survey: &'a Survey,
+}
+
+impl Visit<'_> {
     /// What a ticket's user hears without a question to Redis; `None`: that has to be asked.
-    pub(super) fn remembered(&self, room: &Room, survey: &Survey, placed: Placed) -> Option<Standing> {
+    pub(super) fn remembered(&self, placed: Placed) -> Option<Standing> {
         // One of another life of the room speaks of other people, whatever its number.
-        if (placed.generation, placed.life) != (survey.head.generation, survey.life) || placed.place == Placed::INSIDE {
+        if (placed.generation, placed.life) != (self.survey.head.generation, self.survey.life)
+            || placed.place == Placed::INSIDE
+        {
             return None;
         }
-        if survey.drawn.is_none() && is_draw(room) {
+        if self.survey.drawn.is_none() && is_draw(self.room) {
             // Who has left before the draw is known to Redis alone.
-            let nobody_left = survey.left_queue == 0 && survey.admitted == 0;
-            return nobody_left.then(|| self.undrawn(room, survey, placed));
+            let nobody_left = self.survey.left_queue == 0 && self.survey.admitted == 0;
+            return nobody_left.then(|| self.undrawn(placed));
         }
         let placed = match placed.place {
-            0 => Placed { place: room.place_of(survey, placed.number).ok()?, ..placed },
+            0 => Placed { place: self.room.place_of(self.survey, placed.number).ok()?, ..placed },
             _ => placed,
         };
-        let ahead = survey.ahead(placed.place)?;
-        Some(self.waiting(room, survey, placed, ahead))
+        let ahead = self.survey.ahead(placed.place)?;
+        Some(self.waiting(placed, ahead))
     }
 
     /// What somebody hears who waits with so many ahead. They are never told more than before: what was true once is the
     /// most that can be true later, and what this node knows may be older than what another one has told them.
-    pub(super) fn waiting(&self, room: &Room, survey: &Survey, placed: Placed, ahead: u64) -> Standing {
+    fn waiting(&self, placed: Placed, ahead: u64) -> Standing {
         let ahead = placed.ahead.map_or(ahead, |told| told.min(ahead));
         let placed = Placed { ahead: Some(ahead), ..placed };
-        let definition = room.campaign.definition();
-        match definition.state(survey.head.now, survey.head.left) {
+        let definition = self.room.campaign.definition();
+        match definition.state(self.survey.head.now, self.survey.head.left) {
             State::Closed => return Standing::Closed,
             State::SoldOut => {
                 return Standing::SoldOut { placed, poll_after_s: jittered(self.limits.poll_sold_out_s) };
             }
             State::Scheduled | State::Open | State::Paused | State::Unavailable => {}
         }
-        let wait_ms = survey.schedule.wait_ms(ahead).map(|from_then| {
-            let gone_by_ms = (crate::clock::uptime_us().saturating_sub(survey.asked_at_us)) / 1_000;
+        let wait_ms = self.survey.schedule.wait_ms(ahead).map(|from_then| {
+            let gone_by_ms = (crate::clock::uptime_us().saturating_sub(self.survey.asked_at_us)) / 1_000;
             from_then.saturating_sub(gone_by_ms)
         });
         let eta_s = wait_ms.map(|ms| ms.div_ceil(1_000));
@@ -113,19 +121,19 @@ impl WaitingRooms {
             eta_s,
             draws_at: None,
             poll_after_s: jittered(far_s.clamp(self.limits.poll_s_min, self.limits.poll_s_max)),
-            left: survey.head.left,
-            paused: survey.stopped || definition.paused,
+            left: self.survey.head.left,
+            paused: self.survey.stopped || definition.paused,
         })
     }
 
     /// What somebody hears who waits for a draw.
-    pub(super) fn undrawn(&self, room: &Room, survey: &Survey, placed: Placed) -> Standing {
-        let definition = room.campaign.definition();
+    fn undrawn(&self, placed: Placed) -> Standing {
+        let definition = self.room.campaign.definition();
         let draws_at = definition.terms.opens_at;
-        if definition.state(survey.head.now, 1) == State::Closed {
+        if definition.state(self.survey.head.now, 1) == State::Closed {
             return Standing::Closed;
         }
-        let remains_ms = draws_at.map_or(0, |at| u64::try_from(at.0 - survey.head.now.0).unwrap_or(0));
+        let remains_ms = draws_at.map_or(0, |at| u64::try_from(at.0 - self.survey.head.now.0).unwrap_or(0));
         // Just after it, and not all at once.
         let until_s = remains_ms.div_ceil(1_000) + rand::random_range(1..=3);
         Standing::Waiting(Wait {
@@ -134,25 +142,19 @@ impl WaitingRooms {
             eta_s: None,
             draws_at,
             poll_after_s: until_s.clamp(self.limits.poll_s_min, self.limits.poll_s_max),
-            left: survey.head.left,
-            paused: survey.stopped || definition.paused,
+            left: self.survey.head.left,
+            paused: self.survey.stopped || definition.paused,
         })
     }
 
     /// What somebody hears of whom Redis has said how they stand; `shown`: as their ticket has it.
-    pub(super) fn told(
-        &self,
-        room: &Room,
-        survey: &Arc<Survey>,
-        stand: Stand,
-        shown: Option<Placed>,
-    ) -> Result<Standing, WaitingError> {
-        let (generation, life) = (survey.head.generation, survey.life);
+    pub(super) fn said(&self, stand: Stand, shown: Option<Placed>) -> Result<Standing, WaitingError> {
+        let (generation, life) = (self.survey.head.generation, self.survey.life);
         let placed = |number| {
             let same = |shown: &Placed| (shown.generation, shown.life, shown.number) == (generation, life, number);
             Placed { generation, life, number, place: 0, ahead: shown.filter(same).and_then(|shown| shown.ahead) }
         };
-        let was_drawn = |number| survey.drawn.as_ref().is_some_and(|drawn| number <= drawn.n);
+        let was_drawn = |number| self.survey.drawn.as_ref().is_some_and(|drawn| number <= drawn.n);
         Ok(match stand {
             Stand::Stranger => Standing::Stranger,
             Stand::Gone => Standing::Expired,
@@ -163,20 +165,20 @@ impl WaitingRooms {
                 Standing::Admitted { placed, expires_at: deadline }
             }
             Stand::Waiting { number, ahead: Some(ahead) }
-                if !was_drawn(number) && (survey.drawn.is_some() || !is_draw(room)) =>
+                if !was_drawn(number) && (self.survey.drawn.is_some() || !is_draw(self.room)) =>
             {
-                self.waiting(room, survey, Placed { place: number, ..placed(number) }, ahead)
+                self.waiting(Placed { place: number, ..placed(number) }, ahead)
             }
-            Stand::Waiting { number, .. } if survey.drawn.is_none() && is_draw(room) => {
-                self.undrawn(room, survey, placed(number))
+            Stand::Waiting { number, .. } if self.survey.drawn.is_none() && is_draw(self.room) => {
+                self.undrawn(placed(number))
             }
             Stand::Waiting { number, .. } => {
-                if let Some(standing) = self.remembered(room, survey, placed(number)) {
+                if let Some(standing) = self.remembered(placed(number)) {
                     return Ok(standing);
                 }
                 // The survey is younger than what the script saw: whoever was next by it is nearly inside.
-                let place = room.place_of(survey, number)?;
-                self.waiting(room, survey, Placed { place, ..placed(number) }, 0)
+                let place = self.room.place_of(self.survey, number)?;
+                self.waiting(Placed { place, ..placed(number) }, 0)
             }
         })
     }

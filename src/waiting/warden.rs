@@ -8,8 +8,8 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::WaitingRooms;
 use super::keeper::Keeper;
+use super::rooms::WaitingRooms;
 use crate::ids::CampaignId;
 use crate::redis::Channel;
 

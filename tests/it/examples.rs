@@ -1,4 +1,4 @@
-//! What the README shows to shops: programs in three languages that verify a pass by themselves. Where a language is
+//! What docs/integration.md shows to shops: programs in three languages that verify a pass by themselves. Where a language is
 //! missing, its test says so.
 
 use std::io::Write;

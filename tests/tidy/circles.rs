@@ -107,8 +107,13 @@ impl Crate {
     fn imports(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut imports = BTreeMap::new();
         for (path, module) in &self.modules {
-            let private = uses(&module.text).into_iter().filter(|(is_public, _)| !is_public).map(|(_, used)| used);
-            let used = private.chain(inline_paths(&module.text));
+            // What a module only hands on it does not use itself.
+            let is_used = |name: &String| words(&module.text).filter(|word| word == name).count() > 1;
+            let imported = uses(&module.text).into_iter();
+            let imported = imported.filter(|(is_public, used)| !is_public || used.last().is_some_and(is_used));
+            let children = self.modules.keys().filter(|child| child.len() == path.len() + 1 && child.starts_with(path));
+            let children = children.map(|child| child[path.len()].clone()).collect::<Vec<_>>();
+            let used = imported.map(|(_, used)| used).chain(inline_paths(&module.text, &children));
             let homes = used.filter_map(|used| self.home(&self.absolute(path, &used)?, 0));
             // The root only says which modules there are.
             let targets = homes.filter(|home| home != path && !home.is_empty());
@@ -172,13 +177,19 @@ fn expand(prefix: &[String], tree: &str, found: &mut impl FnMut(Path)) {
     }
 }
 
-/// Paths that are written out where they are used.
-fn inline_paths(text: &str) -> Vec<Path> {
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_'))
+}
+
+/// Paths that are written out where they are used: from the root, from the parent, or through a child.
+fn inline_paths(text: &str, children: &[String]) -> Vec<Path> {
     let mut found = Vec::new();
-    for start in ["crate::", "super::"] {
-        for (at, _) in text.match_indices(start) {
+    let starts = children.iter().map(|child| format!("{child}::")).chain(["crate::".to_owned(), "super::".to_owned()]);
+    for start in starts {
+        for (at, _) in text.match_indices(&start) {
             let line = text[..at].rsplit('\n').next().unwrap();
-            if line.trim_start().starts_with("use ") || line.ends_with("::") || line.contains("pub(in ") {
+            let is_inside = line.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
+            if line.contains("use ") || is_inside || line.contains("pub(in ") {
                 continue;
             }
             let end = text[at..].find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));

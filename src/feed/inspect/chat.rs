@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::rules::Rules;
 use super::tags::tidied;
 use super::text::is_blank;
-use super::{Draft, InspectError, Verdict};
+use super::verdict::{Draft, InspectError, Verdict};
 use crate::config;
 
 const PROMPT: &str = "You inspect posts before they are published on a site about coupons, tickets and things to do. \

@@ -2,7 +2,7 @@
 
 use super::tags::tags_of;
 use super::text::{folded, is_blank, says};
-use super::{Draft, Verdict};
+use super::verdict::{Draft, Verdict};
 use crate::config;
 
 /// Lists of words, in the form in which texts are read.

@@ -5,6 +5,7 @@
 //! - A lane is finished with a message when all of it is written and acknowledged, and not before.
 
 mod deliver;
+mod error;
 mod fill;
 mod index;
 mod inspect;
@@ -12,21 +13,20 @@ mod inspect;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
-use thiserror::Error;
 
 pub(super) use deliver::Due;
+pub use error::LaneError;
 
 use super::inbox::Inboxes;
-use super::inspect::{InspectError, Inspector};
+use super::inspect::Inspector;
 use super::pace::Pace;
 use super::posts::Posts;
 use super::{Inspected, Original, SCHEMA_VERSION};
-use crate::cache::CacheError;
 use crate::config;
 use crate::database::Database;
 use crate::ids::UserId;
-use crate::kafka::{KafkaError, Producer, Record};
-use crate::upstream::{UpstreamError, Users};
+use crate::kafka::{Producer, Record};
+use crate::upstream::Users;
 
 /// A lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,52 +81,6 @@ impl Lane {
     pub fn group(self, settings: &config::Feed) -> String {
         format!("{}-{}", settings.group, self.name())
     }
-}
-
-/// Why a message is not dealt with.
-#[derive(Debug, Error)]
-pub enum LaneError {
-    /// It is no message that this version knows. Trying again does not help; an operator may.
-    #[error("no message about a post: {0}")]
-    Unreadable(String),
-    /// Nobody says who the author is. Worth some more tries.
-    #[error(transparent)]
-    Author(#[from] UpstreamError),
-    /// There is no verdict. Worth some more tries.
-    #[error(transparent)]
-    Inspector(#[from] InspectError),
-    /// What is kept could not be taken back, or loaded: Redis is away. Worth waiting for.
-    #[error("the cache: {0}")]
-    Cache(#[from] CacheError),
-    /// Kafka is away, or refuses what was to be said.
-    #[error(transparent)]
-    Kafka(#[from] KafkaError),
-    /// The database is away, or refuses what was to be written.
-    #[error("database: {0}")]
-    Database(#[from] sqlx::Error),
-    /// The node stops. Another goes on.
-    #[error("the node stops")]
-    Stopping,
-}
-
-impl LaneError {
-    /// Whether it is the message, or what it needs of other teams, that fails: then it is tried so often and no more. Our
-    /// own stores are waited for: everything else would fail, too.
-    #[must_use]
-    pub fn is_of_the_message(&self) -> bool {
-        match self {
-            Self::Unreadable(_) | Self::Author(_) | Self::Inspector(_) => true,
-            Self::Kafka(error) => error.is_of_the_record(),
-            Self::Database(error) => is_of_the_data(error),
-            Self::Cache(_) | Self::Stopping => false,
-        }
-    }
-}
-
-/// Whether the database refuses the data, and would again.
-fn is_of_the_data(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
-    code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
 }
 
 /// What the lanes work with. One a node.

@@ -116,7 +116,7 @@ async fn join(State(app): State<App>, visit: Visit, input: Input) -> Result<Resp
     act(&app, visit, &input, async |visit, id, user| {
         let (campaign, room) = app.waiting_room(id).await?;
         match app.waiting.join(&room, user).await {
-            Err(WaitingError::Full) => Ok(Done::shows(about_campaign(&campaign), Scene::Full)),
+            Err(WaitingError::Full) => Ok(Done::shows(standing::about_campaign(&campaign), Scene::Full)),
             Err(error) => Err(error.into()),
             Ok(Standing::Stranger | Standing::NotOpenYet { .. } | Standing::Closed | Standing::Expired) => {
                 Ok(Done::SeeOther)
@@ -167,7 +167,7 @@ async fn claim(State(app): State<App>, visit: Visit, input: Input) -> Result<Res
         match claims::press(&app, user.clone(), id, key.as_ref(), pass.as_deref()).await {
             Ok(_) => Ok(Done::SeeOther),
             Err(problem) if problem.code == Code::NotFound => Err(problem),
-            Err(problem) => Ok(Done::shows(about_campaign(&stands.campaign), Scene::Refused(problem.code))),
+            Err(problem) => Ok(Done::shows(standing::about_campaign(&stands.campaign), Scene::Refused(problem.code))),
         }
     })
     .await
@@ -216,13 +216,7 @@ fn for_nobody(app: &App, campaign: &Campaign, who: &Who) -> (About, Scene) {
         Who::TooLong => Scene::TooLong,
         Who::Cookieless => Scene::Cookieless,
     };
-    (about_campaign(campaign), scene)
-}
-
-fn about_campaign(campaign: &Campaign) -> About {
-    let definition = campaign.definition();
-    let message = definition.terms.waiting.as_ref().and_then(|waiting| waiting.message.clone());
-    About { id: definition.id().to_string(), name: definition.terms.name.clone(), message, ..About::default() }
+    (standing::about_campaign(campaign), scene)
 }
 
 /// What is shown where nothing can be.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::view::{About, Coupon, Scene, Turn, TurnLengths, Waiting};
 use super::visitor::{Noted, Visit};
-use super::{about_campaign, view, words};
+use super::{view, words};
 use crate::campaign::{Campaign, Order, State};
 use crate::clock::Millis;
 use crate::http::contract::problem::Problem;
@@ -178,4 +178,11 @@ async fn coupons(app: &App, campaign: &Campaign, user: &UserId) -> Result<Vec<Co
 
 fn seconds_until(at: Millis, now: Millis) -> u64 {
     u64::try_from(at.0 - now.0).unwrap_or(0).div_ceil(1_000)
+}
+
+/// What is said of the campaign, whoever visits.
+pub(super) fn about_campaign(campaign: &Campaign) -> About {
+    let definition = campaign.definition();
+    let message = definition.terms.waiting.as_ref().and_then(|waiting| waiting.message.clone());
+    About { id: definition.id().to_string(), name: definition.terms.name.clone(), message, ..About::default() }
 }

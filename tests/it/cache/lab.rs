@@ -55,7 +55,7 @@ impl Lab {
 
     /// One that never hears what others say.
     pub(crate) async fn deaf_node(&self) -> Node {
-        self.node_with(Redis::deafened).await
+        self.node_with(Redis::without_messages).await
     }
 
     async fn node_with(&self, change: impl FnOnce(Redis) -> Redis) -> Node {
