@@ -15,7 +15,7 @@ use crate::clock;
 use crate::config::{self, Config, FeedLane};
 use crate::database::{self, Database};
 use crate::feed::inspect::Inspector;
-use crate::feed::{Feed, FeedReconciler, Inboxes, LaneWorker, Means, Pace, PostRelay, Posts, Reads};
+use crate::feed::{Feed, FeedConsumer, FeedReconciler, Inboxes, LaneContext, LaneWorker, Pace, PostRelay, Posts};
 use crate::fence::Fence;
 use crate::health::Prober;
 use crate::http;
@@ -27,7 +27,7 @@ use crate::redis::Redis;
 use crate::supervise::{Board, Need, Stage, Supervisor};
 use crate::telemetry;
 use crate::upstream::Users;
-use crate::waiting::{PassKeys, Passes, Tickets, WaitingRooms, Warden};
+use crate::waiting::{PassKeys, Passes, RoomSupervisor, Tickets, WaitingRooms};
 
 /// What a node does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +127,7 @@ impl Node {
         if role.serves() {
             let rooms = Arc::clone(&waiting);
             loops.start((Stage::Follow, "waiting_rooms", Need::ToServe), move |stop| {
-                Warden::new(Arc::clone(&rooms)).run(stop)
+                RoomSupervisor::new(Arc::clone(&rooms)).run(stop)
             });
         }
 
@@ -337,7 +337,7 @@ fn work(
 fn pass_posts(stores: Stores<'_>, config: &Config, loops: &mut Supervisor) -> anyhow::Result<()> {
     let own = config::Postgres { connections_max: config.feed.connections_max, ..config.postgres.clone() };
     let database = database::open(&own).context("reading postgres.url")?;
-    let means = Arc::new(Means {
+    let context = Arc::new(LaneContext {
         database: database.clone(),
         producer: Arc::clone(stores.producer),
         users: stores.users.clone(),
@@ -350,20 +350,20 @@ fn pass_posts(stores: Stores<'_>, config: &Config, loops: &mut Supervisor) -> an
     let mut place = 0;
     // It works at the pace that these two share, and is drained before them.
     if [FeedLane::Deliver, FeedLane::Index].iter().all(|lane| config.feed.lanes.contains(lane)) {
-        let (means, redis, config) = (Arc::clone(&means), Arc::clone(stores.redis), config.clone());
+        let (context, redis, config) = (Arc::clone(&context), Arc::clone(stores.redis), config.clone());
         loops.start((Stage::Lane(place), "feed_reconciler", Need::Beside), move |stop| {
-            let reconciler = FeedReconciler::new(Arc::clone(&means), Arc::clone(&redis), &config);
+            let reconciler = FeedReconciler::new(Arc::clone(&context), Arc::clone(&redis), &config);
             async move {
                 reconciler?.run(stop).await;
                 Ok::<_, kafka::KafkaError>(())
             }
         });
     }
-    for reads in Reads::ALL.into_iter().filter(|reads| reads.is_chosen(&config.feed)) {
+    for consumer in FeedConsumer::ALL.into_iter().filter(|consumer| consumer.is_chosen(&config.feed)) {
         place += 1;
-        let (means, config) = (Arc::clone(&means), config.clone());
-        loops.start((Stage::Lane(place), reads.name(), Need::Beside), move |stop| {
-            LaneWorker::new(reads, Arc::clone(&means), &config).run(stop)
+        let (context, config) = (Arc::clone(&context), config.clone());
+        loops.start((Stage::Lane(place), consumer.name(), Need::Beside), move |stop| {
+            LaneWorker::new(consumer, Arc::clone(&context), &config).run(stop)
         });
     }
     Ok(())

@@ -119,7 +119,7 @@ impl Default for Waiting {
 impl Waiting {
     /// What does not fit together: the member and why. The opening is the campaign's.
     #[must_use]
-    pub fn flaw(&self, opens_at: Option<Millis>) -> Option<(&'static str, &'static str)> {
+    pub fn field_error(&self, opens_at: Option<Millis>) -> Option<(&'static str, &'static str)> {
         if self.admit.is_some() != self.every_ms.is_some() {
             let name = if self.admit.is_some() { "waiting/every_ms" } else { "waiting/admit" };
             Some((name, "admit and every_ms go together"))

@@ -290,7 +290,7 @@ fn apply(definition: &mut Definition, change: &Change, now: Millis) -> Result<()
     }
     if let Some(waiting) = &change.waiting {
         change_waiting(terms, waiting.as_ref(), has_opened)?;
-    } else if terms.waiting.as_ref().is_some_and(|waiting| waiting.flaw(terms.opens_at).is_some()) {
+    } else if terms.waiting.as_ref().is_some_and(|waiting| waiting.field_error(terms.opens_at).is_some()) {
         // All that another member can take away from a room.
         return Err(Refused::Member { name: "opens_at", why: "the draw of the waiting room needs it" });
     }
@@ -326,7 +326,7 @@ fn change_waiting(terms: &mut Draft, change: Option<&WaitingChange>, has_opened:
     if let Some(message) = &change.message {
         waiting.message.clone_from(message);
     }
-    if let Some((name, why)) = waiting.flaw(terms.opens_at) {
+    if let Some((name, why)) = waiting.field_error(terms.opens_at) {
         return refused(name, why);
     }
     terms.waiting = Some(waiting);

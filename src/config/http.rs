@@ -11,7 +11,7 @@ section!(
     Http {
         listen: SocketAddr, public_url: String, connections_max: usize, backlog_max: u32, body_bytes_max: usize,
         header_bytes_max: usize, headers_max: usize, header_timeout_ms: u64, request_timeout_ms: u64, write_stall_ms: u64,
-        linger_ms: u64, linger_bytes_max: usize, lame_duck_ms: u64, drain_timeout_ms: u64, cors_origins: Vec<String>, metrics_open: bool,
+        kernel_send_bytes_max: u32,         linger_ms: u64, linger_bytes_max: usize, lame_duck_ms: u64, drain_timeout_ms: u64, cors_origins: Vec<String>, metrics_open: bool,
         http2: Http2,
     }
 );
@@ -33,6 +33,7 @@ impl Http {
         is.within("http.header_timeout_ms", self.header_timeout_ms, 100..=600_000);
         is.within("http.request_timeout_ms", self.request_timeout_ms, 100..=600_000);
         is.within("http.write_stall_ms", self.write_stall_ms, 1_000..=600_000);
+        is.within("http.kernel_send_bytes_max", self.kernel_send_bytes_max, 4_096..=16 << 20);
         is.within("http.linger_ms", self.linger_ms, 0..=60_000);
         is.within("http.linger_bytes_max", self.linger_bytes_max, 0..=64 << 20);
         is.within("http.lame_duck_ms", self.lame_duck_ms, 0..=600_000);

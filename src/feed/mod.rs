@@ -30,7 +30,7 @@ use crate::database::Database;
 use crate::upstream::Users;
 pub use error::FeedError;
 pub use inbox::{Inbox, Inboxes, Newest};
-pub use lanes::{Lane, LaneError, Means};
+pub use lanes::{Lane, LaneContext, LaneError};
 pub use message::{Happened, Inspected, Original, Outcome, SCHEMA_VERSION};
 pub use pace::Pace;
 pub use post::{Inspection, InvalidPostId, Post, PostId};
@@ -40,7 +40,7 @@ pub use ready::{Form, PostView, ReadyPost};
 pub use reconcile::{FeedReconciler, Reconciled};
 pub use relay::{PostOutbox, PostRelay, PostRelayError, Relayed};
 pub use subscriptions::{Subscribed, Subscriptions};
-pub use work::{LaneWorker, Reads};
+pub use work::{FeedConsumer, LaneWorker};
 
 /// What authors write and readers ask for.
 pub struct Feed {

@@ -52,7 +52,7 @@ pub struct Wanted {
     pub limit: usize,
 }
 
-/// Reads feeds.
+/// FeedConsumer feeds.
 pub struct Reader {
     posts: Posts,
     inboxes: Inboxes,

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::lanes::{Lane, LaneError, Means};
+use super::lanes::{Lane, LaneContext, LaneError};
 use super::pace::Bulk;
 use crate::config::{self, Config};
 use crate::kafka::{self, Job, KafkaError, Membership, Parallel, Record};
@@ -30,16 +30,16 @@ const SHOW_EVERY: Duration = Duration::from_secs(1);
 /// A reason is as long as a line, not as a record.
 const REASON_CHARACTERS_MAX: usize = 1_000;
 
-/// What a loop reads.
+/// What a loop role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reads {
+pub enum FeedConsumer {
     /// A lane's topic.
     Lane(Lane),
     /// The dead letters of the topic that this lane reads, of all its lanes.
     DeadLettersOf(Lane),
 }
 
-impl Reads {
+impl FeedConsumer {
     /// All loops of a node, in the order in which they are drained: each after those that feed it.
     pub const ALL: [Self; 6] = [
         Self::Lane(Lane::Fill),
@@ -98,8 +98,8 @@ impl Reads {
 
 /// One loop.
 pub struct LaneWorker {
-    reads: Reads,
-    means: Arc<Means>,
+    role: FeedConsumer,
+    context: Arc<LaneContext>,
     kafka: config::Kafka,
     consumer: Option<Parallel>,
     tasks: JoinSet<()>,
@@ -108,18 +108,18 @@ pub struct LaneWorker {
 impl LaneWorker {
     /// Connects to nothing yet.
     #[must_use]
-    pub fn new(reads: Reads, means: Arc<Means>, config: &Config) -> Self {
-        Self { reads, means, kafka: config.kafka.clone(), consumer: None, tasks: JoinSet::new() }
+    pub fn new(role: FeedConsumer, context: Arc<LaneContext>, config: &Config) -> Self {
+        Self { role, context, kafka: config.kafka.clone(), consumer: None, tasks: JoinSet::new() }
     }
 
     /// Works until it is told to stop, and then finishes what it has begun.
     pub async fn run(mut self, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
             if let Err(error) = self.tick().await {
-                tracing::warn!(%error, lane = self.reads.name(), "messages about posts stay in Kafka for now");
+                tracing::warn!(%error, lane = self.role.name(), "messages about posts stay in Kafka for now");
                 tokio::select! {
                     () = shutdown.cancelled() => {}
-                    () = tokio::time::sleep(Duration::from_millis(self.means.settings.relay_retry_ms)) => {}
+                    () = tokio::time::sleep(Duration::from_millis(self.context.settings.relay_retry_ms)) => {}
                 }
                 continue;
             }
@@ -143,8 +143,8 @@ impl LaneWorker {
         while let Some(job) = consumer.begin() {
             let Record { partition, offset, .. } = *job.record();
             let post = String::from_utf8_lossy(&job.record().key).into_owned();
-            let span = tracing::info_span!("post", lane = self.reads.name(), partition, offset, post);
-            self.tasks.spawn(work(self.reads, Arc::clone(&self.means), job).instrument(span));
+            let span = tracing::info_span!("post", lane = self.role.name(), partition, offset, post);
+            self.tasks.spawn(work(self.role, Arc::clone(&self.context), job).instrument(span));
             begun += 1;
         }
         self.show();
@@ -153,12 +153,12 @@ impl LaneWorker {
 
     /// Finishes what is in work, commits what is finished, and leaves the group.
     pub async fn close(mut self) {
-        if self.reads.bulk().is_some() {
-            self.means.pace.stop();
+        if self.role.bulk().is_some() {
+            self.context.pace.stop();
         }
         let drained = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN_MAX, drained).await.is_err() {
-            tracing::warn!(lane = self.reads.name(), "what is in work takes too long: another begins it again");
+            tracing::warn!(lane = self.role.name(), "what is in work takes too long: another begins it again");
             self.tasks.shutdown().await;
         }
         if let Some(consumer) = self.consumer.take() {
@@ -175,10 +175,10 @@ impl LaneWorker {
     }
 
     async fn join(&self) -> Result<Parallel, KafkaError> {
-        let settings = &self.means.settings;
-        let (topic, name) = (self.reads.topic(settings), self.reads.name());
-        match self.reads {
-            Reads::Lane(lane) => {
+        let settings = &self.context.settings;
+        let (topic, name) = (self.role.topic(settings), self.role.name());
+        match self.role {
+            FeedConsumer::Lane(lane) => {
                 kafka::ensure(&self.kafka, &topic, settings.partitions).await?;
                 kafka::ensure(&self.kafka, &config::Feed::dead_letters_topic(&topic), 1).await?;
                 if lane == Lane::Inspect {
@@ -186,11 +186,11 @@ impl LaneWorker {
                 }
             }
             // They are few, so one partition keeps them in one order.
-            Reads::DeadLettersOf(_) => kafka::ensure(&self.kafka, &topic, 1).await?,
+            FeedConsumer::DeadLettersOf(_) => kafka::ensure(&self.kafka, &topic, 1).await?,
         }
         let member = Membership {
             topic,
-            group: self.reads.group(settings),
+            group: self.role.group(settings),
             name,
             buffer_max: settings.buffer_max,
             commit_every: COMMIT_EVERY,
@@ -199,14 +199,14 @@ impl LaneWorker {
             lag_every: Some(LAG_EVERY),
         };
         let consumer = Parallel::join(&self.kafka, member, settings.in_flight_max, letters::key_and_lane)?;
-        if let Some(bulk) = self.reads.bulk() {
-            self.means.pace.count_in(bulk, consumer.share());
+        if let Some(bulk) = self.role.bulk() {
+            self.context.pace.count_in(bulk, consumer.share());
         }
         Ok(consumer)
     }
 
     fn show(&self) {
-        let (Some(consumer), lane) = (&self.consumer, self.reads.name()) else { return };
+        let (Some(consumer), lane) = (&self.consumer, self.role.name()) else { return };
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and exact up to 2^53")]
         let show = |gauge: metrics::Gauge, value: u64| gauge.set(value as f64);
         show(metrics::gauge!("onrush_feed_in_flight", "lane" => lane), consumer.in_flight() as u64);
@@ -218,28 +218,28 @@ impl LaneWorker {
 }
 
 /// Deals with one message.
-async fn work(reads: Reads, means: Arc<Means>, job: Job) {
-    match reads {
-        Reads::Lane(lane) => work_on_message(lane, &means, job).await,
-        Reads::DeadLettersOf(_) => work_on_letter(&reads.topic(&means.settings), &means, job).await,
+async fn work(role: FeedConsumer, context: Arc<LaneContext>, job: Job) {
+    match role {
+        FeedConsumer::Lane(lane) => work_on_message(lane, &context, job).await,
+        FeedConsumer::DeadLettersOf(_) => work_on_letter(&role.topic(&context.settings), &context, job).await,
     }
 }
 
 /// Does what the lane does. `None`: it is given up, wherever it was, since its partition is another's.
-async fn attempt(lane: Lane, means: &Means, job: &Job) -> Option<Result<(), LaneError>> {
+async fn attempt(lane: Lane, context: &LaneContext, job: &Job) -> Option<Result<(), LaneError>> {
     let taken_away = async {
         job.revoked().await;
         tokio::time::sleep(REVOKE_GRACE).await;
     };
     tokio::select! {
-        outcome = handle(lane, means, job) => Some(outcome),
+        outcome = handle(lane, context, job) => Some(outcome),
         () = taken_away => None,
     }
 }
 
-async fn handle(lane: Lane, means: &Means, job: &Job) -> Result<(), LaneError> {
+async fn handle(lane: Lane, context: &LaneContext, job: &Job) -> Result<(), LaneError> {
     let began = Instant::now();
-    let outcome = means.handle(lane, job.record()).await;
+    let outcome = context.handle(lane, job.record()).await;
     metrics::histogram!("onrush_feed_handle_seconds", "lane" => lane.name()).record(began.elapsed());
     match &outcome {
         Ok(()) => metrics::counter!("onrush_feed_handled_total", "lane" => lane.name()).increment(1),
@@ -249,44 +249,44 @@ async fn handle(lane: Lane, means: &Means, job: &Job) -> Result<(), LaneError> {
     outcome
 }
 
-fn again(lane: Lane, means: &Means, job: Job, error: &LaneError) {
+fn again(lane: Lane, context: &LaneContext, job: Job, error: &LaneError) {
     metrics::counter!("onrush_feed_retries_total", "lane" => lane.name()).increment(1);
     tracing::info!(%error, tries = job.record().tries + 1, "a message about a post is tried again later");
-    job.again(Duration::from_millis(means.settings.retry_ms), error.is_of_the_message());
+    job.again(Duration::from_millis(context.settings.retry_ms), error.is_of_the_message());
 }
 
-async fn work_on_message(lane: Lane, means: &Means, job: Job) {
-    let Some(outcome) = attempt(lane, means, &job).await else { return };
+async fn work_on_message(lane: Lane, context: &LaneContext, job: Job) {
+    let Some(outcome) = attempt(lane, context, &job).await else { return };
     let Err(error) = outcome else { return job.finish() };
-    if !error.is_of_the_message() || job.record().tries < means.settings.retries_max {
-        return again(lane, means, job, &error);
+    if !error.is_of_the_message() || job.record().tries < context.settings.retries_max {
+        return again(lane, context, job, &error);
     }
-    let from = lane.topic(&means.settings);
+    let from = lane.topic(&context.settings);
     let to = config::Feed::dead_letters_topic(from);
     let refused = [Refused { place: 0, reason: in_short(&error) }];
     let record = std::slice::from_ref(job.record());
-    if letters::set_aside(&means.producer, (from, &to), Some(lane.name()), record, &refused).await == 0 {
-        return again(lane, means, job, &error);
+    if letters::set_aside(&context.producer, (from, &to), Some(lane.name()), record, &refused).await == 0 {
+        return again(lane, context, job, &error);
     }
     metrics::counter!("onrush_feed_dead_letters_total", "lane" => lane.name()).increment(1);
     job.finish();
 }
 
-async fn work_on_letter(topic: &str, means: &Means, job: Job) {
+async fn work_on_letter(topic: &str, context: &LaneContext, job: Job) {
     let mut headers = Headers::read(topic, job.record());
     let lane = Lane::ALL.into_iter().find(|lane| headers.lane.as_deref() == Some(lane.name()));
-    let tries_max = means.settings.dead_retries_max;
+    let tries_max = context.settings.dead_retries_max;
     if let Some(lane) = lane.filter(|_| tries_max > 0) {
-        let Some(outcome) = attempt(lane, means, &job).await else { return };
+        let Some(outcome) = attempt(lane, context, &job).await else { return };
         let Err(error) = outcome else { return job.finish() };
         let tries = job.record().tries + 1;
         if !error.is_of_the_message() || tries < tries_max {
-            return again(lane, means, job, &error);
+            return again(lane, context, job, &error);
         }
         headers.attempts = headers.attempts.saturating_add(i32::try_from(tries).unwrap_or(i32::MAX));
         headers.reason = in_short(&error);
     }
-    match letters::keep(&means.database, topic, &[(headers.clone(), job.record())]).await {
+    match letters::keep(&context.database, topic, &[(headers.clone(), job.record())]).await {
         Ok(()) => {
             let name = lane.map_or("unknown", Lane::name);
             metrics::counter!("onrush_feed_letters_kept_total", "lane" => name).increment(1);
@@ -295,7 +295,7 @@ async fn work_on_letter(topic: &str, means: &Means, job: Job) {
         }
         Err(error) => {
             tracing::warn!(%error, "a dead letter stays in Kafka for now");
-            job.again(Duration::from_millis(means.settings.retry_ms), false);
+            job.again(Duration::from_millis(context.settings.retry_ms), false);
         }
     }
 }

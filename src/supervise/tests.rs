@@ -1,9 +1,13 @@
 //! What becomes of loops that end, in any way.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::*;
+use crate::config;
 
 fn supervisor() -> Supervisor {
     Supervisor::new(config::Supervisor { restart_ms: 1, restart_ms_max: 4, steady_ms: 1_000, restarts_max: 3 }, "")

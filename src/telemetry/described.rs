@@ -197,7 +197,7 @@ const METRICS: &[(&str, Kind, Unit, &str)] = &[
     ("onrush_waiting_join_batch_requests", Histogram, Count, "Joins that one call of a script decided."),
     ("onrush_waiting_join_call_failures_total", Counter, Count, "Calls of the joins' script that failed."),
     ("onrush_waiting_join_call_seconds", Histogram, Seconds, "How long calls of the joins' script took."),
-    ("onrush_waiting_keeper_failures_total", Counter, Count, "Rounds of a waiting room's keeper that failed."),
+    ("onrush_waiting_controller_failures_total", Counter, Count, "Rounds of a waiting room's keeper that failed."),
     ("onrush_waiting_left_queue_users", Gauge, Count, "Visitors who left while they waited, by room."),
     ("onrush_waiting_no_shows_users", Gauge, Count, "Visitors admitted who did not come, by room."),
     ("onrush_waiting_passes_expired_total", Counter, Count, "Passes that expired."),

@@ -2,7 +2,7 @@
 
 use metrics::Gauge;
 
-use super::survey::Survey;
+use super::snapshot::Snapshot;
 use super::waits::Waits;
 
 /// The metrics of one room.
@@ -35,13 +35,13 @@ impl Gauges {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "users are far below 2^53")]
-    pub(super) fn set(&self, survey: &Survey) {
-        self.waiting.set(survey.waiting as f64);
-        self.inside.set(survey.inside as f64);
-        self.admitted.set(survey.admitted as f64);
-        self.no_shows.set(survey.no_shows as f64);
-        self.left_queue.set(survey.left_queue as f64);
-        self.stopped.set(f64::from(u8::from(survey.stopped)));
+    pub(super) fn set(&self, snapshot: &Snapshot) {
+        self.waiting.set(snapshot.waiting as f64);
+        self.inside.set(snapshot.inside as f64);
+        self.admitted.set(snapshot.admitted as f64);
+        self.no_shows.set(snapshot.no_shows as f64);
+        self.left_queue.set(snapshot.left_queue as f64);
+        self.stopped.set(f64::from(u8::from(snapshot.stopped)));
     }
 
     /// Of a room that is through: nobody is there.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::WaitingError;
-use super::scripts::{Joined, Scripts, Seen, Stand};
+use super::scripts::{Joined, Position, Scripts, Seen};
 use crate::campaign::Campaign;
 use crate::coalescer::{Decide, Limits, Meters};
 use crate::config;
@@ -19,7 +19,7 @@ pub(super) struct Joins {
 /// What one join met.
 #[derive(Debug, Clone)]
 pub(super) enum Join {
-    Stands(Seen, Stand),
+    Placed(Seen, Position),
     NotOpenYet(Head),
     Closed,
     NoRoom,
@@ -42,7 +42,9 @@ impl Decide for Joins {
         let scripts = Scripts { redis: &self.redis, campaign, limits: &self.limits };
         let all = |join: Join| Ok(vec![join; users.len()]);
         match scripts.join(users).await {
-            Ok(Joined::Stands(seen, stands)) => Ok(stands.into_iter().map(|stand| Join::Stands(seen, stand)).collect()),
+            Ok(Joined::Placed(seen, positions)) => {
+                Ok(positions.into_iter().map(|position| Join::Placed(seen, position)).collect())
+            }
             Ok(Joined::NotOpenYet(head)) => all(Join::NotOpenYet(head)),
             Ok(Joined::Closed) => all(Join::Closed),
             Err(WaitingError::NoRoom) => all(Join::NoRoom),

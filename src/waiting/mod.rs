@@ -7,13 +7,13 @@
 //! - A pass is signed, so that shops can verify it by themselves; whether it still holds is for Redis to say.
 //! - Nothing here touches the database or Kafka.
 
+mod controller;
 mod departures;
 mod draw;
 mod error;
 mod gauges;
 mod hex;
 mod joins;
-mod keeper;
 mod keys;
 mod lottery;
 mod pass;
@@ -23,25 +23,25 @@ mod rooms;
 mod schedule;
 mod scripts;
 mod shared;
-mod standing;
-mod survey;
+mod snapshot;
+mod status;
+mod supervisor;
 mod ticket;
 mod verify;
 mod waits;
-mod warden;
 
+pub use controller::Usher;
 pub use draw::{Draw, ListHasher, seed_hash};
 pub use error::WaitingError;
 pub use hex::{from_hex, to_hex};
-pub use keeper::Usher;
 pub use keys::{KeyError, PassKeys};
-pub use pass::{Admission, Pass, PassFlaw, Passes};
+pub use pass::{Admission, Pass, PassError, Passes};
 pub use room::{News, Room};
 pub use rooms::WaitingRooms;
 pub use scripts::Admitted;
-pub use standing::{Standing, Wait};
-pub use survey::{Drawn, Survey};
+pub use snapshot::{Drawn, Snapshot};
+pub use status::{Status, Wait};
+pub use supervisor::RoomSupervisor;
 pub use ticket::{Placed, Ticket, Tickets};
 pub use verify::{Confirmed, PublishedDraw, Unconfirmed};
 pub use waits::Waits;
-pub use warden::Warden;

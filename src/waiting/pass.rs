@@ -53,7 +53,7 @@ pub struct Admission {
 
 /// Why a pass is none. The text is fit for an answer to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum PassFlaw {
+pub enum PassError {
     /// None of ours: its form, its key, its algorithm or its signature.
     #[error("the pass is not valid")]
     NotValid,
@@ -128,13 +128,13 @@ impl Passes {
     }
 
     /// Which admission this is the pass of, if it is this user's for this campaign.
-    pub fn check(&self, text: &str, campaign: &CampaignId, user: &UserId) -> Result<Admission, PassFlaw> {
-        let vouched = self.vouched(text).ok_or(PassFlaw::NotValid)?;
+    pub fn check(&self, text: &str, campaign: &CampaignId, user: &UserId) -> Result<Admission, PassError> {
+        let vouched = self.vouched(text).ok_or(PassError::NotValid)?;
         if *vouched.user != *user.as_str() {
-            return Err(PassFlaw::OtherUser);
+            return Err(PassError::OtherUser);
         }
         if *vouched.campaign != *campaign.as_str() {
-            return Err(PassFlaw::OtherCampaign);
+            return Err(PassError::OtherCampaign);
         }
         Ok(vouched.admission)
     }

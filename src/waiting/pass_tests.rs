@@ -37,7 +37,7 @@ fn admission(pass: &Pass) -> Admission {
     Admission { generation, number, life, expires_s: expires_s(expires_at) }
 }
 
-fn check(passes: &Passes, text: &str) -> Result<Admission, PassFlaw> {
+fn check(passes: &Passes, text: &str) -> Result<Admission, PassError> {
     passes.check(text, &campaign("WELCOME_001"), &user("alice"))
 }
 
@@ -92,7 +92,7 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
         if let Ok(text) = String::from_utf8(bytes) {
-            prop_assert_eq!(check(&passes, &text), Err(PassFlaw::NotValid));
+            prop_assert_eq!(check(&passes, &text), Err(PassError::NotValid));
         }
     }
 }
@@ -116,15 +116,15 @@ fn the_claims_are_those_that_a_shop_reads() {
 }
 
 #[test]
-fn each_flaw_of_a_good_signature_is_told_apart_fresh_and_remembered() {
+fn each_fault_of_a_good_signature_is_told_apart_fresh_and_remembered() {
     let passes = passes();
     let text = passes.sign(&sample());
     for _ in ["fresh", "remembered"] {
         let check = |on: &str, by: &str| passes.check(&text, &campaign(on), &user(by));
-        assert_eq!(check("WELCOME_001", "bob"), Err(PassFlaw::OtherUser));
-        assert_eq!(check("WELCOME_002", "alice"), Err(PassFlaw::OtherCampaign));
+        assert_eq!(check("WELCOME_001", "bob"), Err(PassError::OtherUser));
+        assert_eq!(check("WELCOME_002", "alice"), Err(PassError::OtherCampaign));
         assert_eq!(check("WELCOME_001", "alice"), Ok(admission(&sample())));
-        assert_eq!(check("WELCOME_002", "bob"), Err(PassFlaw::OtherUser), "a stranger hears no more");
+        assert_eq!(check("WELCOME_002", "bob"), Err(PassError::OtherUser), "a stranger hears no more");
     }
 }
 
@@ -155,11 +155,11 @@ fn what_did_not_verify_is_not_remembered() {
     let passes = passes();
     let text = passes.sign(&sample());
     let forged = text.replacen('.', "..", 1);
-    assert_eq!(check(&passes, &forged), Err(PassFlaw::NotValid));
+    assert_eq!(check(&passes, &forged), Err(PassError::NotValid));
     assert!(passes.verified.get(forged.as_str()).is_none());
     assert!(check(&passes, &text).is_ok());
     assert!(passes.verified.get(text.as_str()).is_some());
-    assert_eq!(check(&passes, &forged), Err(PassFlaw::NotValid));
+    assert_eq!(check(&passes, &forged), Err(PassError::NotValid));
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn only_our_algorithm_counts_whatever_the_header_says() {
         ("the same as EdDSA", token(&header("EdDSA"), &claims(), hmac_with(&raw))),
         ("another's signature", Passes::new(&keys("1", &"0b".repeat(32), &[]), 1).sign(&sample())),
     ] {
-        assert_eq!(check(&passes, &forged), Err(PassFlaw::NotValid), "{what}");
+        assert_eq!(check(&passes, &forged), Err(PassError::NotValid), "{what}");
     }
 }
 
@@ -216,10 +216,10 @@ fn ours_are_from_us_and_whole_and_name_their_key() {
         ("jti", json!("2.x")),
         ("jti", json!("-1.5")),
     ] {
-        assert_eq!(with(name, value), Err(PassFlaw::NotValid), "{name}");
+        assert_eq!(with(name, value), Err(PassError::NotValid), "{name}");
     }
     for header in [json!({ "alg": "EdDSA" }), json!({ "alg": "EdDSA", "kid": "9" }), json!({ "kid": "1" })] {
-        assert_eq!(check(&passes, &token(&header, &claims(), ed25519)), Err(PassFlaw::NotValid), "{header}");
+        assert_eq!(check(&passes, &token(&header, &claims(), ed25519)), Err(PassError::NotValid), "{header}");
     }
 }
 
@@ -231,9 +231,9 @@ fn a_pass_of_an_older_key_is_good_and_none_is_signed_with_it() {
     let new = rotated.sign(&sample());
     assert_eq!(jsonwebtoken::decode_header(&new).unwrap().kid.as_deref(), Some("2"));
     assert_eq!(check(&rotated, &new), Ok(admission(&sample())));
-    assert_eq!(check(&passes(), &new), Err(PassFlaw::NotValid), "a key that is not known");
+    assert_eq!(check(&passes(), &new), Err(PassError::NotValid), "a key that is not known");
     let without = Passes::new(&keys("2", &"0b".repeat(32), &[]), 10);
-    assert_eq!(check(&without, &text), Err(PassFlaw::NotValid), "a key that is gone");
+    assert_eq!(check(&without, &text), Err(PassError::NotValid), "a key that is gone");
 }
 
 #[test]
@@ -242,9 +242,9 @@ fn a_long_text_is_not_even_looked_at() {
     let header = json!({ "typ": "JWT", "alg": "EdDSA", "kid": "1" });
     let mut long = claims();
     long["more"] = json!("x".repeat(2_000));
-    assert_eq!(check(&passes, &token(&header, &long, ed25519)), Err(PassFlaw::NotValid), "however well it is signed");
+    assert_eq!(check(&passes, &token(&header, &long, ed25519)), Err(PassError::NotValid), "however well it is signed");
     for bad in ["", ".", "..", "a.b.c", "쿠폰", &"A".repeat(1 << 20)] {
-        assert_eq!(check(&passes, bad), Err(PassFlaw::NotValid));
+        assert_eq!(check(&passes, bad), Err(PassError::NotValid));
     }
     let longest = Pass { campaign: campaign(&"c".repeat(64)), user: user(&"\"".repeat(128)), ..sample() };
     let text = passes.sign(&longest);

@@ -1,4 +1,4 @@
-//! How fast do places become free? What the surveys of the last minute have seen.
+//! How fast do places become free? What the snapshots of the last minute have seen.
 
 use std::collections::VecDeque;
 

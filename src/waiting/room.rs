@@ -1,4 +1,4 @@
-//! One waiting room, as this node knows it: the newest survey, who asks for the next one, and who hears of it.
+//! One waiting room, as this node knows it: the newest snapshot, who asks for the next one, and who hears of it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use super::error::WaitingError;
 use super::hex::from_hex;
 use super::rates;
 use super::scripts::{Found, Scripts};
-use super::survey::{Drawn, Survey};
+use super::snapshot::{Drawn, Snapshot};
 use crate::campaign::Campaign;
 use crate::clock;
 use crate::config;
@@ -23,7 +23,7 @@ const PACE_ENTRIES_MAX: usize = 1_000;
 /// One campaign's waiting room on this node.
 pub struct Room {
     pub(super) campaign: Arc<Campaign>,
-    survey: ArcSwapOption<Survey>,
+    snapshot: ArcSwapOption<Snapshot>,
     /// One question at a time; who waits for it takes its answer.
     asking: tokio::sync::Mutex<()>,
     /// What tells how fast places become free.
@@ -33,7 +33,7 @@ pub struct Room {
     /// Something has moved: to be looked at now.
     pub(super) poked: Notify,
     is_poked: AtomicBool,
-    /// Those who are near the front hear of every survey, the others once a second.
+    /// Those who are near the front hear of every snapshot, the others once a second.
     near: watch::Sender<u64>,
     far: watch::Sender<u64>,
 }
@@ -62,7 +62,7 @@ impl Room {
     pub(super) fn new(campaign: Arc<Campaign>) -> Self {
         Self {
             campaign,
-            survey: ArcSwapOption::empty(),
+            snapshot: ArcSwapOption::empty(),
             asking: tokio::sync::Mutex::new(()),
             seen: Mutex::default(),
             draw: ArcSwapOption::empty(),
@@ -103,51 +103,51 @@ impl Room {
         self.far.receiver_count()
     }
 
-    /// The newest survey, if it was asked for at most so long ago.
-    pub(super) fn recent(&self, age_us_max: u64) -> Option<Arc<Survey>> {
-        let survey = self.survey.load();
-        let survey = survey.as_ref()?;
-        let is_recent = clock::uptime_us().saturating_sub(survey.asked_at_us) <= age_us_max;
-        is_recent.then(|| Arc::clone(survey))
+    /// The newest snapshot, if it was asked for at most so long ago.
+    pub(super) fn recent(&self, age_us_max: u64) -> Option<Arc<Snapshot>> {
+        let snapshot = self.snapshot.load();
+        let snapshot = snapshot.as_ref()?;
+        let is_recent = clock::uptime_us().saturating_sub(snapshot.asked_at_us) <= age_us_max;
+        is_recent.then(|| Arc::clone(snapshot))
     }
 
-    /// The newest survey, whatever its age.
-    pub(super) fn newest(&self) -> Option<Arc<Survey>> {
-        self.survey.load_full()
+    /// The newest snapshot, whatever its age.
+    pub(super) fn newest(&self) -> Option<Arc<Snapshot>> {
+        self.snapshot.load_full()
     }
 
-    /// A survey that was asked for after this call began, or one that is recent enough: callers that wait together share
+    /// A snapshot that was asked for after this call began, or one that is recent enough: callers that wait together share
     /// one question.
-    pub(super) async fn survey(
+    pub(super) async fn snapshot(
         &self,
         redis: &Arc<Redis>,
         limits: &config::Waiting,
         age_us_max: u64,
-    ) -> Result<Arc<Survey>, WaitingError> {
+    ) -> Result<Arc<Snapshot>, WaitingError> {
         let began = clock::uptime_us();
         let _turn = self.asking.lock().await;
         let since = began.saturating_sub(age_us_max);
-        if let Some(survey) = self.newest().filter(|survey| survey.asked_at_us >= since) {
-            return Ok(survey);
+        if let Some(snapshot) = self.newest().filter(|snapshot| snapshot.asked_at_us >= since) {
+            return Ok(snapshot);
         }
         let scripts = Scripts { redis, campaign: &self.campaign, limits };
         let before = self.newest();
         let known = before.as_ref().map(|before| before.departures.count());
         let mut asked = clock::uptime_us();
-        let mut found = scripts.survey(known, PACE_ENTRIES_MAX).await?;
+        let mut found = scripts.snapshot(known, PACE_ENTRIES_MAX).await?;
         let life = |found: &Found| (found.head.generation, found.life);
         let mut before = before.filter(|before| (before.head.generation, before.life) == life(&found));
         if before.is_none() && known.is_some() {
             // A room of another life: what was known says nothing of it.
             self.seen.lock().unwrap_or_else(PoisonError::into_inner).clear();
             asked = clock::uptime_us();
-            found = scripts.survey(None, PACE_ENTRIES_MAX).await?;
+            found = scripts.snapshot(None, PACE_ENTRIES_MAX).await?;
             before = None;
         }
         let rates = self.rates(asked, &found);
-        let survey = Arc::new(Survey::new(found, &self.campaign, asked, before.as_deref(), rates));
-        self.survey.store(Some(Arc::clone(&survey)));
-        Ok(survey)
+        let snapshot = Arc::new(Snapshot::new(found, &self.campaign, asked, before.as_deref(), rates));
+        self.snapshot.store(Some(Arc::clone(&snapshot)));
+        Ok(snapshot)
     }
 
     fn rates(&self, asked_us: u64, found: &Found) -> rates::Rates {
@@ -173,8 +173,8 @@ impl Room {
     }
 
     /// The place of a number: itself, unless it was drawn.
-    pub(super) fn place_of(&self, survey: &Survey, number: u64) -> Result<u64, WaitingError> {
-        match &survey.drawn {
+    pub(super) fn place_of(&self, snapshot: &Snapshot, number: u64) -> Result<u64, WaitingError> {
+        match &snapshot.drawn {
             Some(drawn) if number <= drawn.n => Ok(self.draw(drawn)?.place_of(number).unwrap_or(number)),
             _ => Ok(number),
         }

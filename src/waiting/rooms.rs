@@ -3,14 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::controller::Usher;
 use super::error::WaitingError;
 use super::joins::{self, Join, Joins};
-use super::keeper::Usher;
 use super::room::{News, Room};
-use super::scripts::{Moved, Scripts, Seen, Stand};
+use super::scripts::{Moved, Position, Scripts, Seen};
 use super::shared::Shared;
-use super::standing::{Standing, Visit};
-use super::survey::{Drawn, Survey};
+use super::snapshot::{Drawn, Snapshot};
+use super::status::{Status, Visit};
 use super::ticket::Placed;
 use super::waits::Waits;
 use crate::campaign::{Campaign, Campaigns, Order, State};
@@ -39,7 +39,7 @@ pub struct WaitingRooms {
 }
 
 impl WaitingRooms {
-    /// Knows of none yet: see [`super::Warden`].
+    /// Knows of none yet: see [`super::RoomSupervisor`].
     #[must_use]
     pub fn new(redis: Arc<Redis>, campaigns: Arc<Campaigns>, limits: config::Waiting) -> Self {
         let joins = Joins { redis: Arc::clone(&redis), limits: limits.clone() };
@@ -85,54 +85,54 @@ impl WaitingRooms {
     }
 
     /// Gives the user a place, or says again which they have.
-    pub async fn join(&self, room: &Room, user: &UserId) -> Result<Standing, WaitingError> {
+    pub async fn join(&self, room: &Room, user: &UserId) -> Result<Status, WaitingError> {
         match self.joins.submit(&room.campaign, user.clone()).await? {
-            Join::NotOpenYet(head) => Ok(Standing::NotOpenYet { now: head.now }),
-            Join::Closed => Ok(Standing::Closed),
+            Join::NotOpenYet(head) => Ok(Status::NotOpenYet { now: head.now }),
+            Join::Closed => Ok(Status::Closed),
             Join::NoRoom => Err(WaitingError::NoRoom),
             Join::Lost => Err(WaitingError::Lost),
-            Join::Stands(seen, stand) => {
-                let survey = self.survey_since(room, &seen).await?;
-                if !survey.is_busy() {
+            Join::Placed(seen, position) => {
+                let snapshot = self.snapshot_since(room, &seen).await?;
+                if !snapshot.is_busy() {
                     room.poke();
                 }
-                self.visit(room, &survey).said(stand, None)
+                self.visit(room, &snapshot).said(position, None)
             }
         }
     }
 
     /// What the campaign is to who comes now, at most as old as what those are told who wait.
     pub async fn state(&self, room: &Room) -> Result<State, WaitingError> {
-        let survey = self.survey(room).await?;
-        Ok(room.campaign.definition().state(survey.head.now, survey.head.left))
+        let snapshot = self.snapshot(room).await?;
+        Ok(room.campaign.definition().state(snapshot.head.now, snapshot.head.left))
     }
 
     /// How the user stands. With where their ticket places them it costs Redis nothing while they wait.
-    pub async fn look(&self, room: &Room, user: &UserId, placed: Option<Placed>) -> Result<Standing, WaitingError> {
+    pub async fn look(&self, room: &Room, user: &UserId, placed: Option<Placed>) -> Result<Status, WaitingError> {
         if let Some(placed) = placed
-            && let Some(standing) = self.glance(room, placed)
+            && let Some(status) = self.glance(room, placed)
         {
-            return Ok(standing);
+            return Ok(status);
         }
         let scripts = self.scripts(room);
-        let (seen, stand) = scripts.look(user).await?;
-        let survey = self.survey_since(room, &seen).await?;
-        let is_over = room.campaign.definition().closed || survey.state == State::Closed;
-        if is_over && (stand != Stand::Stranger || placed.is_some()) {
-            return Ok(Standing::Closed);
+        let (seen, position) = scripts.look(user).await?;
+        let snapshot = self.snapshot_since(room, &seen).await?;
+        let is_over = room.campaign.definition().closed || snapshot.state == State::Closed;
+        if is_over && (position != Position::Stranger || placed.is_some()) {
+            return Ok(Status::Closed);
         }
-        if stand == Stand::Stranger && placed.is_some() {
+        if position == Position::Stranger && placed.is_some() {
             // Of a room that began anew: their place is gone with it.
-            return Ok(Standing::Expired);
+            return Ok(Status::Expired);
         }
-        self.visit(room, &survey).said(stand, placed)
+        self.visit(room, &snapshot).said(position, placed)
     }
 
     /// How who has this ticket stands, if this node can tell by itself.
     #[must_use]
-    pub fn glance(&self, room: &Room, placed: Placed) -> Option<Standing> {
-        let survey = room.recent(self.limits.age_ms_max * 1_000)?;
-        self.visit(room, &survey).remembered(placed)
+    pub fn glance(&self, room: &Room, placed: Placed) -> Option<Status> {
+        let snapshot = room.recent(self.limits.age_ms_max * 1_000)?;
+        self.visit(room, &snapshot).remembered(placed)
     }
 
     /// The user goes, whether waiting or inside.
@@ -175,9 +175,9 @@ impl WaitingRooms {
         self.settle(room).await
     }
 
-    /// A survey that was asked for after this call began.
-    pub async fn survey_now(&self, room: &Room) -> Result<Arc<Survey>, WaitingError> {
-        room.survey(&self.shared.redis, &self.limits, 0).await
+    /// A snapshot that was asked for after this call began.
+    pub async fn snapshot_now(&self, room: &Room) -> Result<Arc<Snapshot>, WaitingError> {
+        room.snapshot(&self.shared.redis, &self.limits, 0).await
     }
 
     /// How long users have waited.
@@ -190,7 +190,7 @@ impl WaitingRooms {
         let definition = room.campaign.definition();
         let is_draw = definition.terms.waiting.as_ref().is_some_and(|waiting| waiting.order == Order::Draw);
         let Some(seed) = definition.draw_seed.clone().filter(|_| is_draw) else { return Ok(None) };
-        Ok(Some((seed, self.survey(room).await?.drawn.clone())))
+        Ok(Some((seed, self.snapshot(room).await?.drawn.clone())))
     }
 
     /// A place has become free: a pass has ended, or a unit has come back.
@@ -215,44 +215,44 @@ impl WaitingRooms {
     /// Who asks this node after this sees what was done; who asks another does within a second.
     async fn settle(&self, room: &Room) -> Result<(), WaitingError> {
         room.poke();
-        self.survey_now(room).await.map(drop)
+        self.snapshot_now(room).await.map(drop)
     }
 
-    fn visit<'a>(&'a self, room: &'a Room, survey: &'a Survey) -> Visit<'a> {
-        Visit { limits: &self.limits, room, survey }
+    fn visit<'a>(&'a self, room: &'a Room, snapshot: &'a Snapshot) -> Visit<'a> {
+        Visit { limits: &self.limits, room, snapshot }
     }
 
     fn scripts<'a>(&'a self, room: &'a Room) -> Scripts<'a> {
         Scripts { redis: &self.shared.redis, campaign: &room.campaign, limits: &self.limits }
     }
 
-    /// A survey that is young enough for visitors.
-    async fn survey(&self, room: &Room) -> Result<Arc<Survey>, WaitingError> {
+    /// A snapshot that is young enough for visitors.
+    async fn snapshot(&self, room: &Room) -> Result<Arc<Snapshot>, WaitingError> {
         let age_us_max = self.limits.age_ms_max * 1_000;
         match room.recent(age_us_max) {
-            Some(survey) => Ok(survey),
+            Some(snapshot) => Ok(snapshot),
             // Apart, since it is rare and large: who joins would carry it along each time, and each connection keeps room
             // for the largest that it may have to answer.
-            None => Box::pin(room.survey(&self.shared.redis, &self.limits, age_us_max)).await,
+            None => Box::pin(room.snapshot(&self.shared.redis, &self.limits, age_us_max)).await,
         }
     }
 
-    /// A survey that is young enough for visitors, and not older than what a script has just seen: else somebody would be
+    /// A snapshot that is young enough for visitors, and not older than what a script has just seen: else somebody would be
     /// told of more people ahead than at another node before, or of a pace that others have used up since.
-    async fn survey_since(&self, room: &Room, seen: &Seen) -> Result<Arc<Survey>, WaitingError> {
-        let recent = self.survey(room).await?;
+    async fn snapshot_since(&self, room: &Room, seen: &Seen) -> Result<Arc<Snapshot>, WaitingError> {
+        let recent = self.snapshot(room).await?;
         if recent.is_as_young_as(seen) {
             return Ok(recent);
         }
-        let survey = Box::pin(room.survey(&self.shared.redis, &self.limits, 0)).await?;
-        if survey.is_of(seen) { Ok(survey) } else { Err(WaitingError::BeganAnew) }
+        let snapshot = Box::pin(room.snapshot(&self.shared.redis, &self.limits, 0)).await?;
+        if snapshot.is_of(seen) { Ok(snapshot) } else { Err(WaitingError::BeganAnew) }
     }
 
     async fn drawn_place(&self, room: &Room, number: u64) -> Result<u64, WaitingError> {
-        let mut survey = self.survey(room).await?;
-        if survey.drawn.is_none() {
-            survey = self.survey_now(room).await?;
+        let mut snapshot = self.snapshot(room).await?;
+        if snapshot.drawn.is_none() {
+            snapshot = self.snapshot_now(room).await?;
         }
-        room.place_of(&survey, number)
+        room.place_of(&snapshot, number)
     }
 }

@@ -16,14 +16,14 @@ static LEAVE: Script<9> = script!(waiting + "waiting/leave");
 static ADMIT: Script<9> = script!(waiting + "waiting/admit");
 static LET_IN: Script<9> = script!(waiting + "waiting/let_in");
 static STOP: Script<9> = script!(waiting + "waiting/stop");
-static SURVEY: Script<9> = script!(waiting + "waiting/survey");
+static SNAPSHOT: Script<9> = script!(waiting + "waiting/snapshot");
 static CLOSE_LIST: Script<9> = script!(waiting + "waiting/close_list");
 static PUBLISH_DRAW: Script<9> = script!(waiting + "waiting/publish_draw");
 static LIST: Script<9> = script!(waiting + "waiting/list");
 
-/// How a user stands, by Redis' word.
+/// How a user positions, by Redis' word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stand {
+pub(super) enum Position {
     /// Never joined.
     Stranger,
     /// Waits, with this number; `ahead` where they have joined just now.
@@ -44,15 +44,15 @@ pub(super) struct Seen {
     pub head: Head,
     /// The room's life.
     pub life: u32,
-    /// How often visitors had moved up: a survey with no less is at least as young.
+    /// How often visitors had moved up: a snapshot with no less is at least as young.
     pub moves: u64,
 }
 
 /// What a batch of joins met.
 #[derive(Debug)]
 pub(super) enum Joined {
-    /// How each stands now, in order.
-    Stands(Seen, Vec<Stand>),
+    /// How each positions now, in order.
+    Placed(Seen, Vec<Position>),
     /// Before the opening of a room where the first come are the first served.
     NotOpenYet(Head),
     /// The campaign is over.
@@ -87,7 +87,7 @@ pub(super) enum Moved {
     Full,
 }
 
-/// What `survey` found, as it came.
+/// What `snapshot` found, as it came.
 #[derive(Debug)]
 pub(super) struct Found {
     pub head: Head,
@@ -196,24 +196,24 @@ impl Scripts<'_> {
         count_admitted(reply.rest.iter().take(2));
         let numbers = integers(&reply.rest)?;
         let seen = seen(head, numbers.get(2..4))?;
-        let stands: Vec<Stand> = numbers[4..].chunks_exact(3).map(stand).collect::<Result<_, _>>()?;
-        if stands.len() != users.len() {
-            return Err(RedisError::Unexpected(format!("{} places for {} users", stands.len(), users.len())).into());
+        let positions: Vec<Position> = numbers[4..].chunks_exact(3).map(read_position).collect::<Result<_, _>>()?;
+        if positions.len() != users.len() {
+            return Err(RedisError::Unexpected(format!("{} places for {} users", positions.len(), users.len())).into());
         }
-        Ok(Joined::Stands(seen, stands))
+        Ok(Joined::Placed(seen, positions))
     }
 
-    /// How a user stands. Who is inside has picked the pass up.
-    pub(super) async fn look(&self, user: &UserId) -> Result<(Seen, Stand), WaitingError> {
+    /// How a user positions. Who is inside has picked the pass up.
+    pub(super) async fn look(&self, user: &UserId) -> Result<(Seen, Position), WaitingError> {
         let reply = self.call(&LOOK, vec![user.as_str().into()]).await?;
         let numbers = integers(&reply.rest)?;
         let seen = seen(reply.head()?, numbers.get(3..))?;
-        let stand = match stand(&numbers[..3])? {
+        let position = match read_position(&numbers[..3])? {
             // How many are ahead it does not count.
-            Stand::Waiting { number, .. } => Stand::Waiting { number, ahead: None },
+            Position::Waiting { number, .. } => Position::Waiting { number, ahead: None },
             other => other,
         };
-        Ok((seen, stand))
+        Ok((seen, position))
     }
 
     /// A user goes.
@@ -262,12 +262,12 @@ impl Scripts<'_> {
         self.call(&STOP, args).await.map(drop)
     }
 
-    /// How the room stands. The departures come only if they are not these.
-    pub(super) async fn survey(&self, departures: Option<u64>, pace_max: usize) -> Result<Found, WaitingError> {
+    /// How the room positions. The departures come only if they are not these.
+    pub(super) async fn snapshot(&self, departures: Option<u64>, pace_max: usize) -> Result<Found, WaitingError> {
         let known = departures.map_or_else(|| "-1".to_owned(), |count| count.to_string());
-        let reply = self.call(&SURVEY, vec![known.into(), pace_max.to_string().into()]).await?;
+        let reply = self.call(&SNAPSHOT, vec![known.into(), pace_max.to_string().into()]).await?;
         let head = reply.head()?;
-        found(head, reply.rest).ok_or_else(|| RedisError::Unexpected("a survey of another form".into()).into())
+        found(head, reply.rest).ok_or_else(|| RedisError::Unexpected("a snapshot of another form".into()).into())
     }
 
     /// Closes the list of a draw, if it is time. The numbers that are drawn, and whether that was published; `None`:
@@ -321,17 +321,17 @@ fn moved(reply: &Reply) -> Result<Moved, WaitingError> {
     }
 }
 
-fn stand(parts: &[i64]) -> Result<Stand, WaitingError> {
-    let unexpected = || RedisError::Unexpected(format!("{parts:?} as how a user stands"));
+fn read_position(parts: &[i64]) -> Result<Position, WaitingError> {
+    let unexpected = || RedisError::Unexpected(format!("{parts:?} as how a user positions"));
     let [code, number, value] = *parts else { return Err(unexpected().into()) };
     let number = u64::try_from(number).map_err(|_| unexpected())?;
     Ok(match code {
-        0 => Stand::Stranger,
-        1 => Stand::Waiting { number, ahead: u64::try_from(value).ok().filter(|_| value >= 0) },
-        2 => Stand::Inside { number, deadline: Millis(value) },
-        3 => Stand::BeingDrawn,
-        4 => Stand::Full,
-        5 => Stand::Gone,
+        0 => Position::Stranger,
+        1 => Position::Waiting { number, ahead: u64::try_from(value).ok().filter(|_| value >= 0) },
+        2 => Position::Inside { number, deadline: Millis(value) },
+        3 => Position::BeingDrawn,
+        4 => Position::Full,
+        5 => Position::Gone,
         _ => return Err(unexpected().into()),
     })
 }

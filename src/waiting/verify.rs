@@ -160,7 +160,7 @@ mod tests {
         serde_json::from_value(published).unwrap()
     }
 
-    fn flaw(published: &PublishedDraw, list: Option<&str>) -> Unconfirmed {
+    fn unconfirmed(published: &PublishedDraw, list: Option<&str>) -> Unconfirmed {
         published.confirm(list.map(str::as_bytes)).unwrap_err()
     }
 
@@ -180,12 +180,12 @@ mod tests {
 
     #[test]
     fn another_seed_than_was_announced_is_found() {
-        let flaw = flaw(&with("seed", json!("08".repeat(32))), None);
-        assert!(matches!(flaw, Unconfirmed::Seed) && flaw.is_broken());
+        let reason = unconfirmed(&with("seed", json!("08".repeat(32))), None);
+        assert!(matches!(reason, Unconfirmed::Seed) && reason.is_broken());
         // Whatever else is missing.
         let mut published = with("seed", json!("08".repeat(32)));
         (published.n, published.list_hash) = (None, None);
-        assert!(matches!(super::tests::flaw(&published, None), Unconfirmed::Seed));
+        assert!(matches!(super::tests::unconfirmed(&published, None), Unconfirmed::Seed));
     }
 
     #[test]
@@ -198,8 +198,8 @@ mod tests {
                 LIST.replace("2 bob the 2nd\n", ""),
                 LIST.replace("2nd", "2nd "),
             ] {
-                let flaw = flaw(&published, Some(&list));
-                assert!(matches!(flaw, Unconfirmed::List) && flaw.is_broken(), "{list}");
+                let reason = unconfirmed(&published, Some(&list));
+                assert!(matches!(reason, Unconfirmed::List) && reason.is_broken(), "{list}");
             }
         }
     }
@@ -208,8 +208,8 @@ mod tests {
     fn a_list_may_end_before_the_last_number_but_not_behind_it() {
         let confirmed = with("n", json!(5)).confirm(Some(LIST.as_bytes())).unwrap();
         assert_eq!((confirmed.users, confirmed.draw.n()), (Some(3), 5));
-        let flaw = flaw(&with("n", json!(3)), Some(LIST));
-        assert!(matches!(flaw, Unconfirmed::Length { last: 4, n: 3 }) && flaw.is_broken(), "{flaw}");
+        let reason = unconfirmed(&with("n", json!(3)), Some(LIST));
+        assert!(matches!(reason, Unconfirmed::Length { last: 4, n: 3 }) && reason.is_broken(), "{reason}");
     }
 
     #[test]
@@ -219,7 +219,7 @@ mod tests {
             published.n = Some(n);
             assert_eq!(published.confirm(Some("".as_bytes())).unwrap().users, Some(0));
         }
-        assert!(matches!(flaw(&published, Some(LIST)), Unconfirmed::Length { last: 4, n: 2 }));
+        assert!(matches!(unconfirmed(&published, Some(LIST)), Unconfirmed::Length { last: 4, n: 2 }));
     }
 
     #[test]
@@ -235,8 +235,8 @@ mod tests {
             (2, "1 alice\n\n2 bob\n"),
             (1, "1 a\tb\n"),
         ] {
-            let flaw = flaw(&published, Some(list));
-            assert!(matches!(flaw, Unconfirmed::Line(at) if at == line) && flaw.is_broken(), "{list:?}: {flaw}");
+            let reason = unconfirmed(&published, Some(list));
+            assert!(matches!(reason, Unconfirmed::Line(at) if at == line) && reason.is_broken(), "{list:?}: {reason}");
         }
     }
 
@@ -249,12 +249,12 @@ mod tests {
         .unwrap();
         for published in [announced, with("n", json!(null)), with("list_hash", json!(null)), with("seed", json!(null))]
         {
-            let flaw = flaw(&published, Some(LIST));
-            assert!(matches!(flaw, Unconfirmed::NotDrawn(_)) && !flaw.is_broken(), "{flaw}");
+            let reason = unconfirmed(&published, Some(LIST));
+            assert!(matches!(reason, Unconfirmed::NotDrawn(_)) && !reason.is_broken(), "{reason}");
         }
         let not_utf8: &[u8] = b"1 \xff\n";
-        let flaw = with("n", json!(4)).confirm(Some(not_utf8)).unwrap_err();
-        assert!(matches!(flaw, Unconfirmed::Unreadable(_)) && !flaw.is_broken());
+        let reason = with("n", json!(4)).confirm(Some(not_utf8)).unwrap_err();
+        assert!(matches!(reason, Unconfirmed::Unreadable(_)) && !reason.is_broken());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::installation::{Answer, Installation, OPERATOR, TestNode};
 
 /// Refused for this member alone.
-fn assert_flaw(answer: &Answer, pointer: &str, context: &str) {
+fn assert_names(answer: &Answer, pointer: &str, context: &str) {
     assert_eq!(answer.outcome(), "400 invalid_request", "{context}: {answer:?}");
     let errors = answer.body["errors"].as_array().unwrap();
     assert_eq!((errors.len(), errors[0]["pointer"].as_str()), (1, Some(pointer)), "{context}: {answer:?}");
@@ -44,7 +44,7 @@ async fn a_member_that_comes_twice_is_refused_and_pointed_at_on_every_route() {
         (Method::POST, &format!("{path}/claims"), &alice, r#"{"a/b":1,"a/b":1}"#, "/a~1b"),
     ];
     for (method, path, token, body, pointer) in cases {
-        assert_flaw(&sends_raw(&node, method, path, token, body).await, pointer, body);
+        assert_names(&sends_raw(&node, method, path, token, body).await, pointer, body);
     }
     let many = format!("{{{}\"x\":0}}", "\"x\":0,".repeat(10_000));
     let answer = sends_raw(&node, Method::POST, "/v1/campaigns", OPERATOR, &many).await;
@@ -69,20 +69,20 @@ async fn blanks_and_characters_that_control_or_turn_text_are_no_names_titles_or_
             node.send(request.json(&json!({"title": title, "body": body}))).await
         };
         let campaign = json!({"id": "c", "name": bad, "stock": 1});
-        assert_flaw(&node.operator_sends(Method::POST, "/v1/campaigns", &campaign).await, "/name", &context);
-        assert_flaw(&node.operator_sends(Method::PATCH, &path, &json!({"name": bad})).await, "/name", &context);
-        assert_flaw(&post(bad, "b").await, "/title", &context);
-        assert_flaw(&post("t", bad).await, "/body", &context);
+        assert_names(&node.operator_sends(Method::POST, "/v1/campaigns", &campaign).await, "/name", &context);
+        assert_names(&node.operator_sends(Method::PATCH, &path, &json!({"name": bad})).await, "/name", &context);
+        assert_names(&post(bad, "b").await, "/title", &context);
+        assert_names(&post("t", bad).await, "/body", &context);
         let discard = json!({"ids": ["0-1"], "reason": bad});
         let discard = node.operator_sends(Method::POST, "/v1/ops/dead-letters/discard", &discard).await;
-        assert_flaw(&discard, "/reason", &context);
+        assert_names(&discard, "/reason", &context);
         let let_in = format!("/v1/ops/waiting/{room}/admit");
-        assert_flaw(&node.operator_sends(Method::POST, &let_in, &json!({"user_id": bad})).await, "/user_id", &context);
+        assert_names(&node.operator_sends(Method::POST, &let_in, &json!({"user_id": bad})).await, "/user_id", &context);
         let escaped: String = form_urlencoded::byte_serialize(bad.as_bytes()).collect::<String>().replace('+', "%20");
         let author = node.as_user("alice", Method::PUT, &format!("/v1/subscriptions/{escaped}")).await;
-        assert_flaw(&author, "path/author_id", &context);
+        assert_names(&author, "path/author_id", &context);
         let claims = node.as_operator(Method::GET, &format!("{path}/claims?user_id={escaped}")).await;
-        assert_flaw(&claims, "query/user_id", &context);
+        assert_names(&claims, "query/user_id", &context);
         let token = user_token(&installation, bad);
         let caller = node.send(node.request(Method::GET, "/v1/feed").bearer_auth(token)).await;
         assert_eq!(caller.outcome(), "401 unauthenticated", "{context}");
@@ -92,7 +92,7 @@ async fn blanks_and_characters_that_control_or_turn_text_are_no_names_titles_or_
     let post = node.send(post).await;
     assert_eq!((post.status, &post.body["body"]), (201, &lines["body"]), "lines may end in what somebody says");
     let two_lines = json!({"id": "c", "name": "a\nb", "stock": 1});
-    assert_flaw(&node.operator_sends(Method::POST, "/v1/campaigns", &two_lines).await, "/name", "two lines");
+    assert_names(&node.operator_sends(Method::POST, "/v1/campaigns", &two_lines).await, "/name", "two lines");
 }
 
 /// Signed as ours, with any `sub`.
@@ -142,19 +142,19 @@ async fn null_is_the_same_as_nothing_where_a_member_has_a_default_and_refused_wh
         let mut body = json!({"id": "c", "name": "n", "stock": 1});
         body[required] = Value::Null;
         let answer = node.operator_sends(Method::POST, "/v1/campaigns", &body).await;
-        assert_flaw(&answer, &format!("/{required}"), required);
+        assert_names(&answer, &format!("/{required}"), required);
     }
     let patch =
         async |change: Value| node.operator_sends(Method::PATCH, &format!("/v1/campaigns/{campaign}"), &change).await;
     for member in ["name", "stock", "per_user_limit", "listed"] {
-        assert_flaw(&patch(json!({member: null})).await, &format!("/{member}"), member);
+        assert_names(&patch(json!({member: null})).await, &format!("/{member}"), member);
     }
     for member in ["pass_ttl_s", "claim_pass_within_s", "order", "reserve"] {
         let body = json!({"id": "c", "name": "n", "stock": 1, "waiting": {"active_max": 5, member: null}});
         let answer = node.operator_sends(Method::POST, "/v1/campaigns", &body).await;
-        assert_flaw(&answer, &format!("/waiting/{member}"), member);
+        assert_names(&answer, &format!("/waiting/{member}"), member);
         let change = json!({"waiting": {"active_max": 5, member: null}});
-        assert_flaw(&patch(change).await, &format!("/waiting/{member}"), member);
+        assert_names(&patch(change).await, &format!("/waiting/{member}"), member);
     }
     assert_eq!(patch(json!({"closes_at": null, "waiting": null})).await.status, 200);
 }
@@ -175,15 +175,15 @@ async fn the_ends_of_the_calendar_and_whole_numbers_with_a_point_are_what_the_do
     assert_eq!(node.view(&campaign).await.text("closes_at"), "9999-12-31T23:59:59.999Z");
     for bad in ["1969-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "+10000-01-01T00:00:00Z"] {
         let body = json!({"id": "c", "name": "n", "stock": 1, "opens_at": bad});
-        assert_flaw(&node.operator_sends(Method::POST, "/v1/campaigns", &body).await, "/opens_at", bad);
+        assert_names(&node.operator_sends(Method::POST, "/v1/campaigns", &body).await, "/opens_at", bad);
     }
     assert_eq!(node.get("/v1/campaigns?limit=2.0").await.body["items"].as_array().unwrap().len(), 2);
     for bad in ["2.5", "+2", "2.", "", "1e1", "-0"] {
-        assert_flaw(&node.get(&format!("/v1/campaigns?limit={bad}")).await, "query/limit", bad);
+        assert_names(&node.get(&format!("/v1/campaigns?limit={bad}")).await, "query/limit", bad);
     }
     let post = async |id: &str| node.as_user("alice", Method::GET, &format!("/v1/posts/{id}")).await;
     assert_eq!(post("9223372036854775807").await.outcome(), "404 not_found");
-    assert_flaw(&post("9223372036854775808").await, "path/id", "beyond the largest");
+    assert_names(&post("9223372036854775808").await, "path/id", "beyond the largest");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use onrush::app::Role;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::installation::{Client, Installation, TestNode};
 use crate::support::stores::eventually;
@@ -82,4 +82,21 @@ async fn a_connection_with_nothing_to_write_may_be_silent_for_as_long_as_it_like
         assert!(buffer[..count].starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&buffer[..count]));
         tokio::time::sleep(Duration::from_millis(1_500)).await;
     }
+}
+
+/// A thousand who do not read would otherwise use up the memory that the kernel has for connections, and with it everybody's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_kernel_keeps_no_more_for_who_does_not_read_than_is_set() {
+    let installation = Installation::with(|config| config.http.write_stall_ms = 1_000).await;
+    let kept_max = 2 * installation.config.http.kernel_send_bytes_max as usize;
+    let node = installation.node(Role::Serve).await;
+    let before = stalled(&node).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut silent = socket.connect(node.url.strip_prefix("http://").unwrap().parse().unwrap()).await.unwrap();
+    let _full = tokio::time::timeout(Duration::from_secs(2), silent.write_all(&REQUEST.repeat(400))).await;
+    eventually("the silent one is let go", async || stalled(&node).await > before).await;
+    let kept = read_all(&mut silent).await;
+    // What this end had taken itself comes on top.
+    assert!(kept <= kept_max + (64 << 10), "the kernel kept {kept} bytes, of at most {kept_max}");
 }

@@ -7,7 +7,7 @@
 
 use sqlx::{Postgres, Transaction};
 
-use super::{LaneError, Means};
+use super::{LaneContext, LaneError};
 use crate::feed::{Inspected, Outcome};
 
 /// To whom a post is brought.
@@ -29,7 +29,7 @@ enum Part {
     Stale,
 }
 
-impl Means {
+impl LaneContext {
     pub(super) async fn deliver(&self, message: &Inspected) -> Result<(), LaneError> {
         match message.outcome {
             Outcome::Passed => self.put_in(message, Due::All).await,

@@ -1,9 +1,9 @@
 //! Loads what will be asked for soon: the post and who wrote it.
 
-use super::{LaneError, Means, user};
+use super::{LaneContext, LaneError, user};
 use crate::feed::{Happened, Original};
 
-impl Means {
+impl LaneContext {
     pub(super) async fn fill(&self, message: &Original) -> Result<(), LaneError> {
         match message.happened {
             Happened::Created | Happened::Edited => {

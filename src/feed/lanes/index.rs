@@ -1,9 +1,9 @@
 //! What passed can be found, and what was withdrawn cannot.
 
-use super::{LaneError, Means};
+use super::{LaneContext, LaneError};
 use crate::feed::{Inspected, Outcome, search};
 
-impl Means {
+impl LaneContext {
     pub(in crate::feed) async fn index(&self, message: &Inspected) -> Result<(), LaneError> {
         let permit = self.pace.permit(1).await?;
         match message.outcome {

@@ -5,7 +5,7 @@
 
 use sqlx::FromRow;
 
-use super::{LaneError, Means, user};
+use super::{LaneContext, LaneError, user};
 use crate::feed::inspect::{Draft, Verdict};
 use crate::feed::{Happened, Inspected, Original, Outcome, SCHEMA_VERSION};
 use crate::kafka::Outgoing;
@@ -18,7 +18,7 @@ struct Standing {
     tags: Vec<String>,
 }
 
-impl Means {
+impl LaneContext {
     pub(super) async fn inspect(&self, message: &Original) -> Result<(), LaneError> {
         match message.happened {
             Happened::Created => {}

@@ -84,7 +84,7 @@ impl Lane {
 }
 
 /// What the lanes work with. One a node.
-pub struct Means {
+pub struct LaneContext {
     /// Where posts and inboxes are.
     pub database: Database,
     /// Where messages go.
@@ -103,7 +103,7 @@ pub struct Means {
     pub settings: config::Feed,
 }
 
-impl Means {
+impl LaneContext {
     /// Does what this lane does with a message.
     pub async fn handle(&self, lane: Lane, record: &Record) -> Result<(), LaneError> {
         match lane {

@@ -8,7 +8,7 @@ use std::fmt;
 
 use sqlx::{query_as, query_scalar};
 
-use super::super::lanes::Means;
+use super::super::lanes::LaneContext;
 use super::super::post::PostId;
 
 /// Faults of one kind that a page answers; the next round finds the others.
@@ -70,7 +70,7 @@ pub(super) struct Page {
     pub(super) is_last: bool,
 }
 
-impl Means {
+impl LaneContext {
     /// The next posts, at most `reconcile_max`, and fewer where they have very many subscribers; at least one.
     pub(super) async fn page(&self, after: PostId, compared_max: i64) -> Result<Page, sqlx::Error> {
         let settings = &self.settings;

@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use super::super::lanes::{Due, LaneError, Means};
+use super::super::lanes::{Due, LaneContext, LaneError};
 use super::super::message::{Inspected, Outcome, SCHEMA_VERSION};
 use super::super::post::PostId;
 use super::super::{posts, search, subscriptions};
@@ -20,7 +20,7 @@ struct Row {
     may_be_read: bool,
 }
 
-impl Means {
+impl LaneContext {
     /// Does what is missing, as far as it still is.
     pub(super) async fn mend(&self, fault: &Fault) -> Result<(), LaneError> {
         match fault {

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use sqlx::{Connection, PgConnection, query, query_as, query_scalar};
 use tokio_util::sync::CancellationToken;
 
-use super::lanes::{LaneError, Means};
+use super::lanes::{LaneContext, LaneError};
 use super::post::PostId;
 use super::relay;
 use crate::config::Config;
@@ -62,7 +62,7 @@ pub enum Reconciled {
 
 /// Looks after posts. One a node that delivers and indexes, of which one works.
 pub struct FeedReconciler {
-    means: Arc<Means>,
+    context: Arc<LaneContext>,
     redis: Arc<Redis>,
     /// An entry of the cache that was made longer ago has expired.
     entry_life: Duration,
@@ -77,12 +77,12 @@ pub struct FeedReconciler {
 
 impl FeedReconciler {
     /// Connects to nothing yet.
-    pub fn new(means: Arc<Means>, redis: Arc<Redis>, config: &Config) -> Result<Self, KafkaError> {
+    pub fn new(context: Arc<LaneContext>, redis: Arc<Redis>, config: &Config) -> Result<Self, KafkaError> {
         let cache = &config.cache;
         let entry_ms = cache.ttl_ms + cache.ttl_ms * cache.jitter_percent / 100 + cache.redis_timeout_ms;
         Ok(Self {
             way: Way::new(config)?,
-            means,
+            context,
             redis,
             entry_life: Duration::from_millis(entry_ms),
             session: None,
@@ -95,7 +95,7 @@ impl FeedReconciler {
     /// Until it is told to stop; a fault that is being mended is left to whoever comes next.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut reconnects = self.redis.reconnects();
-        let every = Duration::from_millis(self.means.settings.reconcile_every_ms);
+        let every = Duration::from_millis(self.context.settings.reconcile_every_ms);
         loop {
             let pause = tokio::select! {
                 () = shutdown.cancelled() => break,
@@ -144,11 +144,11 @@ impl FeedReconciler {
             return Ok(Reconciled::AnotherNode);
         }
         self.tell_again().await?;
-        let pending = self.means.lost_pending().await?;
+        let pending = self.context.lost_pending().await?;
         let (page, found, since) = match self.suspects.take() {
             None => {
                 let page = self.next_page().await?;
-                let mut found = self.means.faults(&page).await?;
+                let mut found = self.context.faults(&page).await?;
                 found.extend(pending);
                 if found.is_empty() {
                     return self.end_page(&page, 0, 0).await;
@@ -184,14 +184,14 @@ impl FeedReconciler {
     }
 
     async fn look_again(&self, page: &Page) -> Result<BTreeSet<Fault>, LaneError> {
-        let mut found = self.means.faults(page).await?;
-        found.extend(self.means.lost_pending().await?);
+        let mut found = self.context.faults(page).await?;
+        found.extend(self.context.lost_pending().await?);
         Ok(found)
     }
 
     /// Answers whether it was mended, as far as those know who did it.
     async fn mend(&self, fault: &Fault) -> Result<bool, LaneError> {
-        let mending = tokio::time::timeout(MEND_MAX, self.means.mend(fault)).await;
+        let mending = tokio::time::timeout(MEND_MAX, self.context.mend(fault)).await;
         match mending {
             Ok(Ok(())) => {
                 metrics::counter!("onrush_feed_reconciled_total", "fault" => fault.name()).increment(1);
@@ -212,7 +212,7 @@ impl FeedReconciler {
             session.ping().await?;
             return Ok(true);
         }
-        let mut session = relay::connect(&self.means.database).await?;
+        let mut session = relay::connect(&self.context.database).await?;
         let has_lock: bool = query_scalar(
             "SELECT pg_try_advisory_lock(hashtextextended('onrush-post-reconciler-' || current_schema(), 0))",
         )
@@ -242,12 +242,12 @@ impl FeedReconciler {
             .bind(after)
             .bind(self.entry_life.as_secs_f64())
             .bind(TOLD_AT_ONCE)
-            .fetch_all(&self.means.database)
+            .fetch_all(&self.context.database)
             .await?;
             let Some(last) = changed.last() else { break };
             after = *last;
             let changed: Vec<PostId> = changed.into_iter().map(PostId).collect();
-            self.means.posts.invalidate_all(&changed).await?;
+            self.context.posts.invalidate_all(&changed).await?;
         }
         self.tells_all = false;
         Ok(())
@@ -261,7 +261,7 @@ impl FeedReconciler {
              WHERE EXISTS (SELECT FROM posts WHERE post_id > post_reconciliation.after)
              RETURNING after",
         )
-        .fetch_optional(&self.means.database)
+        .fetch_optional(&self.context.database)
         .await?;
         if let Some(post) = passed.map(PostId) {
             tracing::error!(%post, "to look whether a post is where it belongs takes the database too long: it is passed by");
@@ -270,13 +270,14 @@ impl FeedReconciler {
     }
 
     async fn next_page(&self) -> Result<Page, LaneError> {
-        let after: i64 = query_scalar("SELECT after FROM post_reconciliation").fetch_one(&self.means.database).await?;
-        Ok(self.means.page(PostId(after), self.compared_max).await?)
+        let after: i64 =
+            query_scalar("SELECT after FROM post_reconciliation").fetch_one(&self.context.database).await?;
+        Ok(self.context.page(PostId(after), self.compared_max).await?)
     }
 
     async fn end_page(&mut self, page: &Page, mended: u64, unmended: u64) -> Result<Reconciled, LaneError> {
         let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        let database = &self.means.database;
+        let database = &self.context.database;
         if page.is_last {
             let (seconds,): (f64,) = query_as(
                 "UPDATE post_reconciliation SET after = 0, unmended_before = unmended + $2, unmended = 0,

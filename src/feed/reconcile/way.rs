@@ -1,17 +1,17 @@
 //! Has everything arrived that was on its way at a moment? The lanes' offsets, in the order in which a post passes them.
 
 use super::super::lanes::Lane;
-use super::super::work::Reads;
+use super::super::work::FeedConsumer;
 use crate::config::Config;
 use crate::kafka::{Ends, KafkaError, Offsets};
 
 /// Each loop after those that feed it; the lane that fills the cache brings posts nowhere.
-const STAGES: [Reads; 5] = [
-    Reads::Lane(Lane::Inspect),
-    Reads::DeadLettersOf(Lane::Inspect),
-    Reads::Lane(Lane::Deliver),
-    Reads::Lane(Lane::Index),
-    Reads::DeadLettersOf(Lane::Deliver),
+const STAGES: [FeedConsumer; 5] = [
+    FeedConsumer::Lane(Lane::Inspect),
+    FeedConsumer::DeadLettersOf(Lane::Inspect),
+    FeedConsumer::Lane(Lane::Deliver),
+    FeedConsumer::Lane(Lane::Index),
+    FeedConsumer::DeadLettersOf(Lane::Deliver),
 ];
 
 /// Follows what was on its way.
@@ -25,7 +25,9 @@ pub(super) struct Way {
 impl Way {
     /// Connects to nothing yet.
     pub(super) fn new(config: &Config) -> Result<Self, KafkaError> {
-        let of = |reads: &Reads| Offsets::of(&config.kafka, &reads.topic(&config.feed), &reads.group(&config.feed));
+        let of = |consumer: &FeedConsumer| {
+            Offsets::of(&config.kafka, &consumer.topic(&config.feed), &consumer.group(&config.feed))
+        };
         Ok(Self { stages: STAGES.iter().map(of).collect::<Result<_, _>>()?, at: 0, ends: None })
     }
 

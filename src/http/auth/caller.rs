@@ -15,7 +15,7 @@ use thiserror::Error;
 use crate::clock::Millis;
 use crate::config::{self, AuthMode};
 use crate::http::auth::jwks::{Found, Jwks};
-use crate::http::auth::token::{Flaw, Known, Rules, Token};
+use crate::http::auth::token::{Fault, Rules, Token, VerifiedToken};
 use crate::http::contract::problem::{Code, Problem};
 use crate::http::serve::peer::Peer;
 use crate::ids::UserId;
@@ -77,7 +77,7 @@ impl Auth {
     }
 
     /// Whose token this is, and how long it is good: for pages, to which browsers bring it in ways of their own.
-    pub(crate) async fn known(&self, token: &str) -> Result<Known, Problem> {
+    pub(crate) async fn verified(&self, token: &str) -> Result<VerifiedToken, Problem> {
         self.user(token).await
     }
 
@@ -140,39 +140,39 @@ impl Auth {
         self.operators.iter().fold(false, |found, known| found | bool::from(hash.ct_eq(known)))
     }
 
-    async fn user(&self, token: &str) -> Result<Known, Problem> {
-        let token = Token::read(token, self.token_bytes_max).map_err(|flaw| invalid(&flaw))?;
+    async fn user(&self, token: &str) -> Result<VerifiedToken, Problem> {
+        let token = Token::read(token, self.token_bytes_max).map_err(|fault| invalid(&fault))?;
         // The token only says which of our keys to try. Each key has its one algorithm: a token that was signed with
         // HMAC and a public key as the secret meets the secrets, and no key set.
         let is_signed = if token.algorithm == Algorithm::HS256 {
             self.secrets.iter().any(|secret| token.is_signed_by(secret))
         } else {
-            let kid = token.kid.as_deref().ok_or_else(|| invalid(&Flaw::NoKid))?;
+            let kid = token.kid.as_deref().ok_or_else(|| invalid(&Fault::NoKid))?;
             match Box::pin(self.jwks.find(kid)).await {
-                Found::Unknown => return Err(invalid(&Flaw::UnknownKid)),
+                Found::Unknown => return Err(invalid(&Fault::UnknownKid)),
                 Found::Untold => {
                     return Err(Problem::new(Code::Unavailable, "the keys of users' tokens could not be read"));
                 }
                 Found::Keys(keys) => {
                     let mut fit = keys.iter().filter(|key| key.algorithm == token.algorithm).peekable();
                     if fit.peek().is_none() {
-                        return Err(invalid(&Flaw::OtherAlgorithm));
+                        return Err(invalid(&Fault::OtherAlgorithm));
                     }
                     fit.any(|key| token.is_signed_by(&key.key))
                 }
             }
         };
         if !is_signed {
-            return Err(invalid(&Flaw::Signature));
+            return Err(invalid(&Fault::Signature));
         }
         #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 stay exact in 53 bits")]
         let now_s = (self.now)().0 as f64 / 1000.0;
-        self.rules.judge(&token, now_s).map_err(|flaw| invalid(&flaw))
+        self.rules.judge(&token, now_s).map_err(|fault| invalid(&fault))
     }
 }
 
-fn invalid(flaw: &Flaw) -> Problem {
-    unauthenticated(format!("the token is not valid: {flaw}"), Some("invalid_token"))
+fn invalid(fault: &Fault) -> Problem {
+    unauthenticated(format!("the token is not valid: {fault}"), Some("invalid_token"))
 }
 
 /// The token of a header Authorization; `None` if it is of another form.

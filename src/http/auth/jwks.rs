@@ -129,12 +129,12 @@ impl Jwks {
 
     /// The keys of this id; for an id that is not known, after another look at the source, if that is not too soon.
     pub(crate) async fn find(&self, kid: &str) -> Found {
-        if let Some(keys) = self.known(kid) {
+        if let Some(keys) = self.verified(kid) {
             return Found::Keys(keys);
         }
         let mut asked = self.asked.lock().await;
         // Another caller may have asked while this one waited.
-        if let Some(keys) = self.known(kid) {
+        if let Some(keys) = self.verified(kid) {
             return Found::Keys(keys);
         }
         if asked.at.is_none_or(|at| at.elapsed() >= self.unknown_kid) {
@@ -147,14 +147,14 @@ impl Jwks {
                 tracing::warn!(%error, "keys of users' tokens");
             }
         }
-        match self.known(kid) {
+        match self.verified(kid) {
             Some(keys) => Found::Keys(keys),
             None if asked.failed => Found::Untold,
             None => Found::Unknown,
         }
     }
 
-    fn known(&self, kid: &str) -> Option<Arc<[Key]>> {
+    fn verified(&self, kid: &str) -> Option<Arc<[Key]>> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).get(kid).cloned()
     }
 
@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn an_entry_that_is_no_key_voids_no_other_and_is_told() {
-        let good: Value = serde_json::from_str(include_str!("../../tests/it/keys/jwks.json")).unwrap();
+        let good: Value = serde_json::from_str(include_str!("../../../tests/it/keys/jwks.json")).unwrap();
         let good = good["keys"].as_array().unwrap();
         let (keys, left_out) = sorted(good);
         assert_eq!((keys.len(), left_out.as_slice()), (good.len(), &[][..]));

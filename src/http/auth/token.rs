@@ -22,7 +22,7 @@ const TIMES_S: std::ops::RangeInclusive<f64> = -62_135_596_800.0..=253_402_300_7
 
 /// What is wrong with a token.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(crate) enum Flaw {
+pub(crate) enum Fault {
     #[error("it is too long")]
     TooLong,
     #[error("it is not three parts in base64url with dots between them")]
@@ -68,7 +68,7 @@ pub(crate) enum Flaw {
 }
 
 /// A token that is good, and for how long.
-pub(crate) struct Known {
+pub(crate) struct VerifiedToken {
     pub user: UserId,
     pub expires_in_s: u64,
 }
@@ -85,30 +85,30 @@ pub(crate) struct Token<'t> {
 
 impl<'t> Token<'t> {
     /// Takes it apart.
-    pub(crate) fn read(text: &'t str, bytes_max: usize) -> Result<Self, Flaw> {
+    pub(crate) fn read(text: &'t str, bytes_max: usize) -> Result<Self, Fault> {
         if text.len() > bytes_max {
-            return Err(Flaw::TooLong);
+            return Err(Fault::TooLong);
         }
-        let (message, signature) = text.rsplit_once('.').ok_or(Flaw::Form)?;
-        let (header, payload) = message.split_once('.').ok_or(Flaw::Form)?;
+        let (message, signature) = text.rsplit_once('.').ok_or(Fault::Form)?;
+        let (header, payload) = message.split_once('.').ok_or(Fault::Form)?;
         let header = Members::read("header", header)?;
         if header.get("crit").is_some() {
-            return Err(Flaw::Crit);
+            return Err(Fault::Crit);
         }
         if header.get("b64").is_some_and(|b64| *b64 != Value::Bool(true)) {
-            return Err(Flaw::Unencoded);
+            return Err(Fault::Unencoded);
         }
         if !header.get("typ").is_none_or(is_of_users) {
-            return Err(Flaw::Type);
+            return Err(Fault::Type);
         }
         let algorithm = match header.get("alg").and_then(Value::as_str) {
             Some("HS256") => Algorithm::HS256,
             Some("RS256") => Algorithm::RS256,
             Some("ES256") => Algorithm::ES256,
             Some("EdDSA") => Algorithm::EdDSA,
-            _ => return Err(Flaw::Algorithm),
+            _ => return Err(Fault::Algorithm),
         };
-        let kid = header.get("kid").map(|kid| kid.as_str().map(str::to_owned).ok_or(Flaw::KidKind)).transpose()?;
+        let kid = header.get("kid").map(|kid| kid.as_str().map(str::to_owned).ok_or(Fault::KidKind)).transpose()?;
         Ok(Self { algorithm, kid, message, payload, signature })
     }
 
@@ -137,42 +137,42 @@ pub(crate) struct Rules {
 
 impl Rules {
     /// Whose it is. Its signature was checked.
-    pub(crate) fn judge(&self, token: &Token<'_>, now_s: f64) -> Result<Known, Flaw> {
+    pub(crate) fn judge(&self, token: &Token<'_>, now_s: f64) -> Result<VerifiedToken, Fault> {
         let claims = Members::read("payload", token.payload)?;
         let time = |name| claims.get(name).map(|value| time(name, value)).transpose();
-        let exp = time("exp")?.ok_or(Flaw::Missing("exp"))?;
+        let exp = time("exp")?.ok_or(Fault::Missing("exp"))?;
         // RFC 7519 wants now to be before it, to the very second.
         if exp + self.leeway_s <= now_s {
-            return Err(Flaw::Expired);
+            return Err(Fault::Expired);
         }
         if time("nbf")?.is_some_and(|nbf| nbf > now_s + self.leeway_s) {
-            return Err(Flaw::NotYet);
+            return Err(Fault::NotYet);
         }
-        if !self.issuer.is_empty() && claims.get("iss").ok_or(Flaw::Missing("iss"))? != self.issuer.as_str() {
-            return Err(Flaw::Issuer);
+        if !self.issuer.is_empty() && claims.get("iss").ok_or(Fault::Missing("iss"))? != self.issuer.as_str() {
+            return Err(Fault::Issuer);
         }
         if !self.audience.is_empty() {
             let is_this = |text: &Value| text == self.audience.as_str();
-            let is_for_this = match claims.get("aud").ok_or(Flaw::Missing("aud"))? {
+            let is_for_this = match claims.get("aud").ok_or(Fault::Missing("aud"))? {
                 Value::Array(all) => all.iter().all(Value::is_string) && all.iter().any(is_this),
                 one => is_this(one),
             };
             if !is_for_this {
-                return Err(Flaw::Audience);
+                return Err(Fault::Audience);
             }
         }
-        let sub = claims.get("sub").ok_or(Flaw::Missing("sub"))?;
-        let sub = sub.as_str().ok_or_else(|| Flaw::User("is no text".into()))?;
-        let user = sub.parse().map_err(|error: <UserId as std::str::FromStr>::Err| Flaw::User(error.to_string()))?;
+        let sub = claims.get("sub").ok_or(Fault::Missing("sub"))?;
+        let sub = sub.as_str().ok_or_else(|| Fault::User("is no text".into()))?;
+        let user = sub.parse().map_err(|error: <UserId as std::str::FromStr>::Err| Fault::User(error.to_string()))?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive; saturates")]
         let expires_in_s = (exp + self.leeway_s - now_s) as u64;
-        Ok(Known { user, expires_in_s })
+        Ok(VerifiedToken { user, expires_in_s })
     }
 }
 
-fn time(name: &'static str, value: &Value) -> Result<f64, Flaw> {
+fn time(name: &'static str, value: &Value) -> Result<f64, Fault> {
     // A NaN is in no range.
-    value.as_f64().filter(|seconds| TIMES_S.contains(seconds)).ok_or(Flaw::NoTime(name))
+    value.as_f64().filter(|seconds| TIMES_S.contains(seconds)).ok_or(Fault::NoTime(name))
 }
 
 /// The members of a JSON object, each once.
@@ -180,14 +180,14 @@ struct Members(Vec<(String, Value)>);
 
 impl Members {
     /// Of a part of a token.
-    fn read(part: &'static str, encoded: &str) -> Result<Self, Flaw> {
-        let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| Flaw::Form)?;
-        let mut flaw = Flaw::NoObject(part);
+    fn read(part: &'static str, encoded: &str) -> Result<Self, Fault> {
+        let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| Fault::Form)?;
+        let mut fault = Fault::NoObject(part);
         let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let members = json.deserialize_map(Once { part, flaw: &mut flaw });
+        let members = json.deserialize_map(Once { part, fault: &mut fault });
         match members.and_then(|members| json.end().map(|()| members)) {
             Ok(members) => Ok(Self(members)),
-            Err(_) => Err(flaw),
+            Err(_) => Err(fault),
         }
     }
 
@@ -196,10 +196,10 @@ impl Members {
     }
 }
 
-/// Reads them; what is wrong beyond the form is left in `flaw`.
+/// Reads them; what is wrong beyond the form is left in `fault`.
 struct Once<'f> {
     part: &'static str,
-    flaw: &'f mut Flaw,
+    fault: &'f mut Fault,
 }
 
 impl<'de> Visitor<'de> for Once<'_> {
@@ -213,17 +213,17 @@ impl<'de> Visitor<'de> for Once<'_> {
         let mut members: Vec<(String, Value)> = Vec::with_capacity(8);
         while let Some(name) = map.next_key::<String>()? {
             if members.iter().any(|(known, _)| *known == name) {
-                *self.flaw = Flaw::Twice(self.part);
+                *self.fault = Fault::Twice(self.part);
                 return Err(A::Error::custom("twice"));
             }
             if members.len() == MEMBERS_MAX {
-                *self.flaw = Flaw::TooManyMembers(self.part);
+                *self.fault = Fault::TooManyMembers(self.part);
                 return Err(A::Error::custom("too many"));
             }
             let value = map.next_value().inspect_err(|_| {
                 // Not even a number: one beyond all that there are, or what is none in JSON.
                 if let Some(time) = ["exp", "nbf"].into_iter().find(|time| *time == name) {
-                    *self.flaw = Flaw::NoTime(time);
+                    *self.fault = Fault::NoTime(time);
                 }
             })?;
             members.push((name, value));
@@ -242,11 +242,11 @@ mod tests {
         format!("{}.{}.c2ln", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims))
     }
 
-    fn header(header: &str) -> Result<(), Flaw> {
+    fn header(header: &str) -> Result<(), Fault> {
         Token::read(&encoded(header, "{}"), 16_384).map(drop)
     }
 
-    fn judged(audience: &str, issuer: &str, claims: &str) -> Result<String, Flaw> {
+    fn judged(audience: &str, issuer: &str, claims: &str) -> Result<String, Fault> {
         let text = encoded(r#"{"alg":"HS256"}"#, claims);
         let rules = Rules { audience: audience.into(), issuer: issuer.into(), leeway_s: 0.0 };
         rules.judge(&Token::read(&text, 16_384)?, NOW_S).map(|known| known.user.to_string())
@@ -263,42 +263,42 @@ mod tests {
         ] {
             assert_eq!(header(good), Ok(()), "{good}");
         }
-        for (bad, flaw) in [
-            (r#"{"alg":"HS256","crit":["foo"],"foo":1}"#, Flaw::Crit),
-            (r#"{"alg":"HS256","crit":["b64"],"b64":false}"#, Flaw::Crit),
-            (r#"{"alg":"HS256","crit":["alg"]}"#, Flaw::Crit),
-            (r#"{"alg":"HS256","crit":[]}"#, Flaw::Crit),
-            (r#"{"alg":"HS256","crit":"exp"}"#, Flaw::Crit),
-            (r#"{"alg":"HS256","crit":null}"#, Flaw::Crit),
-            (r#"{"alg":"HS256","b64":false}"#, Flaw::Unencoded),
-            (r#"{"alg":"HS256","b64":"false"}"#, Flaw::Unencoded),
-            (r#"{"alg":"none"}"#, Flaw::Algorithm),
-            (r#"{"alg":"None"}"#, Flaw::Algorithm),
-            (r#"{"alg":"hs256"}"#, Flaw::Algorithm),
-            (r#"{"alg":"HS512"}"#, Flaw::Algorithm),
-            (r#"{"alg":["HS256"]}"#, Flaw::Algorithm),
-            (r#"{"kid":"a"}"#, Flaw::Algorithm),
-            (r#"{"alg":"HS256","typ":"logout+jwt"}"#, Flaw::Type),
-            (r#"{"alg":"HS256","typ":7}"#, Flaw::Type),
-            (r#"{"alg":"HS256","kid":7}"#, Flaw::KidKind),
-            (r#"{"alg":"HS256","kid":null}"#, Flaw::KidKind),
-            (r#"{"alg":"HS256","kid":["a"]}"#, Flaw::KidKind),
-            (r#"{"alg":"HS256","alg":"HS256"}"#, Flaw::Twice("header")),
-            (r#"{"alg":"RS256","kid":"a","x":1,"x":2}"#, Flaw::Twice("header")),
-            (r#"{"alg":"HS256","\u0061lg":"none"}"#, Flaw::Twice("header")),
-            (r#"["HS256"]"#, Flaw::NoObject("header")),
-            (r#"{"alg":"HS256"}{}"#, Flaw::NoObject("header")),
-            (r#"{"alg":"HS256""#, Flaw::NoObject("header")),
-            ("", Flaw::NoObject("header")),
+        for (bad, fault) in [
+            (r#"{"alg":"HS256","crit":["foo"],"foo":1}"#, Fault::Crit),
+            (r#"{"alg":"HS256","crit":["b64"],"b64":false}"#, Fault::Crit),
+            (r#"{"alg":"HS256","crit":["alg"]}"#, Fault::Crit),
+            (r#"{"alg":"HS256","crit":[]}"#, Fault::Crit),
+            (r#"{"alg":"HS256","crit":"exp"}"#, Fault::Crit),
+            (r#"{"alg":"HS256","crit":null}"#, Fault::Crit),
+            (r#"{"alg":"HS256","b64":false}"#, Fault::Unencoded),
+            (r#"{"alg":"HS256","b64":"false"}"#, Fault::Unencoded),
+            (r#"{"alg":"none"}"#, Fault::Algorithm),
+            (r#"{"alg":"None"}"#, Fault::Algorithm),
+            (r#"{"alg":"hs256"}"#, Fault::Algorithm),
+            (r#"{"alg":"HS512"}"#, Fault::Algorithm),
+            (r#"{"alg":["HS256"]}"#, Fault::Algorithm),
+            (r#"{"kid":"a"}"#, Fault::Algorithm),
+            (r#"{"alg":"HS256","typ":"logout+jwt"}"#, Fault::Type),
+            (r#"{"alg":"HS256","typ":7}"#, Fault::Type),
+            (r#"{"alg":"HS256","kid":7}"#, Fault::KidKind),
+            (r#"{"alg":"HS256","kid":null}"#, Fault::KidKind),
+            (r#"{"alg":"HS256","kid":["a"]}"#, Fault::KidKind),
+            (r#"{"alg":"HS256","alg":"HS256"}"#, Fault::Twice("header")),
+            (r#"{"alg":"RS256","kid":"a","x":1,"x":2}"#, Fault::Twice("header")),
+            (r#"{"alg":"HS256","\u0061lg":"none"}"#, Fault::Twice("header")),
+            (r#"["HS256"]"#, Fault::NoObject("header")),
+            (r#"{"alg":"HS256"}{}"#, Fault::NoObject("header")),
+            (r#"{"alg":"HS256""#, Fault::NoObject("header")),
+            ("", Fault::NoObject("header")),
         ] {
-            assert_eq!(header(bad), Err(flaw), "{bad}");
+            assert_eq!(header(bad), Err(fault), "{bad}");
         }
         let many: Vec<String> = (0..=MEMBERS_MAX).map(|n| format!("\"m{n}\":1")).collect();
-        assert_eq!(header(&format!("{{{}}}", many.join(","))), Err(Flaw::TooManyMembers("header")));
+        assert_eq!(header(&format!("{{{}}}", many.join(","))), Err(Fault::TooManyMembers("header")));
         for bad in ["", ".", "a", "a.b", "..", "a.b.c.d", "e30.e30", "e30=.e30.", "é.é.é"] {
             assert!(Token::read(bad, 16_384).is_err(), "{bad}");
         }
-        assert_eq!(Token::read(&"a".repeat(16_385), 16_384).err(), Some(Flaw::TooLong));
+        assert_eq!(Token::read(&"a".repeat(16_385), 16_384).err(), Some(Fault::TooLong));
     }
 
     #[test]
@@ -309,7 +309,7 @@ mod tests {
             assert_eq!(exp(good).as_deref(), Ok("alice"), "{good}");
         }
         for past in ["1800000000", "-1", "0", "-0.5", "1.7e9", "-62135596800"] {
-            assert_eq!(exp(past), Err(Flaw::Expired), "{past}");
+            assert_eq!(exp(past), Err(Fault::Expired), "{past}");
         }
         for odd in [
             "1.7e26",
@@ -329,16 +329,16 @@ mod tests {
             "18446744073709551615",
             "99999999999999999999999999",
         ] {
-            assert_eq!(exp(odd), Err(Flaw::NoTime("exp")), "{odd}");
-            assert_eq!(nbf(odd), Err(Flaw::NoTime("nbf")), "{odd}");
+            assert_eq!(exp(odd), Err(Fault::NoTime("exp")), "{odd}");
+            assert_eq!(nbf(odd), Err(Fault::NoTime("nbf")), "{odd}");
         }
-        assert_eq!(judged("", "", r#"{"sub":"alice"}"#), Err(Flaw::Missing("exp")));
+        assert_eq!(judged("", "", r#"{"sub":"alice"}"#), Err(Fault::Missing("exp")));
         for good in ["1800000000", "-1", "1.7e9"] {
             assert_eq!(nbf(good).as_deref(), Ok("alice"), "{good}");
         }
-        assert_eq!(nbf("1800000001"), Err(Flaw::NotYet));
-        let words = |flaw: Flaw| flaw.to_string();
-        assert!(words(Flaw::NoTime("exp")).starts_with("exp is no time") && words(Flaw::Expired).contains("expired"));
+        assert_eq!(nbf("1800000001"), Err(Fault::NotYet));
+        let words = |fault: Fault| fault.to_string();
+        assert!(words(Fault::NoTime("exp")).starts_with("exp is no time") && words(Fault::Expired).contains("expired"));
     }
 
     #[test]
@@ -365,32 +365,32 @@ mod tests {
             r#"{"onrush":1}"#,
             r#"[["onrush"]]"#,
         ] {
-            assert_eq!(of("onrush", "", &format!(",\"aud\":{bad}")), Err(Flaw::Audience), "{bad}");
+            assert_eq!(of("onrush", "", &format!(",\"aud\":{bad}")), Err(Fault::Audience), "{bad}");
         }
-        assert_eq!(of("onrush", "", ""), Err(Flaw::Missing("aud")));
+        assert_eq!(of("onrush", "", ""), Err(Fault::Missing("aud")));
         let issuer = "https://id.example";
         assert_eq!(of("", issuer, r#","iss":"https://id.example""#).as_deref(), Ok("alice"));
         for bad in [r#""https://other.example""#, r#""https://id.example/""#, r#"["https://id.example"]"#, "null"] {
-            assert_eq!(of("", issuer, &format!(",\"iss\":{bad}")), Err(Flaw::Issuer), "{bad}");
+            assert_eq!(of("", issuer, &format!(",\"iss\":{bad}")), Err(Fault::Issuer), "{bad}");
         }
-        assert_eq!(of("", issuer, ""), Err(Flaw::Missing("iss")));
+        assert_eq!(of("", issuer, ""), Err(Fault::Missing("iss")));
     }
 
     #[test]
     fn claims_are_an_object_with_a_user_and_each_member_once() {
-        for (claims, flaw) in [
-            (r#"{"sub":"alice","sub":"bob","exp":1800000060}"#, Flaw::Twice("payload")),
-            (r#"{"sub":"alice","exp":1,"exp":1800000060}"#, Flaw::Twice("payload")),
-            (r#"{"sub":"alice","exp":1800000060,"role":1,"role":2}"#, Flaw::Twice("payload")),
-            (r#"{"exp":1800000060}"#, Flaw::Missing("sub")),
-            (r#"["sub"]"#, Flaw::NoObject("payload")),
-            ("alice", Flaw::NoObject("payload")),
+        for (claims, fault) in [
+            (r#"{"sub":"alice","sub":"bob","exp":1800000060}"#, Fault::Twice("payload")),
+            (r#"{"sub":"alice","exp":1,"exp":1800000060}"#, Fault::Twice("payload")),
+            (r#"{"sub":"alice","exp":1800000060,"role":1,"role":2}"#, Fault::Twice("payload")),
+            (r#"{"exp":1800000060}"#, Fault::Missing("sub")),
+            (r#"["sub"]"#, Fault::NoObject("payload")),
+            ("alice", Fault::NoObject("payload")),
         ] {
-            assert_eq!(judged("", "", claims), Err(flaw), "{claims}");
+            assert_eq!(judged("", "", claims), Err(fault), "{claims}");
         }
         for sub in ["7", "null", "\"\"", "\"a\\u0000\"", "[\"alice\"]"] {
             let claims = format!(r#"{{"sub":{sub},"exp":1800000060}}"#);
-            assert!(matches!(judged("", "", &claims), Err(Flaw::User(_))), "{sub}");
+            assert!(matches!(judged("", "", &claims), Err(Fault::User(_))), "{sub}");
         }
         // What is inside of another member is that member's.
         assert!(judged("", "", r#"{"sub":"alice","exp":1800000060,"x":{"a":1,"a":2}}"#).is_ok());

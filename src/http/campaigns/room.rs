@@ -101,7 +101,7 @@ pub(crate) fn new_terms(members: &mut Members, opens_at: Option<Millis>) -> Opti
         reserve: said.reserve.unwrap_or(defaults.reserve),
         message: said.message.flatten(),
     };
-    if let Some((name, why)) = waiting.flaw(opens_at) {
+    if let Some((name, why)) = waiting.field_error(opens_at) {
         members.note_at(name, why);
     }
     Some(waiting)

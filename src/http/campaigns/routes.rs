@@ -116,7 +116,7 @@ async fn list(State(app): State<App>, input: Input) -> Result<Response, Problem>
     input.allow_query(&["limit", "after"])?;
     let (limit, after) = (input.limit()?, input.query::<Cursor>("after")?);
     let after = after.map(|cursor| cursor.0.parse::<CampaignId>()).transpose();
-    let after = after.map_err(|_| Problem::flaw("query/after", "is no cursor of this list"))?;
+    let after = after.map_err(|_| Problem::field("query/after", "is no cursor of this list"))?;
     Ok(cacheable(&input, &page(&app, after.as_ref(), limit).await?))
 }
 
@@ -196,7 +196,7 @@ async fn changed(app: &App, outcome: Option<Result<Arc<Campaign>, Refused>>) -> 
         Some(Err(Refused::StockCannotShrink)) => {
             Err(Problem::new(Code::StockCannotShrink, "the stock of a campaign that has opened can only be raised"))
         }
-        Some(Err(Refused::Member { name, why })) => Err(Problem::flaw(format!("/{name}"), why)),
+        Some(Err(Refused::Member { name, why })) => Err(Problem::field(format!("/{name}"), why)),
     }
 }
 
@@ -219,7 +219,7 @@ async fn draft(input: &Input) -> Result<Draft, Problem> {
     }
     members.finish()?;
     let (Some(id), Some(name), Some(stock)) = (id, name, stock) else {
-        return Err(Problem::flaw("", "lacks a member that is required"));
+        return Err(Problem::field("", "lacks a member that is required"));
     };
     let per_user_limit = u32::try_from(per_user_limit).expect("at most 100");
     Ok(Draft { id, name, stock, per_user_limit, opens_at, closes_at, durability, listed, waiting })

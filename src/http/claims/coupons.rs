@@ -96,7 +96,7 @@ async fn unredeem(State(app): State<App>, _: Operator, input: Input) -> Result<R
     let mut members = input.members().await?;
     let reason = members.require("reason", reason);
     members.finish()?;
-    let reason = reason.ok_or_else(|| Problem::flaw("/reason", "is required"))?;
+    let reason = reason.ok_or_else(|| Problem::field("/reason", "is required"))?;
     let (campaign, id) = app.coupon(&input)?;
     match app.claims.unredeem(&campaign, &id, &call_of(key.as_ref()), &reason).await? {
         Unredeem::Done(claim) => Ok(private(app.claim_view(&campaign, claim)?)),

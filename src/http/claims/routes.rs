@@ -80,7 +80,7 @@ impl App {
     }
 }
 
-/// Press the button.
+/// Submit a claim: press the button.
 ///
 /// The first answer to an `Idempotency-Key` is given again to the same key, with the claim's state of today.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/claims", tag = "claims", security(("user" = [])),
@@ -93,7 +93,7 @@ async fn claim(State(app): State<App>, User(user): User, input: Input) -> Result
     let id = input.path("id")?;
     let pass = pass_of(input.headers())?;
     input.no_body().await?;
-    press(&app, user, &id, key.as_ref(), pass).await
+    submit(&app, user, &id, key.as_ref(), pass).await
 }
 
 pub(crate) fn key_of(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
@@ -104,15 +104,15 @@ pub(crate) fn key_of(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Prob
 pub(crate) fn pass_of(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut sent = headers.get_all(&ONRUSH_PASS).iter();
     match (sent.next(), sent.next()) {
-        (_, Some(_)) => Err(Problem::flaw("header/onrush-pass", "is given twice")),
+        (_, Some(_)) => Err(Problem::field("header/onrush-pass", "is given twice")),
         (None, None) => Ok(None),
         // What is no text is no pass either: it is refused as such, in its turn.
         (Some(pass), None) => Ok(Some(pass.to_str().unwrap_or_default())),
     }
 }
 
-/// What a press of the button does, whichever way it came.
-pub(crate) async fn press(
+/// What submitting a claim does, whichever way it came.
+pub(crate) async fn submit(
     app: &App,
     user: UserId,
     id: &CampaignId,
@@ -122,7 +122,7 @@ pub(crate) async fn press(
     let campaign = app.find(id).await?;
     let attempt = key.map_or_else(AttemptId::random, AttemptId::of_key);
     if campaign.definition().terms.waiting.is_some() {
-        return Box::pin(press_with_pass(app, &campaign, attempt, user, pass, key.is_some())).await;
+        return Box::pin(submit_with_pass(app, &campaign, attempt, user, pass, key.is_some())).await;
     }
     let answer = app.claims.claim(&campaign, Request { attempt, user, pass: None }).await?;
     answered(app, &campaign, answer, key.is_some())
@@ -130,7 +130,7 @@ pub(crate) async fn press(
 
 /// The same where there is a waiting room. What is wrong with a pass is said only when it comes to that: whoever hears
 /// `sold_out` needs none.
-async fn press_with_pass(
+async fn submit_with_pass(
     app: &App,
     campaign: &Arc<Campaign>,
     attempt: AttemptId,
@@ -147,7 +147,7 @@ async fn press_with_pass(
         Answer::PassRequired => {
             let why = match checked {
                 None => "no pass was sent".to_owned(),
-                Some(Err(flaw)) => flaw.to_string(),
+                Some(Err(error)) => error.to_string(),
                 Some(Ok(admission)) if admission.expires_s * 1_000 <= app.now().0 => "the pass has expired".to_owned(),
                 Some(Ok(_)) => "the pass has ended".to_owned(),
             };
@@ -238,7 +238,7 @@ async fn page(State(app): State<App>, _: Operator, input: Input) -> Result<Respo
     let (limit, user) = (input.limit()?, input.query::<UserId>("user_id")?);
     let after = match input.query::<Cursor>("after")? {
         None => 0,
-        Some(cursor) => cursor.0.parse().map_err(|_| Problem::flaw("query/after", "is no cursor of this list"))?,
+        Some(cursor) => cursor.0.parse().map_err(|_| Problem::field("query/after", "is no cursor of this list"))?,
     };
     let campaign = app.campaign(&input).await?;
     let mut claims = match user {
@@ -330,7 +330,7 @@ pub(crate) fn already_redeemed(claim: &Claim, detail: &'static str) -> Problem {
 async fn cancel(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let id: CampaignId = input.path("id")?;
-    let key = key_of(input.headers())?.ok_or_else(|| Problem::flaw("header/idempotency-key", "is required"))?;
+    let key = key_of(input.headers())?.ok_or_else(|| Problem::field("header/idempotency-key", "is required"))?;
     input.no_body().await?;
     let campaign = app.find(&id).await?;
     match app.claims.cancel(&campaign, &user, &AttemptId::of_key(&key)).await? {

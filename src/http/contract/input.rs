@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use crate::clock::Millis;
 use crate::config;
 use crate::http::contract::json::{self, escape};
-use crate::http::contract::problem::{Code, Flaw, Problem};
+use crate::http::contract::problem::{Code, FieldError, Problem};
 use crate::text::{self, Lines};
 
 /// The request's body. The edge keeps a hold of it: what nobody read is read off before the answer, so that a client
@@ -41,7 +41,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = RawPathParams::from_request_parts(parts, state)
             .await
-            .map_err(|_| Problem::flaw("path", "must be UTF-8, percent-encoded"))?;
+            .map_err(|_| Problem::field("path", "must be UTF-8, percent-encoded"))?;
         let query = parts.uri.query().unwrap_or_default();
         Ok(Self {
             path,
@@ -68,18 +68,18 @@ impl Input {
 
     /// Refuses query parameters that the route does not know, and such that come twice.
     pub(crate) fn allow_query(&self, names: &[&str]) -> Result<(), Problem> {
-        let mut flaws = Vec::new();
+        let mut errors = Vec::new();
         for (position, (name, value)) in self.query.iter().enumerate() {
             let pointer = || format!("query/{name}");
             if !names.contains(&name.as_str()) {
-                flaws.push(Flaw { pointer: pointer(), detail: "is not known here".into() });
+                errors.push(FieldError { pointer: pointer(), detail: "is not known here".into() });
             } else if self.query[..position].iter().any(|(earlier, _)| earlier == name) {
-                flaws.push(Flaw { pointer: pointer(), detail: "is given twice".into() });
+                errors.push(FieldError { pointer: pointer(), detail: "is given twice".into() });
             } else if value.contains('\0') {
-                flaws.push(Flaw { pointer: pointer(), detail: "must not contain U+0000".into() });
+                errors.push(FieldError { pointer: pointer(), detail: "must not contain U+0000".into() });
             }
         }
-        if flaws.is_empty() { Ok(()) } else { Err(Problem::invalid(&flaws)) }
+        if errors.is_empty() { Ok(()) } else { Err(Problem::invalid(&errors)) }
     }
 
     /// A query parameter, parsed.
@@ -88,12 +88,12 @@ impl Input {
         value
             .map(|(_, value)| value.parse())
             .transpose()
-            .map_err(|error: T::Err| Problem::flaw(format!("query/{name}"), error.to_string()))
+            .map_err(|error: T::Err| Problem::field(format!("query/{name}"), error.to_string()))
     }
 
     /// How many items a page shall have: 1 to 100, 20 if it is not said.
     pub(crate) fn limit(&self) -> Result<usize, Problem> {
-        let wrong = || Problem::flaw("query/limit", "must be a whole number from 1 to 100");
+        let wrong = || Problem::field("query/limit", "must be a whole number from 1 to 100");
         match self.query.iter().find(|(known, _)| known == "limit") {
             None => Ok(20),
             Some((_, value)) => whole_text(value).filter(|limit| (1..=100).contains(limit)).ok_or_else(wrong),
@@ -120,8 +120,8 @@ impl Input {
         }
         match json::parse(text)? {
             Value::Object(members) if members.is_empty() => Ok(()),
-            Value::Object(members) => Members { left: members, flaws: Vec::new() }.finish().map(drop),
-            _ => Err(Problem::flaw("", "this route takes no body")),
+            Value::Object(members) => Members { left: members, errors: Vec::new() }.finish().map(drop),
+            _ => Err(Problem::field("", "this route takes no body")),
         }
     }
 
@@ -137,8 +137,8 @@ impl Input {
             return Err(Problem::new(Code::UnsupportedMediaType, "send Content-Type: application/json"));
         }
         match json::parse(&self.bytes().await?)? {
-            Value::Object(members) => Ok(Members { left: members, flaws: Vec::new() }),
-            _ => Err(Problem::flaw("", "must be a JSON object")),
+            Value::Object(members) => Ok(Members { left: members, errors: Vec::new() }),
+            _ => Err(Problem::field("", "must be a JSON object")),
         }
     }
 
@@ -159,7 +159,7 @@ impl Input {
         let mut chunks = std::mem::take(&mut *body).into_data_stream();
         let mut bytes = Vec::new();
         while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|_| Problem::flaw("", "the body ended too early"))?;
+            let chunk = chunk.map_err(|_| Problem::field("", "the body ended too early"))?;
             if bytes.len() + chunk.len() > self.body_bytes_max {
                 *body = Body::from_stream(chunks);
                 return Err(too_large());
@@ -182,21 +182,21 @@ pub(crate) fn header_of<T>(headers: &HeaderMap, name: &HeaderName) -> Result<Opt
 where
     T: FromStr<Err: std::fmt::Display>,
 {
-    let flaw = |detail: String| Problem::flaw(format!("header/{name}"), detail);
+    let refused = |detail: String| Problem::field(format!("header/{name}"), detail);
     let mut sent = headers.get_all(name).iter();
     match (sent.next(), sent.next()) {
         (None, _) => Ok(None),
-        (Some(_), Some(_)) => Err(flaw("is given twice".into())),
+        (Some(_), Some(_)) => Err(refused("is given twice".into())),
         (Some(value), None) => {
-            let text = value.to_str().map_err(|_| flaw("must be visible ASCII".into()))?;
-            text.parse().map(Some).map_err(|error: T::Err| flaw(error.to_string()))
+            let text = value.to_str().map_err(|_| refused("must be visible ASCII".into()))?;
+            text.parse().map(Some).map_err(|error: T::Err| refused(error.to_string()))
         }
     }
 }
 
 /// A part of the path, parsed.
 pub(crate) fn path_part<T: FromStr<Err: std::fmt::Display>>(name: &str, text: &str) -> Result<T, Problem> {
-    text.parse().map_err(|error: T::Err| Problem::flaw(format!("path/{name}"), error.to_string()))
+    text.parse().map_err(|error: T::Err| Problem::field(format!("path/{name}"), error.to_string()))
 }
 
 /// What a member holds that may be null.
@@ -208,7 +208,7 @@ pub(crate) enum Nullable<T> {
 /// A JSON object's members. Collects all that is wrong, so that a client mends it in one go.
 pub(crate) struct Members {
     left: Map<String, Value>,
-    flaws: Vec<Flaw>,
+    errors: Vec<FieldError>,
 }
 
 impl Members {
@@ -258,7 +258,7 @@ impl Members {
     pub(crate) fn take_object(&mut self, name: &str) -> Option<Nullable<Self>> {
         self.take(name, |value| match value {
             Value::Null => Ok(Nullable::Null),
-            Value::Object(members) => Ok(Nullable::Value(Self { left: members.clone(), flaws: Vec::new() })),
+            Value::Object(members) => Ok(Nullable::Value(Self { left: members.clone(), errors: Vec::new() })),
             _ => Err("must be an object, or null".into()),
         })
     }
@@ -268,21 +268,21 @@ impl Members {
         for unknown in std::mem::take(&mut inner.left).keys() {
             inner.note(unknown, "is not known here".into());
         }
-        let is_right = inner.flaws.is_empty();
-        for Flaw { pointer, detail } in inner.flaws {
-            self.flaws.push(Flaw { pointer: format!("/{}{pointer}", escape(name)), detail });
+        let is_right = inner.errors.is_empty();
+        for FieldError { pointer, detail } in inner.errors {
+            self.errors.push(FieldError { pointer: format!("/{}{pointer}", escape(name)), detail });
         }
         is_right
     }
 
     /// Notes that something is wrong with a member.
     pub(crate) fn note(&mut self, name: &str, detail: String) {
-        self.flaws.push(Flaw { pointer: format!("/{}", escape(name)), detail });
+        self.errors.push(FieldError { pointer: format!("/{}", escape(name)), detail });
     }
 
     /// Notes that something is wrong with a member further down: `outer/inner`.
     pub(crate) fn note_at(&mut self, path: &str, detail: &str) {
-        self.flaws.push(Flaw { pointer: format!("/{path}"), detail: detail.to_owned() });
+        self.errors.push(FieldError { pointer: format!("/{path}"), detail: detail.to_owned() });
     }
 
     /// Refuses what nobody asked for, and all that was noted.
@@ -290,7 +290,7 @@ impl Members {
         for name in std::mem::take(&mut self.left).keys() {
             self.note(name, "is not known here".into());
         }
-        if self.flaws.is_empty() { Ok(()) } else { Err(Problem::invalid(&self.flaws)) }
+        if self.errors.is_empty() { Ok(()) } else { Err(Problem::invalid(&self.errors)) }
     }
 }
 
@@ -374,9 +374,9 @@ mod tests {
     }
 
     #[test]
-    fn every_flaw_of_a_body_is_named_at_once() {
+    fn every_error_of_a_body_is_named_at_once() {
         let Value::Object(members) = json!({"id": ".", "a/b": 1}) else { unreachable!() };
-        let mut members = Members { left: members, flaws: Vec::new() };
+        let mut members = Members { left: members, errors: Vec::new() };
         assert_eq!(members.require("id", id::<crate::ids::CampaignId>), None);
         assert_eq!(members.require("stock", whole(1..=9)), None);
         let problem = members.finish().unwrap_err();

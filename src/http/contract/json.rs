@@ -5,15 +5,15 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use crate::http::contract::problem::{Flaw, Problem};
+use crate::http::contract::problem::{FieldError, Problem};
 
 /// The value; refused with where it is wrong if a member comes twice, or a text has U+0000, which no database holds.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Problem> {
     let mut walk = Walk::default();
     let mut from = serde_json::Deserializer::from_slice(bytes);
     let read = Reader(&mut walk).deserialize(&mut from).and_then(|value| from.end().map(|()| value));
-    let value = read.map_err(|error| Problem::flaw("", format!("is not JSON: {error}")))?;
-    if walk.flaws.is_empty() { Ok(value) } else { Err(Problem::invalid(&walk.flaws)) }
+    let value = read.map_err(|error| Problem::field("", format!("is not JSON: {error}")))?;
+    if walk.errors.is_empty() { Ok(value) } else { Err(Problem::invalid(&walk.errors)) }
 }
 
 /// A member's name, as a JSON pointer has it.
@@ -25,12 +25,12 @@ pub(crate) fn escape(member: &str) -> String {
 #[derive(Default)]
 struct Walk {
     pointer: String,
-    flaws: Vec<Flaw>,
+    errors: Vec<FieldError>,
 }
 
 impl Walk {
     fn note(&mut self, detail: &str) {
-        self.flaws.push(Flaw { pointer: self.pointer.replace('\0', "\u{fffd}"), detail: detail.to_owned() });
+        self.errors.push(FieldError { pointer: self.pointer.replace('\0', "\u{fffd}"), detail: detail.to_owned() });
     }
 
     fn check(&mut self, text: &str) {
@@ -126,7 +126,7 @@ mod tests {
 
     use super::*;
 
-    fn flaw_of(text: &str) -> String {
+    fn error_of(text: &str) -> String {
         parse(text.as_bytes()).unwrap_err().detail().to_owned()
     }
 
@@ -136,22 +136,22 @@ mod tests {
         assert_eq!(parse(text.as_bytes()).unwrap(), serde_json::from_str::<Value>(text).unwrap());
         assert_eq!(parse(b" 5 ").unwrap(), json!(5));
         for bad in ["", "{", "{} x", "{\"a\":1,}", "1e999", "\"\\ud800\"", &"[".repeat(100_000)] {
-            assert!(flaw_of(bad).contains("is not JSON"), "{bad:.20}");
+            assert!(error_of(bad).contains("is not JSON"), "{bad:.20}");
         }
     }
 
     #[test]
     fn a_member_that_comes_twice_is_pointed_at_however_deep_it_is() {
-        assert_eq!(flaw_of(r#"{"stock":1,"stock":2}"#), "/stock: is given twice");
-        assert_eq!(flaw_of(r#"{"a":[{},{"b/c":1,"b\/c":1}]}"#), "/a/1/b~1c: is given twice");
-        assert_eq!(flaw_of(r#"{"a":1,"\u0061":1}"#), "/a: is given twice");
-        assert_eq!(flaw_of(r#"{"a":{"b":1,"b":1},"c":1,"c":1}"#), "/a/b: is given twice; /c: is given twice");
+        assert_eq!(error_of(r#"{"stock":1,"stock":2}"#), "/stock: is given twice");
+        assert_eq!(error_of(r#"{"a":[{},{"b/c":1,"b\/c":1}]}"#), "/a/1/b~1c: is given twice");
+        assert_eq!(error_of(r#"{"a":1,"\u0061":1}"#), "/a: is given twice");
+        assert_eq!(error_of(r#"{"a":{"b":1,"b":1},"c":1,"c":1}"#), "/a/b: is given twice; /c: is given twice");
         assert!(parse(br#"{"a":{"x":1},"b":{"x":1},"x":[{"x":1},{"x":1}]}"#).is_ok(), "each in an object of its own");
     }
 
     #[test]
     fn a_nul_is_found_however_deep_it_is() {
-        assert_eq!(flaw_of(r#"{"a":[{"b":"x\u0000"}]}"#), "/a/0/b: must not contain U+0000");
-        assert_eq!(flaw_of(r#"{"a\u0000":1}"#), "/a\u{fffd}: must not contain U+0000");
+        assert_eq!(error_of(r#"{"a":[{"b":"x\u0000"}]}"#), "/a/0/b: must not contain U+0000");
+        assert_eq!(error_of(r#"{"a\u0000":1}"#), "/a\u{fffd}: must not contain U+0000");
     }
 }

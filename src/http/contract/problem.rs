@@ -164,7 +164,7 @@ impl Code {
 
 /// One thing to mend in a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub(crate) struct Flaw {
+pub(crate) struct FieldError {
     /// A JSON pointer into the body, or `path/name`, `query/name`, `header/name`.
     #[schema(example = "/stock")]
     pub pointer: String,
@@ -199,8 +199,8 @@ pub(crate) struct ProblemView {
     code: Code,
     request_id: String,
     /// With `invalid_request`.
-    #[schema(value_type = Vec<Flaw>, required = false)]
-    errors: Option<Vec<Flaw>>,
+    #[schema(value_type = Vec<FieldError>, required = false)]
+    errors: Option<Vec<FieldError>>,
     /// With `already_redeemed`: when, where that is known.
     redeemed_at: Option<String>,
     /// With `limit_reached`.
@@ -212,7 +212,7 @@ pub(crate) struct ProblemView {
 const UNAVAILABLE_RETRY_S: u64 = 1;
 
 /// Flaws that one answer names: a body may have as many as it has bytes.
-const FLAWS_MAX: usize = 100;
+const FIELD_ERRORS_MAX: usize = 100;
 
 impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
@@ -220,14 +220,14 @@ impl Problem {
         Self { code, detail: detail.into(), retry_after_s, members: Map::new(), headers: Vec::new(), others: None }
     }
 
-    pub(crate) fn invalid(flaws: &[Flaw]) -> Self {
-        let flaws = &flaws[..flaws.len().min(FLAWS_MAX)];
-        let detail = flaws.iter().map(|flaw| format!("{}: {}", flaw.pointer, flaw.detail)).collect::<Vec<_>>();
-        Self::new(Code::InvalidRequest, detail.join("; ")).with("errors", json!(flaws))
+    pub(crate) fn invalid(errors: &[FieldError]) -> Self {
+        let errors = &errors[..errors.len().min(FIELD_ERRORS_MAX)];
+        let detail = errors.iter().map(|error| format!("{}: {}", error.pointer, error.detail)).collect::<Vec<_>>();
+        Self::new(Code::InvalidRequest, detail.join("; ")).with("errors", json!(errors))
     }
 
-    pub(crate) fn flaw(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::invalid(&[Flaw { pointer: pointer.into(), detail: detail.into() }])
+    pub(crate) fn field(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::invalid(&[FieldError { pointer: pointer.into(), detail: detail.into() }])
     }
 
     pub(crate) fn not_found(what: &str) -> Self {
@@ -323,7 +323,7 @@ impl From<LedgerError> for Problem {
             LedgerError::Redis(cause) => cause.into(),
             LedgerError::Kafka(ref cause) => Self::away("Kafka", cause),
             LedgerError::Database(ref cause) => Self::away("the database", cause),
-            LedgerError::OutOfLimits(_) => Self::flaw("/rows_per_second_max", error.to_string()),
+            LedgerError::OutOfLimits(_) => Self::field("/rows_per_second_max", error.to_string()),
         }
     }
 }

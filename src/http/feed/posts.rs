@@ -75,7 +75,7 @@ async fn create(State(app): State<App>, User(user): User, input: Input) -> Resul
     let body = members.require("body", input::text(BODY_CHARACTERS_MAX, Lines::Many));
     members.finish()?;
     let (Some(title), Some(body)) = (title, body) else {
-        return Err(Problem::flaw("", "lacks a member that is required"));
+        return Err(Problem::field("", "lacks a member that is required"));
     };
     let post = app.feed.posts.create(&user, Text { title, body }).await?;
     let location = app.url(format_args!("/v1/posts/{}", post.post_id));

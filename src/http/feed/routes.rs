@@ -66,7 +66,7 @@ async fn feed(State(app): State<App>, User(user): User, input: Input) -> Result<
     input.allow_query(&["limit", "after"])?;
     let limit = input.limit()?;
     let below = input.query::<Cursor>("after")?.map(|cursor| cursor.0.parse::<PostId>()).transpose();
-    let below = below.map_err(|_| Problem::flaw("query/after", "is no cursor of this list"))?;
+    let below = below.map_err(|_| Problem::field("query/after", "is no cursor of this list"))?;
     let page = app.feed.reader.page(&user, Wanted { below, limit }).await?;
     let body = serde_json::to_vec(&FeedPageView::of(&page)).expect("texts and times are JSON");
     let mut response = tagged(input.headers(), body.clone().into(), &tag_of(&body), Keep::Nothing);

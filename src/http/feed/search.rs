@@ -70,10 +70,10 @@ struct Asked {
     responses((status = 200, body = HitPage, headers(("ETag" = String))), (status = 304)))]
 async fn find(State(app): State<App>, input: Input) -> Result<Response, Problem> {
     input.allow_query(&["q", "limit", "after"])?;
-    let asked = input.query::<Question>("q")?.ok_or_else(|| Problem::flaw("query/q", "is required"))?;
+    let asked = input.query::<Question>("q")?.ok_or_else(|| Problem::field("query/q", "is required"))?;
     let (limit, after) = (input.limit()?, input.query::<Cursor>("after")?);
     let after = after.map(|cursor| cursor.0.parse::<search::Cursor>()).transpose();
-    let after = after.map_err(|error| Problem::flaw("query/after", error.to_string()))?;
+    let after = after.map_err(|error| Problem::field("query/after", error.to_string()))?;
     let page = app.feed.search.answer(&asked.0, after, limit).await?;
     let next = page.next.map(|cursor| Cursor(cursor.to_string()).to_string());
     Ok(cacheable(&input, &HitPage { items: page.hits.iter().map(view).collect(), next }))

@@ -25,7 +25,7 @@ async fn subscribe(State(app): State<App>, User(user): User, input: Input) -> Re
     let author = input.path("author_id")?;
     input.no_body().await?;
     let too_many =
-        |what: String| Problem::flaw("path/author_id", format!("you follow {what} already, the most one may"));
+        |what: String| Problem::field("path/author_id", format!("you follow {what} already, the most one may"));
     match app.feed.subscriptions.subscribe(&user, &author).await? {
         Subscribed::Done => Ok(done()),
         Subscribed::TooMany(most) => Err(too_many(format!("{most} authors"))),

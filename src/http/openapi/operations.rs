@@ -20,7 +20,7 @@ use crate::http::contract::problem::Code::{
     LimitReached, NotFound, NotOpenYet, PassRequired, Paused, SoldOut, StockCannotShrink, Unauthenticated, Unavailable,
     UnsupportedMediaType,
 };
-use crate::http::contract::problem::{Flaw, ProblemView};
+use crate::http::contract::problem::{FieldError, ProblemView};
 use crate::http::contract::schemas;
 use crate::http::page::visitor::TOKEN_COOKIE as VISITOR_COOKIE;
 use crate::ids::ClaimId;
@@ -106,7 +106,7 @@ pub(crate) fn complete(document: &mut OpenApi) {
     components.add_security_scheme("visitor", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     for (name, schema) in [
         (ProblemView::name(), ProblemView::schema()),
-        (Flaw::name(), Flaw::schema()),
+        (FieldError::name(), FieldError::schema()),
         (Code::name(), Code::schema()),
         (WaitingTerms::name(), WaitingTerms::schema()),
     ] {

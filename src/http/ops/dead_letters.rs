@@ -149,7 +149,7 @@ async fn list(State(app): State<App>, _: Operator, input: Input) -> Result<Respo
     input.allow_query(&["limit", "after"])?;
     let (limit, after) = (input.limit()?, input.query::<Cursor>("after")?);
     let after = after.map_or(Ok(0), |cursor| cursor.0.parse::<i64>());
-    let after = after.map_err(|_| Problem::flaw("query/after", "is no cursor of this list"))?;
+    let after = after.map_err(|_| Problem::field("query/after", "is no cursor of this list"))?;
     // One more than asked for tells whether there is a next page.
     let mut letters = app.letters.page(after, limit + 1).await?;
     let next = (letters.len() > limit).then(|| Cursor(letters[limit - 1].position.to_string()).to_string());
@@ -186,7 +186,7 @@ async fn discard(State(app): State<App>, _: Operator, input: Input) -> Result<Re
     let mut members = input.members().await?;
     let (ids, reason) = (members.require("ids", ids), members.require("reason", reason));
     members.finish()?;
-    let (ids, reason) = ids.zip(reason).ok_or_else(|| Problem::flaw("", "must have members ids and reason"))?;
+    let (ids, reason) = ids.zip(reason).ok_or_else(|| Problem::field("", "must have members ids and reason"))?;
     let discarded = app.letters.discard(&ids, &reason).await?.ok_or_else(|| Problem::not_found("dead letter"))?;
     Ok(private(Discarded { discarded }))
 }
@@ -206,7 +206,7 @@ async fn which(input: &Input) -> Result<Which, Problem> {
     match ids {
         Some(ids) => Ok(Which::Ids(ids)),
         None if has_all => Ok(Which::All),
-        None => Err(Problem::flaw("", "must have a member ids or a member all")),
+        None => Err(Problem::field("", "must have a member ids or a member all")),
     }
 }
 

@@ -5,7 +5,7 @@
 //! - Nothing is loaded from elsewhere but the shop's picture, and no other site's form or frame can act for a visitor.
 
 pub(crate) mod look;
-mod standing;
+mod status;
 mod texts;
 mod view;
 pub(crate) mod visitor;
@@ -25,10 +25,10 @@ use crate::http::contract::problem::{Code, Problem};
 use crate::http::contract::response::head_only;
 use crate::http::contract::schemas::body;
 use crate::http::state::App;
-use crate::http::waiting::answer::StandingView;
+use crate::http::waiting::answer::StatusView;
 use crate::ids::{CampaignId, IdempotencyKey, UserId};
-use crate::waiting::{Standing, WaitingError};
-use standing::Stands;
+use crate::waiting::{Status, WaitingError};
+use status::PageStatus;
 use view::{About, Scene};
 use visitor::{Visit, Who};
 
@@ -76,7 +76,7 @@ async fn show(State(app): State<App>, mut visit: Visit, input: Input) -> Result<
     // Looking picks the pass up, and who only wants to know whether there is a page does not look.
     let shown = match visit.user().filter(|_| !input.is_head()) {
         None => app.waiting_room(&id).await.map(|(campaign, _)| for_nobody(&app, &campaign, &visit.who)),
-        Some(user) => standing::scene(&app, &mut visit, &id, &user).await,
+        Some(user) => status::scene(&app, &mut visit, &id, &user).await,
     };
     let (about, scene) = shown.unwrap_or_else(|problem| of_problem(&id, &problem));
     page(&app, visit, &about, &scene)
@@ -84,7 +84,7 @@ async fn show(State(app): State<App>, mut visit: Visit, input: Input) -> Result<
 
 /// How the visitor stands: what the page's script asks where no events come. As `GET /v1/campaigns/{id}/waiting`.
 #[utoipa::path(get, path = "/rooms/{id}/state", tag = "page", security(("visitor" = [])), params(("id" = String, Path)),
-    responses((status = 200, body = StandingView)))]
+    responses((status = 200, body = StatusView)))]
 async fn state(State(app): State<App>, mut visit: Visit, input: Input) -> Result<Response, Problem> {
     let id = input.path("id")?;
     let user = match std::mem::replace(&mut visit.who, Who::Nobody) {
@@ -99,7 +99,7 @@ async fn state(State(app): State<App>, mut visit: Visit, input: Input) -> Result
         return Ok(head_only("application/json"));
     }
     let noted = visit.noted.clone();
-    let stands = Stands::of(&app, &id, &user, noted.as_ref()).await?;
+    let stands = PageStatus::of(&app, &id, &user, noted.as_ref()).await?;
     // The newest ticket is what keeps another node from telling more people ahead.
     stands.note(&mut visit, &stands.said(&app, &user)?);
     let mut response = stands.told(&app, &user)?.into_response(StatusCode::OK);
@@ -116,13 +116,11 @@ async fn join(State(app): State<App>, visit: Visit, input: Input) -> Result<Resp
     act(&app, visit, &input, async |visit, id, user| {
         let (campaign, room) = app.waiting_room(id).await?;
         match app.waiting.join(&room, user).await {
-            Err(WaitingError::Full) => Ok(Done::shows(standing::about_campaign(&campaign), Scene::Full)),
+            Err(WaitingError::Full) => Ok(Done::shows(status::about_campaign(&campaign), Scene::Full)),
             Err(error) => Err(error.into()),
-            Ok(Standing::Stranger | Standing::NotOpenYet { .. } | Standing::Closed | Standing::Expired) => {
-                Ok(Done::SeeOther)
-            }
-            Ok(standing) => {
-                let stands = Stands { campaign, standing, shown: None };
+            Ok(Status::Stranger | Status::NotOpenYet { .. } | Status::Closed | Status::Expired) => Ok(Done::SeeOther),
+            Ok(status) => {
+                let stands = PageStatus { campaign, status, shown: None };
                 stands.note(visit, &stands.said(&app, user)?);
                 Ok(Done::SeeOther)
             }
@@ -161,13 +159,13 @@ async fn claim(State(app): State<App>, visit: Visit, input: Input) -> Result<Res
         let form = input.form().await?;
         let key: Option<IdempotencyKey> =
             form.iter().find(|(name, _)| name == "key").and_then(|(_, key)| key.parse().ok());
-        let stands = Stands::of(&app, id, user, visit.noted.as_ref()).await?;
+        let stands = PageStatus::of(&app, id, user, visit.noted.as_ref()).await?;
         let pass = stands.said(&app, user)?.pass;
         // Without a pass it is refused in its turn, like any claim; a replay is not.
-        match claims::press(&app, user.clone(), id, key.as_ref(), pass.as_deref()).await {
+        match claims::submit(&app, user.clone(), id, key.as_ref(), pass.as_deref()).await {
             Ok(_) => Ok(Done::SeeOther),
             Err(problem) if problem.code == Code::NotFound => Err(problem),
-            Err(problem) => Ok(Done::shows(standing::about_campaign(&stands.campaign), Scene::Refused(problem.code))),
+            Err(problem) => Ok(Done::shows(status::about_campaign(&stands.campaign), Scene::Refused(problem.code))),
         }
     })
     .await
@@ -196,7 +194,7 @@ async fn act(
         Ok(Done::Shows(shown)) => page(app, visit, &shown.0, &shown.1),
         Err(problem) => {
             let (about, scene) = match problem.code {
-                // Unlike a look, a press is not repeated by itself.
+                // Unlike a look, a submit is not repeated by itself.
                 Code::Unavailable => (About { id: id.to_string(), ..About::default() }, Scene::Refused(problem.code)),
                 _ => of_problem(&id, &problem),
             };
@@ -216,7 +214,7 @@ fn for_nobody(app: &App, campaign: &Campaign, who: &Who) -> (About, Scene) {
         Who::TooLong => Scene::TooLong,
         Who::Cookieless => Scene::Cookieless,
     };
-    (standing::about_campaign(campaign), scene)
+    (status::about_campaign(campaign), scene)
 }
 
 /// What is shown where nothing can be.

@@ -187,7 +187,7 @@ texts! {
     refused_exhausted: "You have given back and taken again too often.", "취소와 재신청 횟수를 초과했습니다.";
     refused_pass: "Your turn is over. You can join the queue again.", "이용 시간이 끝났습니다. 대기열에 다시 참여하실 수 있어요.";
     refused_full: "The queue takes nobody more.", "더 이상 대기열에 참여하실 수 없습니다.";
-    refused_elsewhere: "That press did not come from this page. Please use its own buttons.", "이 페이지에서 보낸 요청이 아닙니다. 페이지의 버튼을 이용해 주세요.";
+    refused_elsewhere: "That submit did not come from this page. Please use its own buttons.", "이 페이지에서 보낸 요청이 아닙니다. 페이지의 버튼을 이용해 주세요.";
     refused_other: "We do not know whether it worked. Go back and look, then try again.", "처리 결과를 확인하지 못했습니다. 돌아가서 확인한 뒤 다시 시도해 주세요.";
 
     eta_unknown: "not known yet", "아직 알 수 없어요";

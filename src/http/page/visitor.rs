@@ -95,7 +95,7 @@ impl FromRequestParts<App> for Visit {
                 tracing::warn!(bytes = token.len(), "a user's token is too long for a cookie");
                 Who::TooLong
             }
-            (None, Some(token)) => match app.auth().known(token).await {
+            (None, Some(token)) => match app.auth().verified(token).await {
                 // A token that is good has no characters that a cookie may not have.
                 Ok(known) => match cookie(TOKEN_COOKIE, token, &rooms_path, known.expires_in_s, is_secure) {
                     Some(kept) => {
@@ -110,7 +110,7 @@ impl FromRequestParts<App> for Visit {
                 None if asked("arrived").is_some_and(|at| is_now(at, app.now())) => Who::Cookieless,
                 None => Who::Nobody,
                 Some(token) => {
-                    let known = app.auth().known(token).await;
+                    let known = app.auth().verified(token).await;
                     known.map_or_else(|problem| not_known(problem, Who::Nobody), |known| Who::User(known.user))
                 }
             },

@@ -102,7 +102,7 @@ impl Edge {
         let hot = HotRoute::of(&parts.method, &parts.uri).filter(|_| shared.is_none());
         let hot = self.hot.as_ref().zip(hot.map(|(route, _)| route));
         let handled = async {
-            if let Some(problem) = host::flaw(&parts) {
+            if let Some(problem) = host::problem_of(&parts) {
                 return Err(problem);
             }
             match hot {

@@ -81,10 +81,10 @@ impl CampaignCall {
                 let key = claims::key_of(&parts.headers)?;
                 let id = path_part("id", text)?;
                 let pass = claims::pass_of(&parts.headers)?;
-                claims::press(app, user, &id, key.as_ref(), pass).await
+                claims::submit(app, user, &id, key.as_ref(), pass).await
             }
-            Self::Join => waiting::enter(app, &path_part("id", text)?, &user).await,
-            Self::Look => waiting::see(app, &path_part("id", text)?, &user, &parts.headers).await,
+            Self::Join => waiting::join_room(app, &path_part("id", text)?, &user).await,
+            Self::Look => waiting::read_status(app, &path_part("id", text)?, &user, &parts.headers).await,
         }
     }
 }

@@ -10,8 +10,8 @@ use crate::http::contract::problem::Problem;
 
 /// What is wrong with the header `Host` or the target; such a connection is closed after the answer, since nobody knows what
 /// else it says.
-pub(crate) fn flaw(parts: &Parts) -> Option<Problem> {
-    let problem = host_flaw(parts).or_else(|| target_flaw(parts))?;
+pub(crate) fn problem_of(parts: &Parts) -> Option<Problem> {
+    let problem = host_problem(parts).or_else(|| target_problem(parts))?;
     Some(match parts.version {
         // It has no such header.
         Version::HTTP_2 => problem,
@@ -19,25 +19,25 @@ pub(crate) fn flaw(parts: &Parts) -> Option<Problem> {
     })
 }
 
-fn target_flaw(parts: &Parts) -> Option<Problem> {
+fn target_problem(parts: &Parts) -> Option<Problem> {
     let is_one = match parts.uri.path() {
         "" => parts.method == Method::CONNECT,
         "*" => parts.method == Method::OPTIONS,
         path => path.starts_with('/'),
     };
-    (!is_one).then(|| Problem::flaw("path", "must begin with /"))
+    (!is_one).then(|| Problem::field("path", "must begin with /"))
 }
 
-fn host_flaw(parts: &Parts) -> Option<Problem> {
+fn host_problem(parts: &Parts) -> Option<Problem> {
     let mut hosts = parts.headers.get_all(header::HOST).iter();
-    let flaw = match (hosts.next(), hosts.next()) {
+    let error = match (hosts.next(), hosts.next()) {
         (None, _) if parts.version == Version::HTTP_11 => "is required",
         (None, _) => return None,
         (Some(_), Some(_)) => "must come once",
         (Some(host), None) if is_host(host) => return None,
         (Some(_), None) => "must be a host, and a port if it has one",
     };
-    Some(Problem::flaw("header/host", flaw))
+    Some(Problem::field("header/host", error))
 }
 
 /// Whether it has only what a host and a port consist of. It may be empty.
@@ -55,7 +55,7 @@ mod tests {
     fn a_target_is_a_path_or_an_address() {
         let asked = |method: &str, target: &str| {
             let request = Request::builder().method(method).uri(target).header(header::HOST, "a");
-            flaw(&request.body(()).unwrap().into_parts().0).is_none()
+            problem_of(&request.body(()).unwrap().into_parts().0).is_none()
         };
         assert!(asked("GET", "/") && asked("GET", "/a?b") && asked("GET", "http://a/b") && asked("GET", "http://a"));
         assert!(asked("OPTIONS", "*") && asked("CONNECT", "a:443"));
@@ -67,7 +67,7 @@ mod tests {
         for host in hosts {
             parts.headers.append(header::HOST, HeaderValue::from_str(host).unwrap());
         }
-        flaw(&parts).map(|problem| problem.detail().to_owned())
+        problem_of(&parts).map(|problem| problem.detail().to_owned())
     }
 
     #[test]

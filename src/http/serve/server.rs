@@ -28,6 +28,8 @@ pub fn bind(config: &config::Http) -> std::io::Result<TcpListener> {
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
     socket.set_reuseaddr(true)?;
+    // Every connection that is accepted has it from here.
+    socket.set_send_buffer_size(config.kernel_send_bytes_max)?;
     socket.bind(config.listen)?;
     socket.listen(config.backlog_max)
 }

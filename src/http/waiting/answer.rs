@@ -11,15 +11,15 @@ use crate::campaign::{Campaign, Message};
 use crate::http::contract::problem::{Code, Problem};
 use crate::http::state::App;
 use crate::ids::UserId;
-use crate::waiting::{Pass, Placed, Standing, Ticket, Wait};
+use crate::waiting::{Pass, Placed, Status, Ticket, Wait};
 
 /// Most answers have room in so many bytes.
 const BYTES: usize = 320;
 
 /// How a visitor stands.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the body in the OpenAPI document; `Told` writes it")]
-pub(crate) struct StandingView {
+#[expect(dead_code, reason = "describes the body in the OpenAPI document; `StatusBody` writes it")]
+pub(crate) struct StatusView {
     #[schema(example = "waiting", pattern = "^(waiting|admitted|sold_out|closed|expired)$")]
     state: String,
     /// While waiting; null until the order was drawn.
@@ -62,7 +62,7 @@ pub(crate) struct Visitor<'a> {
 }
 
 /// What a visitor hears.
-pub(crate) struct Told {
+pub(crate) struct StatusBody {
     pub(crate) body: Vec<u8>,
     pub(crate) retry_after_s: Option<u64>,
     pub(crate) is_waiting: bool,
@@ -70,23 +70,23 @@ pub(crate) struct Told {
 
 impl App {
     /// What a visitor who stands so hears. A stranger is told that there is nobody such.
-    pub(crate) fn told(&self, visitor: Visitor<'_>, standing: &Standing) -> Result<Told, Problem> {
+    pub(crate) fn told(&self, visitor: Visitor<'_>, status: &Status) -> Result<StatusBody, Problem> {
         let mut body = Vec::with_capacity(BYTES);
         let (mut retry_after_s, mut is_waiting) = (None, false);
-        match standing {
-            Standing::Waiting(wait) => {
+        match status {
+            Status::Waiting(wait) => {
                 (retry_after_s, is_waiting) = (Some(wait.poll_after_s), true);
                 write_wait(&mut body, wait);
                 write_message(&mut body, visitor.campaign);
                 self.write_ticket(&mut body, visitor, wait.placed);
             }
-            Standing::SoldOut { placed, poll_after_s } => {
+            Status::SoldOut { placed, poll_after_s } => {
                 retry_after_s = Some(*poll_after_s);
                 put(&mut body, format_args!("{{\"state\":\"sold_out\",\"poll_after_s\":{poll_after_s}"));
                 write_message(&mut body, visitor.campaign);
                 self.write_ticket(&mut body, visitor, *placed);
             }
-            Standing::Admitted { placed, expires_at } => {
+            Status::Admitted { placed, expires_at } => {
                 let pass = self.passes.sign(&Pass {
                     campaign: visitor.campaign.id(),
                     user: visitor.user.clone(),
@@ -100,16 +100,16 @@ impl App {
                 write_message(&mut body, visitor.campaign);
                 self.write_ticket(&mut body, visitor, *placed);
             }
-            Standing::Closed => write_end(&mut body, "closed", visitor.campaign),
-            Standing::Expired => write_end(&mut body, "expired", visitor.campaign),
-            Standing::Stranger => {
+            Status::Closed => write_end(&mut body, "closed", visitor.campaign),
+            Status::Expired => write_end(&mut body, "expired", visitor.campaign),
+            Status::Stranger => {
                 return Err(Problem::new(Code::NotFound, "this user has not joined the waiting room"));
             }
-            Standing::NotOpenYet { now } => {
+            Status::NotOpenYet { now } => {
                 return Err(crate::http::claims::routes::not_open_yet(visitor.campaign, *now));
             }
         }
-        Ok(Told { body, retry_after_s, is_waiting })
+        Ok(StatusBody { body, retry_after_s, is_waiting })
     }
 
     /// The same ticket again where it says all that is known; else one that does.
@@ -124,7 +124,7 @@ impl App {
     }
 }
 
-impl Told {
+impl StatusBody {
     pub(crate) fn into_response(self, status: StatusCode) -> Response {
         let mut response = Response::new(Body::from(self.body));
         *response.status_mut() = status;

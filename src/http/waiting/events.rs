@@ -31,9 +31,9 @@ use crate::http::contract::problem::{Code, Problem};
 use crate::http::contract::response::{done, head_only};
 use crate::http::contract::schemas::{self, body};
 use crate::http::state::App;
-use crate::http::waiting::answer::{StandingView, Visitor};
+use crate::http::waiting::answer::{StatusView, Visitor};
 use crate::ids::{CampaignId, UserId};
-use crate::waiting::{News, Placed, Room, Standing, Ticket, Wait};
+use crate::waiting::{News, Placed, Room, Status, Ticket, Wait};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(events))
@@ -98,8 +98,8 @@ body! {
     /// One event of the stream.
     EventView = {
         let text = || ObjectBuilder::new().schema_type(Type::String);
-        let standing = Ref::from_schema_name(StandingView::name());
-        let data = text().content_media_type("application/json").content_schema(Some(standing));
+        let status = Ref::from_schema_name(StatusView::name());
+        let data = text().content_media_type("application/json").content_schema(Some(status));
         let retry = schemas::whole(RETRY_MS..=3 * RETRY_MS);
         ObjectBuilder::new()
             .property("data", data.description(Some("How the caller stands, as the answers have it.")))
@@ -138,24 +138,24 @@ async fn events(State(app): State<App>, listener: Listener, input: Input) -> Res
     // Listens before it looks: what changes in between is news.
     let news = app.waiting.news(&room);
     let glanced = placed.and_then(|placed| app.waiting.glance(&room, placed));
-    let standing = match glanced {
-        Some(standing) => standing,
+    let status = match glanced {
+        Some(status) => status,
         // Apart, since it is rare and large: the memory of thousands of streams that open at once is made of it.
         None => Box::pin(app.waiting.look(&room, &user, placed)).await?,
     };
     let heard = input.headers().get(LAST_EVENT_ID).map(HeaderValue::as_bytes);
-    if last_word(&standing).is_some_and(|word| heard == Some(word.as_bytes())) {
+    if last_word(&status).is_some_and(|word| heard == Some(word.as_bytes())) {
         return Ok(done());
     }
     let open = OpenStream::open(&app)?;
     let (told, message, told_at, is_unsure) = (None, None, Instant::now(), false);
     let stream = Stream { open, campaign, room, user, placed, news, told, message, told_at, is_unsure };
     // A stranger hears so as an error, and not in a stream.
-    let first = stream.event(&standing)?;
-    let frames = futures::stream::unfold((stream, Some((standing, first))), |(mut stream, first)| async move {
+    let first = stream.event(&status)?;
+    let frames = futures::stream::unfold((stream, Some((status, first))), |(mut stream, first)| async move {
         let event = match first {
-            Some((standing, event)) => {
-                stream.note(&standing);
+            Some((status, event)) => {
+                stream.note(&status);
                 Bytes::from([retry().as_bytes(), &event].concat())
             }
             None => stream.next().await?,
@@ -173,15 +173,15 @@ async fn events(State(app): State<App>, listener: Listener, input: Input) -> Res
 
 /// The name of how a visitor stands after which nothing can change any more for who is in this queue; whoever joins it
 /// again stands otherwise. Nothing left is no such: units may come back.
-fn last_word(standing: &Standing) -> Option<&'static str> {
-    match standing {
-        Standing::Closed => Some(LAST_WORDS[0]),
-        Standing::Expired => Some(LAST_WORDS[1]),
-        Standing::Waiting(_)
-        | Standing::Admitted { .. }
-        | Standing::SoldOut { .. }
-        | Standing::Stranger
-        | Standing::NotOpenYet { .. } => None,
+fn last_word(status: &Status) -> Option<&'static str> {
+    match status {
+        Status::Closed => Some(LAST_WORDS[0]),
+        Status::Expired => Some(LAST_WORDS[1]),
+        Status::Waiting(_)
+        | Status::Admitted { .. }
+        | Status::SoldOut { .. }
+        | Status::Stranger
+        | Status::NotOpenYet { .. } => None,
     }
 }
 
@@ -202,7 +202,7 @@ struct Stream {
     placed: Option<Placed>,
     news: News,
     /// What was told last.
-    told: Option<Standing>,
+    told: Option<Status>,
     /// And what the operator said then.
     message: Option<Message>,
     told_at: Instant,
@@ -225,11 +225,11 @@ impl Stream {
                 self.wait(&app).await?;
             }
             let glanced = self.placed.and_then(|placed| app.waiting.glance(&self.room, placed));
-            let standing = match glanced {
-                Some(standing) => standing,
+            let status = match glanced {
+                Some(status) => status,
                 // Apart, since it is rare and large.
                 None => match Box::pin(app.waiting.look(&self.room, &self.user, self.placed)).await {
-                    Ok(standing) => standing,
+                    Ok(status) => status,
                     Err(error) => {
                         tracing::debug!(%error, "an event stream waits for Redis");
                         self.is_unsure = true;
@@ -237,9 +237,9 @@ impl Stream {
                     }
                 },
             };
-            if self.is_news(&standing) {
-                self.note(&standing);
-                return self.event(&standing).ok().map(Bytes::from);
+            if self.is_news(&status) {
+                self.note(&status);
+                return self.event(&status).ok().map(Bytes::from);
             }
             // All streams are woken once a heartbeat; who has just heard something can do without.
             if self.told_at.elapsed() * 2 >= app.heartbeat {
@@ -252,8 +252,8 @@ impl Stream {
     /// Until there may be news. Who is inside needs to know when that ends.
     async fn wait(&mut self, app: &App) -> Option<()> {
         let (is_near, ends_in) = match &self.told {
-            Some(Standing::Waiting(wait)) => (wait.ahead.is_none_or(|ahead| app.waiting.is_near(ahead)), None),
-            Some(Standing::Admitted { expires_at, .. }) => (false, u64::try_from(expires_at.0 - app.now().0 + 1).ok()),
+            Some(Status::Waiting(wait)) => (wait.ahead.is_none_or(|ahead| app.waiting.is_near(ahead)), None),
+            Some(Status::Admitted { expires_at, .. }) => (false, u64::try_from(expires_at.0 - app.now().0 + 1).ok()),
             _ => (false, None),
         };
         let news = self.news.next(is_near);
@@ -268,35 +268,35 @@ impl Stream {
     }
 
     /// Whether a visitor who was told what was told last would see a difference.
-    fn is_news(&self, standing: &Standing) -> bool {
+    fn is_news(&self, status: &Status) -> bool {
         if self.message.as_ref() != message_of(&self.campaign.definition()) {
             return true;
         }
-        match (&self.told, standing) {
-            (Some(Standing::Waiting(before)), Standing::Waiting(now)) => {
+        match (&self.told, status) {
+            (Some(Status::Waiting(before)), Status::Waiting(now)) => {
                 let seen = |wait: &Wait| (wait.ahead, wait.left, wait.draws_at, wait.paused);
                 seen(before) != seen(now)
             }
-            (Some(Standing::SoldOut { .. }), Standing::SoldOut { .. }) => false,
+            (Some(Status::SoldOut { .. }), Status::SoldOut { .. }) => false,
             (before, now) => before.as_ref() != Some(now),
         }
     }
 
-    fn note(&mut self, standing: &Standing) {
-        match standing {
-            Standing::Waiting(wait) => self.placed = Some(wait.placed),
-            Standing::SoldOut { placed, .. } | Standing::Admitted { placed, .. } => self.placed = Some(*placed),
-            Standing::Closed | Standing::Expired | Standing::Stranger | Standing::NotOpenYet { .. } => {}
+    fn note(&mut self, status: &Status) {
+        match status {
+            Status::Waiting(wait) => self.placed = Some(wait.placed),
+            Status::SoldOut { placed, .. } | Status::Admitted { placed, .. } => self.placed = Some(*placed),
+            Status::Closed | Status::Expired | Status::Stranger | Status::NotOpenYet { .. } => {}
         }
-        self.told = Some(standing.clone());
+        self.told = Some(status.clone());
         self.message = message_of(&self.campaign.definition()).cloned();
         self.told_at = Instant::now();
     }
 
-    fn event(&self, standing: &Standing) -> Result<Vec<u8>, Problem> {
+    fn event(&self, status: &Status) -> Result<Vec<u8>, Problem> {
         let visitor = Visitor { campaign: &self.campaign, user: &self.user, shown: None };
-        let told = self.open.0.told(visitor, standing)?;
-        let id = last_word(standing).map(|word| format!("id: {word}\n")).unwrap_or_default();
+        let told = self.open.0.told(visitor, status)?;
+        let id = last_word(status).map(|word| format!("id: {word}\n")).unwrap_or_default();
         Ok([id.as_bytes(), b"data: ", &told.body[..], b"\n\n"].concat())
     }
 }

@@ -61,16 +61,16 @@ body! {
 }
 
 async fn view(app: &App, room: &Room) -> Result<Response, Problem> {
-    let survey = app.waiting.survey_now(room).await?;
+    let snapshot = app.waiting.snapshot_now(room).await?;
     let waits = app.waiting.waits(room).await?;
     Ok(private(RoomView {
-        waiting: survey.waiting,
-        inside: survey.inside,
-        admitted: survey.admitted,
-        no_shows: survey.no_shows,
-        left_queue: survey.left_queue,
+        waiting: snapshot.waiting,
+        inside: snapshot.inside,
+        admitted: snapshot.admitted,
+        no_shows: snapshot.no_shows,
+        left_queue: snapshot.left_queue,
         wait_s: WaitView { p50: waits.percentile(50), p95: waits.percentile(95) },
-        admitting: survey.is_admitting(),
+        admitting: snapshot.is_admitting(),
     }))
 }
 
@@ -127,7 +127,7 @@ async fn admit(State(app): State<App>, _: Operator, input: Input) -> Result<Resp
     let mut members = input.members().await?;
     let user = members.require("user_id", input::id::<UserId>);
     members.finish()?;
-    let user = user.ok_or_else(|| Problem::flaw("/user_id", "is required"))?;
+    let user = user.ok_or_else(|| Problem::field("/user_id", "is required"))?;
     let (_, room) = app.waiting_room(&id).await?;
     app.waiting.let_in(&room, &user).await?;
     view(&app, &room).await

@@ -18,9 +18,9 @@ use crate::http::contract::input::Input;
 use crate::http::contract::problem::{Code, Problem};
 use crate::http::contract::response::{head_only, private};
 use crate::http::state::App;
-use crate::http::waiting::answer::{StandingView, Visitor};
+use crate::http::waiting::answer::{StatusView, Visitor};
 use crate::ids::{CampaignId, UserId};
-use crate::waiting::{Placed, Room, Standing, WaitingError, from_hex, seed_hash, to_hex};
+use crate::waiting::{Placed, Room, Status, WaitingError, from_hex, seed_hash, to_hex};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(join, look, leave)).routes(routes!(draw)).routes(routes!(jwks))
@@ -74,23 +74,23 @@ impl App {
 /// Who waits or is inside already keeps the place; who is not any more gets a new one, at the end.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/waiting", tag = "waiting", security(("user" = [])),
     params(("id" = String, Path)),
-    responses((status = 202, body = StandingView, headers(("Retry-After" = u64))),
-        (status = 200, body = StandingView, description = "admitted, or nothing is left")))]
+    responses((status = 202, body = StatusView, headers(("Retry-After" = u64))),
+        (status = 200, body = StatusView, description = "admitted, or nothing is left")))]
 async fn join(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let id = input.path("id")?;
     input.no_body().await?;
-    enter(&app, &id, &user).await
+    join_room(&app, &id, &user).await
 }
 
 /// What joining does, whichever way it came.
-pub(crate) async fn enter(app: &App, id: &CampaignId, user: &UserId) -> Result<Response, Problem> {
+pub(crate) async fn join_room(app: &App, id: &CampaignId, user: &UserId) -> Result<Response, Problem> {
     let (campaign, room) = app.waiting_room(id).await?;
-    let standing = app.waiting.join(&room, user).await?;
-    if standing == Standing::Closed {
+    let status = app.waiting.join(&room, user).await?;
+    if status == Status::Closed {
         return Err(Problem::new(Code::Closed, format!("{id} is closed")));
     }
-    let told = app.told(Visitor { campaign: &campaign, user, shown: None }, &standing)?;
+    let told = app.told(Visitor { campaign: &campaign, user, shown: None }, &status)?;
     let status = if told.is_waiting { StatusCode::ACCEPTED } else { StatusCode::OK };
     Ok(told.into_response(status))
 }
@@ -100,7 +100,7 @@ pub(crate) async fn enter(app: &App, id: &CampaignId, user: &UserId) -> Result<R
 /// The first answer `admitted` picks the pass up: it lasts from then.
 #[utoipa::path(get, path = "/v1/campaigns/{id}/waiting", tag = "waiting", security(("user" = [])),
     params(("id" = String, Path), ("Onrush-Ticket" = Option<String>, Header)),
-    responses((status = 200, body = StandingView, headers(("Retry-After" = u64)))))]
+    responses((status = 200, body = StatusView, headers(("Retry-After" = u64)))))]
 async fn look(State(app): State<App>, User(user): User, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
     let id = input.path("id")?;
@@ -108,20 +108,25 @@ async fn look(State(app): State<App>, User(user): User, input: Input) -> Result<
         app.waiting_room(&id).await?;
         return Ok(head_only("application/json"));
     }
-    see(&app, &id, &user, input.headers()).await
+    read_status(&app, &id, &user, input.headers()).await
 }
 
 /// What asking does, whichever way it came.
-pub(crate) async fn see(app: &App, id: &CampaignId, user: &UserId, headers: &HeaderMap) -> Result<Response, Problem> {
+pub(crate) async fn read_status(
+    app: &App,
+    id: &CampaignId,
+    user: &UserId,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let (campaign, room) = app.waiting_room(id).await?;
     let shown = app.shown(headers, id, user);
     let placed = shown.map(|(placed, _)| placed);
-    let standing = match placed.and_then(|placed| app.waiting.glance(&room, placed)) {
-        Some(standing) => standing,
+    let status = match placed.and_then(|placed| app.waiting.glance(&room, placed)) {
+        Some(status) => status,
         // Apart, since it is rare and large: who is answered from memory would carry it along each time.
         None => Box::pin(app.waiting.look(&room, user, placed)).await?,
     };
-    Ok(app.told(Visitor { campaign: &campaign, user, shown }, &standing)?.into_response(StatusCode::OK))
+    Ok(app.told(Visitor { campaign: &campaign, user, shown }, &status)?.into_response(StatusCode::OK))
 }
 
 /// Leave, whether waiting or inside.

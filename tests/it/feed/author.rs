@@ -5,8 +5,8 @@ use std::sync::Arc;
 use onrush::cache::Cache;
 use onrush::feed::inspect::Inspector;
 use onrush::feed::{
-    FeedReconciler, Happened, Inboxes, Inspected, Lane, LaneError, LaneWorker, Means, Original, Outcome, Pace, PostId,
-    PostRelay, Posts, Reads, SCHEMA_VERSION,
+    FeedConsumer, FeedReconciler, Happened, Inboxes, Inspected, Lane, LaneContext, LaneError, LaneWorker, Original,
+    Outcome, Pace, PostId, PostRelay, Posts, SCHEMA_VERSION,
 };
 use onrush::kafka::{Offsets, Record};
 use onrush::upstream::Users;
@@ -63,10 +63,10 @@ pub(crate) async fn subscribe(stores: &Stores, user: &str, author: &str) {
 }
 
 /// What the loops of one node work with.
-pub(crate) fn means(stores: &Stores) -> Arc<Means> {
+pub(crate) fn context(stores: &Stores) -> Arc<LaneContext> {
     let config = &stores.config;
     let cache = Cache::new(stores.redis.clone(), &config.cache);
-    Arc::new(Means {
+    Arc::new(LaneContext {
         database: stores.database.clone(),
         producer: stores.producer.clone(),
         users: Users::new(&config.upstream, cache.clone()).unwrap(),
@@ -80,7 +80,7 @@ pub(crate) fn means(stores: &Stores) -> Arc<Means> {
 
 /// The loops of one node.
 pub(crate) struct Loops {
-    pub(crate) means: Arc<Means>,
+    pub(crate) context: Arc<LaneContext>,
     shutdown: CancellationToken,
     running: Vec<JoinHandle<()>>,
 }
@@ -88,24 +88,24 @@ pub(crate) struct Loops {
 impl Loops {
     /// All of them, the relay too.
     pub(crate) fn all(stores: &Stores) -> Self {
-        let mut loops = Self::only(stores, &Reads::ALL);
+        let mut loops = Self::only(stores, &FeedConsumer::ALL);
         let relay = PostRelay::new(stores.database.clone(), stores.producer.clone(), &stores.config);
         loops.running.push(tokio::spawn(relay.run(loops.shutdown.clone())));
         loops
     }
 
-    pub(crate) fn only(stores: &Stores, reads: &[Reads]) -> Self {
-        let (shutdown, means) = (CancellationToken::new(), means(stores));
-        let start = |reads: &Reads| {
-            tokio::spawn(LaneWorker::new(*reads, Arc::clone(&means), &stores.config).run(shutdown.clone()))
+    pub(crate) fn only(stores: &Stores, consumer: &[FeedConsumer]) -> Self {
+        let (shutdown, context) = (CancellationToken::new(), context(stores));
+        let start = |consumer: &FeedConsumer| {
+            tokio::spawn(LaneWorker::new(*consumer, Arc::clone(&context), &stores.config).run(shutdown.clone()))
         };
-        let running = reads.iter().map(start).collect();
-        Self { means, shutdown, running }
+        let running = consumer.iter().map(start).collect();
+        Self { context, shutdown, running }
     }
 
     /// One that looks after posts, at the pace of these loops. The test ticks it.
     pub(crate) fn reconciler(&self, stores: &Stores) -> FeedReconciler {
-        FeedReconciler::new(Arc::clone(&self.means), stores.redis.clone(), &stores.config).unwrap()
+        FeedReconciler::new(Arc::clone(&self.context), stores.redis.clone(), &stores.config).unwrap()
     }
 
     pub(crate) async fn stop(self) {
@@ -148,10 +148,10 @@ pub(crate) fn inspected(post: PostId, revision: i32, outcome: Outcome) -> Inspec
 }
 
 /// Hands a message to a lane, past Kafka.
-pub(crate) async fn handle(means: &Means, lane: Lane, message: &impl Serialize) -> Result<(), LaneError> {
+pub(crate) async fn handle(context: &LaneContext, lane: Lane, message: &impl Serialize) -> Result<(), LaneError> {
     let value = serde_json::to_vec(message).unwrap();
     let record = Record { partition: 0, offset: 0, key: Vec::new(), value, headers: Vec::new(), tries: 0 };
-    means.handle(lane, &record).await
+    context.handle(lane, &record).await
 }
 
 /// Who has the post in the inbox.

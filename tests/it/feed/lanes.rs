@@ -6,13 +6,13 @@ use std::time::Duration;
 use onrush::app::Role;
 use onrush::config::{FeedLane, InspectorKind};
 use onrush::feed::Outcome::{Passed, Withdrawn};
-use onrush::feed::{Happened, Inspected, Lane, LaneWorker, Means, Original, Outcome, PostId, Reads};
+use onrush::feed::{FeedConsumer, Happened, Inspected, Lane, LaneContext, LaneWorker, Original, Outcome, PostId};
 use onrush::kafka::ensure;
 use sqlx::Row;
 use upstream_dev::{Manners, Upstream};
 
 use super::author::{
-    Loops, SUBSCRIBE, caught_up, delete, edit, handle, inspected, means, original, readers, subscribe, write,
+    Loops, SUBSCRIBE, caught_up, context, delete, edit, handle, inspected, original, readers, subscribe, write,
 };
 use crate::support::installation::Installation;
 use crate::support::stores::{Stores, eventually};
@@ -41,16 +41,20 @@ async fn told(stores: &Stores, count: usize) -> Vec<(Outcome, i32)> {
 }
 
 /// A node whose deliveries may begin: its partitions are known.
-async fn delivering(stores: &Stores) -> (Arc<Means>, Vec<LaneWorker>) {
-    let means = means(stores);
-    let reads = [Reads::Lane(Lane::Deliver), Reads::Lane(Lane::Index), Reads::DeadLettersOf(Lane::Deliver)];
+async fn delivering(stores: &Stores) -> (Arc<LaneContext>, Vec<LaneWorker>) {
+    let context = context(stores);
+    let consumers = [
+        FeedConsumer::Lane(Lane::Deliver),
+        FeedConsumer::Lane(Lane::Index),
+        FeedConsumer::DeadLettersOf(Lane::Deliver),
+    ];
     let mut workers = Vec::new();
-    for reads in reads {
-        let mut worker = LaneWorker::new(reads, Arc::clone(&means), &stores.config);
+    for consumer in consumers {
+        let mut worker = LaneWorker::new(consumer, Arc::clone(&context), &stores.config);
         worker.tick().await.unwrap();
         workers.push(worker);
     }
-    (means, workers)
+    (context, workers)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -89,25 +93,25 @@ async fn a_post_is_in_each_due_inbox_once_and_goes_when_it_may_not_be_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_verdict_is_for_its_revision_and_is_told_again_but_not_found_again() {
     let stores = Stores::new().await;
-    let means = means(&stores);
+    let context = context(&stores);
     ensure(&stores.config.kafka, &stores.config.feed.inspected_topic, 1).await.unwrap();
     let post = write(&stores.database, "author", "title").await;
-    handle(&means, Lane::Inspect, &original(post, 1, Happened::Created)).await.unwrap();
+    handle(&context, Lane::Inspect, &original(post, 1, Happened::Created)).await.unwrap();
     assert_eq!(inspection(&stores, post).await, "passed");
     // A second delivery: the verdict that is there is told, whatever an inspector would say now.
     set(&stores, post, "category = 'as it was found'").await;
-    handle(&means, Lane::Inspect, &original(post, 1, Happened::Created)).await.unwrap();
+    handle(&context, Lane::Inspect, &original(post, 1, Happened::Created)).await.unwrap();
     let kept = "SELECT count(*) FROM posts WHERE category = 'as it was found'";
     assert_eq!(stores.count(kept).await, 1);
     edit(&stores.database, post, "another").await;
     // Late, of what it was: changes nothing, says nothing.
-    handle(&means, Lane::Inspect, &original(post, 1, Happened::Created)).await.unwrap();
+    handle(&context, Lane::Inspect, &original(post, 1, Happened::Created)).await.unwrap();
     assert_eq!(inspection(&stores, post).await, "pending");
-    handle(&means, Lane::Inspect, &original(post, 2, Happened::Edited)).await.unwrap();
+    handle(&context, Lane::Inspect, &original(post, 2, Happened::Edited)).await.unwrap();
     assert_eq!(inspection(&stores, post).await, "passed");
     delete(&stores.database, post).await;
-    handle(&means, Lane::Inspect, &original(post, 2, Happened::Edited)).await.unwrap();
-    handle(&means, Lane::Inspect, &original(post, 3, Happened::Deleted)).await.unwrap();
+    handle(&context, Lane::Inspect, &original(post, 2, Happened::Edited)).await.unwrap();
+    handle(&context, Lane::Inspect, &original(post, 3, Happened::Deleted)).await.unwrap();
     let expected = [(Passed, 1), (Passed, 1), (Withdrawn, 2), (Passed, 2), (Withdrawn, 2), (Withdrawn, 3)];
     assert_eq!(told(&stores, expected.len()).await, expected);
 }
@@ -122,7 +126,7 @@ async fn a_revision_that_has_its_verdict_is_not_inspected_again() {
         config.inspector.chat_model = "a-model".into();
     })
     .await;
-    let means = means(&stores);
+    let context = context(&stores);
     ensure(&stores.config.kafka, &stores.config.feed.inspected_topic, 1).await.unwrap();
     let (good, bad) = (
         write(&stores.database, "author", "title").await,
@@ -131,14 +135,14 @@ async fn a_revision_that_has_its_verdict_is_not_inspected_again() {
     );
     let casino = Original { title: "casino".into(), ..original(bad, 1, Happened::Created) };
     for _ in 0..3 {
-        handle(&means, Lane::Inspect, &original(good, 1, Happened::Created)).await.unwrap();
-        handle(&means, Lane::Inspect, &casino).await.unwrap();
+        handle(&context, Lane::Inspect, &original(good, 1, Happened::Created)).await.unwrap();
+        handle(&context, Lane::Inspect, &casino).await.unwrap();
     }
     assert_eq!((inspection(&stores, good).await, inspection(&stores, bad).await), ("passed".into(), "rejected".into()));
     assert_eq!(model.counts().calls, 2);
     edit(&stores.database, good, "another").await;
     for _ in 0..3 {
-        handle(&means, Lane::Inspect, &original(good, 2, Happened::Edited)).await.unwrap();
+        handle(&context, Lane::Inspect, &original(good, 2, Happened::Edited)).await.unwrap();
     }
     assert_eq!(inspection(&stores, good).await, "passed");
     assert_eq!(model.counts().calls, 3);
@@ -147,12 +151,12 @@ async fn a_revision_that_has_its_verdict_is_not_inspected_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_rejected_is_told_to_nobody() {
     let stores = Stores::new().await;
-    let means = means(&stores);
+    let context = context(&stores);
     ensure(&stores.config.kafka, &stores.config.feed.inspected_topic, 1).await.unwrap();
     let (bad, good) = (write(&stores.database, "author", "bad").await, write(&stores.database, "author", "good").await);
     set(&stores, bad, "inspection = 'rejected', reason = 'because'").await;
     for post in [bad, good] {
-        handle(&means, Lane::Inspect, &original(post, 1, Happened::Created)).await.unwrap();
+        handle(&context, Lane::Inspect, &original(post, 1, Happened::Created)).await.unwrap();
     }
     assert_eq!(told(&stores, 1).await, [(Passed, 1)]);
     assert_eq!(inspection(&stores, bad).await, "rejected");
@@ -161,25 +165,25 @@ async fn what_was_rejected_is_told_to_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_that_come_twice_and_late_change_no_inbox() {
     let stores = Stores::new().await;
-    let (means, workers) = delivering(&stores).await;
+    let (context, workers) = delivering(&stores).await;
     let post = passed_post(&stores).await;
     for user in ["alice", "bob"] {
         subscribe(&stores, user, "author").await;
     }
     sqlx::query("DELETE FROM inbox").execute(&stores.database).await.unwrap();
     let (passed, withdrawn) = (inspected(post, 1, Passed), inspected(post, 2, Withdrawn));
-    handle(&means, Lane::Deliver, &passed).await.unwrap();
-    handle(&means, Lane::Deliver, &passed).await.unwrap();
+    handle(&context, Lane::Deliver, &passed).await.unwrap();
+    handle(&context, Lane::Deliver, &passed).await.unwrap();
     assert_eq!(readers(&stores, post).await, ["alice", "bob"]);
     // The withdrawal before an edit that has passed already comes late: what passed is due.
     set(&stores, post, "revision = 2").await;
-    handle(&means, Lane::Deliver, &withdrawn).await.unwrap();
+    handle(&context, Lane::Deliver, &withdrawn).await.unwrap();
     assert_eq!(readers(&stores, post).await, ["alice", "bob"]);
     set(&stores, post, "inspection = 'rejected'").await;
-    handle(&means, Lane::Deliver, &withdrawn).await.unwrap();
+    handle(&context, Lane::Deliver, &withdrawn).await.unwrap();
     assert!(readers(&stores, post).await.is_empty());
     // And what passed once comes again, long after.
-    handle(&means, Lane::Deliver, &passed).await.unwrap();
+    handle(&context, Lane::Deliver, &passed).await.unwrap();
     assert!(readers(&stores, post).await.is_empty());
     drop(workers);
 }
@@ -187,18 +191,18 @@ async fn messages_that_come_twice_and_late_change_no_inbox() {
 #[tokio::test(flavor = "multi_thread")]
 async fn authors_with_very_many_subscribers_are_read_and_stay_so() {
     let stores = Stores::with(|config| config.feed.write_subscribers_max = 3).await;
-    let (means, workers) = delivering(&stores).await;
+    let (context, workers) = delivering(&stores).await;
     let (first, second) = (passed_post(&stores).await, passed_post(&stores).await);
     let few = "INSERT INTO subscriptions SELECT 'author', 'user-' || n FROM generate_series(1, 3) n";
     sqlx::query(few).execute(&stores.database).await.unwrap();
-    handle(&means, Lane::Deliver, &inspected(first, 1, Passed)).await.unwrap();
+    handle(&context, Lane::Deliver, &inspected(first, 1, Passed)).await.unwrap();
     assert_eq!(readers(&stores, first).await.len(), 3);
     stores.execute("INSERT INTO subscriptions VALUES ('author', 'user-4')").await;
-    handle(&means, Lane::Deliver, &inspected(second, 1, Passed)).await.unwrap();
+    handle(&context, Lane::Deliver, &inspected(second, 1, Passed)).await.unwrap();
     assert!(readers(&stores, second).await.is_empty());
     assert_eq!(stores.count("SELECT count(*) FROM read_authors").await, 1);
     stores.execute("DELETE FROM subscriptions WHERE user_id = 'user-4'").await;
-    handle(&means, Lane::Deliver, &inspected(second, 1, Passed)).await.unwrap();
+    handle(&context, Lane::Deliver, &inspected(second, 1, Passed)).await.unwrap();
     assert!(readers(&stores, second).await.is_empty(), "it stays so");
     drop(workers);
 }
@@ -212,7 +216,7 @@ async fn whoever_subscribes_during_the_delivery_has_the_post_once() {
         })
         .await,
     );
-    let (means, workers) = delivering(&stores).await;
+    let (context, workers) = delivering(&stores).await;
     let before = "INSERT INTO subscriptions SELECT 'author', 'user-' || n FROM generate_series(100, 199) n";
     sqlx::query(before).execute(&stores.database).await.unwrap();
     let post = write(&stores.database, "author", "title").await;
@@ -229,7 +233,7 @@ async fn whoever_subscribes_during_the_delivery_has_the_post_once() {
         .collect();
     tokio::time::sleep(Duration::from_millis(200)).await;
     set(&stores, post, "inspection = 'passed'").await;
-    handle(&means, Lane::Deliver, &inspected(post, 1, Passed)).await.unwrap();
+    handle(&context, Lane::Deliver, &inspected(post, 1, Passed)).await.unwrap();
     for task in late {
         task.await.unwrap();
     }
@@ -243,7 +247,7 @@ async fn whoever_subscribes_during_the_delivery_has_the_post_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_waits_for_whoever_is_just_subscribing() {
     let stores = Stores::new().await;
-    let (means, workers) = delivering(&stores).await;
+    let (context, workers) = delivering(&stores).await;
     let post = write(&stores.database, "author", "title").await;
     let mut subscribing = stores.database.begin().await.unwrap();
     for statement in SUBSCRIBE {
@@ -252,7 +256,7 @@ async fn a_delivery_waits_for_whoever_is_just_subscribing() {
     // What they were given did not have the post yet, and nobody else sees the subscription.
     set(&stores, post, "inspection = 'passed'").await;
     let mut delivery =
-        tokio::spawn(async move { handle(&means, Lane::Deliver, &inspected(post, 1, Passed)).await.unwrap() });
+        tokio::spawn(async move { handle(&context, Lane::Deliver, &inspected(post, 1, Passed)).await.unwrap() });
     let early = tokio::time::timeout(Duration::from_secs(3), &mut delivery).await;
     assert!(early.is_err(), "it was delivered past them");
     subscribing.commit().await.unwrap();

@@ -150,14 +150,14 @@ async fn nothing_is_finished_before_kafka_has_it_as_a_dead_letter() {
     nowhere.brokers = "127.0.0.1:1".into();
     nowhere.delivery_timeout_ms = 1_000;
     let good = std::mem::replace(&mut stores.producer, std::sync::Arc::new(Producer::new(&nowhere).unwrap()));
-    let cut_off = Loops::only(&stores, &[onrush::feed::Reads::Lane(Lane::Deliver)]);
+    let cut_off = Loops::only(&stores, &[onrush::feed::FeedConsumer::Lane(Lane::Deliver)]);
     let settings = &stores.config.feed;
     let offsets = onrush::kafka::Offsets::of(&stores.config.kafka, &topic, &Lane::Deliver.group(settings)).unwrap();
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     assert_eq!(offsets.lag(&offsets.ends().await.unwrap()).await.unwrap(), 1);
     cut_off.stop().await;
     stores.producer = good;
-    let loops = Loops::only(&stores, &onrush::feed::Reads::ALL);
+    let loops = Loops::only(&stores, &onrush::feed::FeedConsumer::ALL);
     eventually("it is a letter", async || {
         stores.count("SELECT count(*) FROM dead_letters WHERE lane = 'deliver'").await == 1
     })

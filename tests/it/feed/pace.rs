@@ -1,6 +1,6 @@
 //! How much bulk work the database receives.
 
-use onrush::feed::{Lane, Outcome, PostId, Reads};
+use onrush::feed::{FeedConsumer, Lane, Outcome, PostId};
 use onrush::kafka::{Outgoing, ensure};
 
 use super::author::{Loops, inspected};
@@ -11,7 +11,8 @@ const BUSIEST_SECOND: &str = "SELECT coalesce(max(rows_in_second), 0)::bigint FR
     SELECT sum(n) OVER (ORDER BY at RANGE BETWEEN CURRENT ROW AND interval '999.999 ms' FOLLOWING) AS rows_in_second
     FROM (SELECT pg_xact_commit_timestamp(xmin) AS at, count(*) AS n FROM inbox GROUP BY 1) commits) seconds";
 
-const BULK: [Reads; 3] = [Reads::Lane(Lane::Deliver), Reads::Lane(Lane::Index), Reads::DeadLettersOf(Lane::Deliver)];
+const BULK: [FeedConsumer; 3] =
+    [FeedConsumer::Lane(Lane::Deliver), FeedConsumer::Lane(Lane::Index), FeedConsumer::DeadLettersOf(Lane::Deliver)];
 
 /// Posts that have passed, with so many subscribers each, and their messages in Kafka.
 async fn passed(stores: &Stores, posts: i64, subscribers: i64) {

@@ -35,8 +35,8 @@ async fn a_post_that_is_wrong_names_every_member_that_is_and_nothing_is_written(
         }
     }
     let nothing = desk.node.user_sends("alice", Method::POST, "/v1/posts", &json!({})).await;
-    let flaws: Vec<&Value> = nothing.body["errors"].as_array().unwrap().iter().map(|it| &it["pointer"]).collect();
-    assert_eq!(flaws, ["/title", "/body"]);
+    let errors: Vec<&Value> = nothing.body["errors"].as_array().unwrap().iter().map(|it| &it["pointer"]).collect();
+    assert_eq!(errors, ["/title", "/body"]);
     let typed = desk.node.request(Method::POST, "/v1/posts").bearer_auth(desk.node.token("alice")).body("title=t");
     assert_eq!(desk.node.send(typed).await.outcome(), "415 unsupported_media_type");
     let huge = json!({"title": "t", "body": "x".repeat(200_000)});

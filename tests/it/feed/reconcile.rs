@@ -1,9 +1,9 @@
 //! What was lost on its way is found and mended, once; what is as it should be is left alone.
 
-use onrush::feed::{FeedReconciler, Lane, PostId, PostOutbox, Reads, Reconciled};
+use onrush::feed::{FeedConsumer, FeedReconciler, Lane, PostId, PostOutbox, Reconciled};
 use sqlx::{AssertSqlSafe, query};
 
-use super::author::{Loops, caught_up, delete, means, readers, subscribe, write};
+use super::author::{Loops, caught_up, context, delete, readers, subscribe, write};
 use crate::support::stores::{Stores, eventually};
 
 /// What a round came to.
@@ -162,7 +162,7 @@ async fn what_is_on_its_way_is_left_to_arrive() {
     let stores = stores().await;
     subscribe(&stores, "alice", "author").await;
     // Everything but what brings posts where they belong.
-    let first = Loops::only(&stores, &[Reads::Lane(Lane::Fill), Reads::Lane(Lane::Inspect)]);
+    let first = Loops::only(&stores, &[FeedConsumer::Lane(Lane::Fill), FeedConsumer::Lane(Lane::Inspect)]);
     let mut relay = onrush::feed::PostRelay::new(stores.database.clone(), stores.producer.clone(), &stores.config);
     let post = write(&stores.database, "author", "title").await;
     eventually("it passed", async || {
@@ -178,7 +178,11 @@ async fn what_is_on_its_way_is_left_to_arrive() {
     assert!(readers(&stores, post).await.is_empty());
     let rest = Loops::only(
         &stores,
-        &[Reads::Lane(Lane::Deliver), Reads::Lane(Lane::Index), Reads::DeadLettersOf(Lane::Deliver)],
+        &[
+            FeedConsumer::Lane(Lane::Deliver),
+            FeedConsumer::Lane(Lane::Index),
+            FeedConsumer::DeadLettersOf(Lane::Deliver),
+        ],
     );
     assert_eq!(round(&mut reconciler).await.mended, 0);
     assert_eq!(readers(&stores, post).await, ["alice"]);
@@ -256,7 +260,7 @@ async fn what_cannot_be_mended_is_counted_until_it_is_and_holds_nobody_up() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deletion_that_nobody_told_of_is_told_of_whether_kafka_has_it_or_not() {
     let stores = stores().await;
-    let node = means(&stores);
+    let node = context(&stores);
     let loops = Loops::only(&stores, &[]);
     let mut reconciler = loops.reconciler(&stores);
     let is_read = async |post| node.posts.find(post).await.unwrap().value.is_some();

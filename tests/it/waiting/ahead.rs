@@ -14,9 +14,9 @@ use crate::support::stores::{eventually, users};
 
 /// What each of those who wait was told last, and their last ticket.
 #[derive(Default)]
-struct Told(BTreeMap<String, (u64, String)>);
+struct StatusBody(BTreeMap<String, (u64, String)>);
 
-impl Told {
+impl StatusBody {
     /// Takes an answer in. `false`: they do not wait any more.
     fn hears(&mut self, user: &str, answer: &Answer, how: &str) -> bool {
         let Some(ahead) = answer.body["ahead"].as_u64() else { return false };
@@ -50,7 +50,7 @@ async fn nobody_who_waits_is_told_of_more_people_ahead_than_before_by_any_node()
     let clients: Vec<&Client> = nodes.iter().map(|node| &node.client).collect();
     let campaign = open(&nodes[0], 1_000, json!({"admit": 2, "every_ms": 200})).await;
     let crowd = users(1, 90);
-    let mut told = Told::default();
+    let mut told = StatusBody::default();
     let joined = join_all_at_once(&clients, &campaign, &crowd).await;
     let mut streams = Vec::new();
     for (index, (user, answer)) in crowd.iter().zip(&joined).enumerate() {

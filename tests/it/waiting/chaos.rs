@@ -138,7 +138,7 @@ impl Doors {
 
 /// What one user was told.
 #[derive(Default)]
-struct Told {
+struct StatusBody {
     user: String,
     passes: BTreeMap<u64, String>,
     claimed: bool,
@@ -157,8 +157,8 @@ async fn pause(ms: std::ops::Range<u64>) {
 }
 
 /// Joins, asks, goes, comes back, claims, as it comes.
-async fn live(doors: Doors, campaign: String, user: String, over: CancellationToken) -> Told {
-    let mut told = Told { user: user.clone(), ..Told::default() };
+async fn live(doors: Doors, campaign: String, user: String, over: CancellationToken) -> StatusBody {
+    let mut told = StatusBody { user: user.clone(), ..StatusBody::default() };
     let mut ticket: Option<String> = None;
     pause(0..3_000).await;
     let mut next = Method::POST;
@@ -243,7 +243,7 @@ async fn pace_cap_and_order_hold_while_nodes_are_killed_and_everybody_does_what_
         nodes[2].kill().await;
         tokio::time::sleep(LASTS.saturating_sub(begin.elapsed())).await;
         over.cancel();
-        let told: Vec<Told> = join_all(crowd).await.into_iter().map(Result::unwrap).collect();
+        let told: Vec<StatusBody> = join_all(crowd).await.into_iter().map(Result::unwrap).collect();
         all_over.cancel();
         told
     };

@@ -245,7 +245,7 @@ async fn the_document_lists_the_routes_of_the_waiting_room() {
         }
     }
     let schemas = &document.body["components"]["schemas"];
-    for name in ["WaitingTerms", "StandingView", "RoomView", "DrawView"] {
+    for name in ["WaitingTerms", "StatusView", "RoomView", "DrawView"] {
         assert!(schemas[name]["properties"].is_object(), "{name} is not described: {schemas}");
     }
 }

@@ -55,18 +55,18 @@ async fn of_fifty_inside_the_next_enters_as_soon_as_one_leaves_for_an_hour() {
                 for user in people(came + 1..=came + count) {
                     came += 1;
                     let free = crowd.free();
-                    let standing = room.join_one(&user).await;
-                    let number = standing.1;
+                    let status = room.join_one(&user).await;
+                    let number = status.1;
                     crowd.waiting.insert(number, user.clone());
                     let entered = crowd.free();
                     assert!(free == 0 && entered <= 1);
                     admit(&mut crowd, &mut deadlines, &room, entered);
                     if entered == 1 {
                         deadlines.insert(user.clone(), room.now + 300_000);
-                        assert_eq!(standing, (INSIDE, number, room.now + 300_000));
+                        assert_eq!(status, (INSIDE, number, room.now + 300_000));
                     } else {
                         let ahead = i64::try_from(crowd.waiting.len()).unwrap() - 1;
-                        assert_eq!(standing, (WAITS, number, ahead));
+                        assert_eq!(status, (WAITS, number, ahead));
                     }
                 }
             }
@@ -110,12 +110,12 @@ async fn of_fifty_inside_the_next_enters_as_soon_as_one_leaves_for_an_hour() {
                 }
             }
         }
-        let survey = room.survey(-1).await;
-        assert!(survey.inside <= 50, "{} inside", survey.inside);
-        assert_eq!(survey.inside, i64::try_from(crowd.inside.len()).unwrap());
-        assert_eq!(survey.waiting, i64::try_from(crowd.waiting.len()).unwrap());
+        let snapshot = room.snapshot(-1).await;
+        assert!(snapshot.inside <= 50, "{} inside", snapshot.inside);
+        assert_eq!(snapshot.inside, i64::try_from(crowd.inside.len()).unwrap());
+        assert_eq!(snapshot.waiting, i64::try_from(crowd.waiting.len()).unwrap());
         // Nobody who still waits was passed by.
-        assert!(crowd.waiting.first_key_value().is_none_or(|(first, _)| *first > survey.admitted_to));
+        assert!(crowd.waiting.first_key_value().is_none_or(|(first, _)| *first > snapshot.admitted_to));
     }
     assert!(ends.iter().all(|count| *count > 20), "each way out was taken: {ends:?}");
     for user in crowd.inside {

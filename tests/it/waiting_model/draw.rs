@@ -56,9 +56,9 @@ async fn a_draw_admits_in_the_drawn_order_and_later_ones_behind() {
     assert_eq!(room.publish_draw("hash", &[5]).await, "ok");
     assert_eq!(room.publish_draw("another", &[1]).await, "unchanged");
     assert_eq!(room.close_list().await, Some((8, true)));
-    let survey = room.survey(-1).await;
-    assert_eq!((survey.draw_n, survey.list_hash.as_str(), survey.drawn_at), (8, "hash", OPENS_AT));
-    assert_eq!((survey.waiting, survey.gone, survey.departures), (8, vec![5, 9], 2));
+    let snapshot = room.snapshot(-1).await;
+    assert_eq!((snapshot.draw_n, snapshot.list_hash.as_str(), snapshot.drawn_at), (8, "hash", OPENS_AT));
+    assert_eq!((snapshot.waiting, snapshot.gone, snapshot.departures), (8, vec![5, 9], 2));
 
     // A call without what was drawn admits nobody, and asks for it.
     let answer = room.admit().await;
@@ -68,7 +68,7 @@ async fn a_draw_admits_in_the_drawn_order_and_later_ones_behind() {
     assert_eq!((answer.entered, answer.wanted), (3, 0));
     let users = people(1..=8);
     assert_eq!(inside(&mut room, &users).await, ["u1", "u3", "u8"]);
-    assert_eq!(room.survey(-1).await.admitted_to, 3);
+    assert_eq!(room.snapshot(-1).await.admitted_to, 3);
 
     // Now they may leave, with the place that was drawn for them: u2 has place 6.
     assert_eq!(room.leave("u2", (0, 0)).await.0, "place_of");
@@ -76,9 +76,9 @@ async fn a_draw_admits_in_the_drawn_order_and_later_ones_behind() {
     assert_eq!(room.look("u2").await, EXPIRED);
     assert_eq!(room.let_in("u4", (0, 0)).await, "place_of");
     assert_eq!(room.let_in("u4", (4, 8)).await, "ok");
-    let survey = room.survey(-1).await;
-    assert_eq!((survey.waiting, survey.left_queue), (4, 4));
-    assert_eq!(survey.gone, [5, 6, 8, 9]);
+    let snapshot = room.snapshot(-1).await;
+    assert_eq!((snapshot.waiting, snapshot.left_queue), (4, 4));
+    assert_eq!(snapshot.gone, [5, 6, 8, 9]);
 
     room.now += 1_000;
     let answer = room.admit_drawn(1, &drawn).await;
@@ -104,7 +104,7 @@ async fn from_the_opening_on_who_joins_is_not_drawn_whether_the_list_was_closed_
     assert_eq!(room.close_list().await, Some((4, false)));
     assert_eq!(room.publish_draw("hash", &[]).await, "ok");
     room.admit_drawn(1, &[3, 4, 1, 2]).await;
-    assert_eq!(room.survey(-1).await.admitted_to, 5);
+    assert_eq!(room.snapshot(-1).await.admitted_to, 5);
     assert_eq!(room.look("late").await.0, INSIDE);
 }
 
@@ -119,8 +119,8 @@ async fn who_leaves_after_the_opening_leaves_no_gap_in_the_draw() {
     assert_eq!(room.publish_draw("hash", &[3]).await, "ok");
     assert_eq!(room.admit_drawn(1, &[4, 3, 2, 1]).await.entered, 1);
     assert_eq!(room.join_one("late").await, (WAITS, 5, 2));
-    let survey = room.survey(-1).await;
-    assert_eq!((survey.gone, survey.waiting), (vec![3], 3));
+    let snapshot = room.snapshot(-1).await;
+    assert_eq!((snapshot.gone, snapshot.waiting), (vec![3], 3));
 }
 
 #[tokio::test]
@@ -170,13 +170,13 @@ async fn pieces_of_the_drawn_list_that_are_stale_or_early_neither_skip_nor_doubl
     for _ in 0..2_000 {
         room.now += dice.roll(300);
         room.node = usize::try_from(dice.roll(3)).unwrap();
-        let at = room.survey(-1).await.admitted_to;
+        let at = room.snapshot(-1).await.admitted_to;
         let from = (at + 1 + dice.roll(12) - 8).clamp(1, 200);
         let piece = usize::try_from(from - 1).unwrap()..usize::try_from((from + dice.roll(12)).min(200)).unwrap();
         let answer = room.admit_drawn(from, &drawn[piece]).await;
         if answer.wanted > 0 {
             wanted_heard += 1;
-            assert_eq!(answer.wanted, room.survey(-1).await.admitted_to + 1);
+            assert_eq!(answer.wanted, room.snapshot(-1).await.admitted_to + 1);
         }
         for _ in 0..answer.entered {
             entered.push(order.remove(0));
@@ -201,14 +201,14 @@ async fn pieces_of_the_drawn_list_that_are_stale_or_early_neither_skip_nor_doubl
             assert_eq!(room.join_one(&format!("u{late}")).await, (WAITS, late, ahead));
             order.push(late);
         }
-        let survey = room.survey(-1).await;
-        assert_eq!(survey.waiting, i64::try_from(order.len()).unwrap());
+        let snapshot = room.snapshot(-1).await;
+        assert_eq!(snapshot.waiting, i64::try_from(order.len()).unwrap());
         if order.is_empty() {
             break;
         }
         let next = place_of(order[0]);
-        let between = survey.gone.iter().filter(|place| **place > survey.admitted_to && **place < next).count();
-        assert_eq!(next - survey.admitted_to - 1, i64::try_from(between).unwrap(), "nobody is ahead of the next");
+        let between = snapshot.gone.iter().filter(|place| **place > snapshot.admitted_to && **place < next).count();
+        assert_eq!(next - snapshot.admitted_to - 1, i64::try_from(between).unwrap(), "nobody is ahead of the next");
     }
     assert!(order.is_empty(), "{} still wait", order.len());
     assert_eq!(late, 230);
@@ -236,13 +236,13 @@ async fn a_hundred_thousand_numbers_of_one_who_left_cost_a_draw_two_calls() {
         bits[place / 8] &= !(0x80 >> (place % 8));
     }
     assert_eq!(room.publish_bits("hash", 99_998, &bits, &[100_000, 100_001]).await, "ok");
-    let survey = room.survey(-1).await;
-    assert_eq!((survey.departures, survey.gone.len()), (99_999, 99_999));
-    assert_eq!(survey.gone.last(), Some(&100_003), "what was written before is not overwritten");
+    let snapshot = room.snapshot(-1).await;
+    assert_eq!((snapshot.departures, snapshot.gone.len()), (99_999, 99_999));
+    assert_eq!(snapshot.gone.last(), Some(&100_003), "what was written before is not overwritten");
     // One call with four places lets four in.
     let answer = room.admit_pairs(1, 100_002, &[(7, 2), (64, 100_002), (50_000, 1), (100_002, 100_001)]).await;
     assert_eq!((answer.entered, answer.wanted, answer.waiting), (4, 0, 0));
-    assert_eq!(room.survey(-1).await.admitted_to, 100_002);
+    assert_eq!(room.snapshot(-1).await.admitted_to, 100_002);
 }
 
 #[tokio::test]
@@ -255,8 +255,8 @@ async fn who_comes_and_goes_before_a_draw_uses_up_no_numbers() {
     }
     let twice = room.join(&["u4", "u4"].map(str::to_owned)).await;
     assert_eq!(twice.users.iter().map(|user| user.1).collect::<Vec<_>>(), [4, 4]);
-    let survey = room.survey(-1).await;
-    assert_eq!((survey.number, survey.waiting), (4, 4));
+    let snapshot = room.snapshot(-1).await;
+    assert_eq!((snapshot.number, snapshot.waiting), (4, 4));
     room.now = OPENS_AT;
     assert_eq!(room.close_list().await, Some((4, false)));
 }
@@ -277,5 +277,5 @@ async fn an_operator_lets_nobody_in_of_a_list_that_is_being_drawn_and_anybody_el
     // u1 has place 3.
     assert_eq!(room.let_in("u1", (1, 3)).await, "ok");
     assert_eq!(room.let_in("u2", (2, 1)).await, "full");
-    assert_eq!(room.survey(-1).await.gone, [2, 3, 4]);
+    assert_eq!(room.snapshot(-1).await.gone, [2, 3, 4]);
 }

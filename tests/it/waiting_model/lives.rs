@@ -47,11 +47,11 @@ async fn a_room_that_goes_on_is_kept_again() {
     room.now += 10;
     room.admit().await;
     all_end(&room).await;
-    assert!((1..=KEPT_MS).contains(&room.survey(-1).await.kept_ms));
+    assert!((1..=KEPT_MS).contains(&room.snapshot(-1).await.kept_ms));
     room.put(|terms| terms.closes_at = 0).await;
     assert_eq!(room.join_one("u3").await, (WAITS, 3, 1));
     assert!(room.kept().await.iter().all(|(_, ms)| *ms == -1));
-    assert_eq!(room.survey(-1).await.kept_ms, -1);
+    assert_eq!(room.snapshot(-1).await.kept_ms, -1);
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn each_life_is_above_all_before_and_no_pass_of_one_is_good_in_another() {
         assert_eq!(room.look("u1").await, NEVER, "nobody is here from before");
         assert_eq!(room.life, life, "known before the first has joined");
         assert_eq!(room.join(&people(1..=2)).await.users[0].0, INSIDE);
-        assert_eq!((room.life, room.survey(-1).await.life), (life, life));
+        assert_eq!((room.life, room.snapshot(-1).await.life), (life, life));
         for other in (1..=4).filter(|other| *other != life) {
             assert_eq!(room.claim_in_life("u1", &format!("a{life}{other}"), 1, other).await, PASS_REQUIRED);
         }
@@ -81,7 +81,7 @@ async fn a_room_that_an_older_node_has_begun_has_no_life_until_its_end() {
     let mut room = Room::open(Terms { active_max: 1, ..Terms::default() }).await;
     room.set_field("generation", 1).await;
     room.join(&people(1..=2)).await;
-    assert_eq!((room.life, room.survey(-1).await.life), (0, 0));
+    assert_eq!((room.life, room.snapshot(-1).await.life), (0, 0));
     assert_eq!(room.claim_one("u1", "a", 1).await, Answer::Issued(1));
     room.vanish().await;
     room.join(&people(3..=4)).await;
@@ -92,7 +92,7 @@ async fn a_room_that_an_older_node_has_begun_has_no_life_until_its_end() {
     room.look("u3").await;
     assert_eq!(room.life, 2);
     assert_eq!(room.join_one("u3").await.1, 1);
-    assert_eq!((room.life, room.survey(-1).await.life), (2, 2));
+    assert_eq!((room.life, room.snapshot(-1).await.life), (2, 2));
 }
 
 /// A node that has heard of fewer moves than a reply knows less than it.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::room::{
     Admitted, Answer, CLOSED, EXHAUSTED, EXPIRED, INSIDE, Joined, Limits, NEVER, NO_PLACE, NOT_OPEN_YET, OF_LIFE,
-    PASS_REQUIRED, PAUSED, SOLD_OUT, Standing, Terms, WAITS,
+    PASS_REQUIRED, PAUSED, SOLD_OUT, Status, Terms, WAITS,
 };
 
 /// Of a user who is inside.
@@ -223,7 +223,7 @@ impl Model {
         Joined { code: "ok".into(), admitted, ended, users: standings.collect() }
     }
 
-    fn look_at(&mut self, user: &str, now: i64) -> Standing {
+    fn look_at(&mut self, user: &str, now: i64) -> Status {
         let Some((number, waits)) = self.places.get(user).copied() else { return NEVER };
         if waits {
             return (WAITS, number, 0);
@@ -236,7 +236,7 @@ impl Model {
         (INSIDE, pass.number, pass.deadline)
     }
 
-    pub(super) fn look(&mut self, user: &str, clock: i64) -> Standing {
+    pub(super) fn look(&mut self, user: &str, clock: i64) -> Status {
         self.look_at(user, self.now(clock))
     }
 

@@ -10,10 +10,10 @@ async fn who_is_let_in_enters_beyond_the_pace_and_leaves_the_place() {
     assert_eq!(room.let_in("u4", (0, 0)).await, "ok");
     assert_eq!(room.let_in("u4", (0, 0)).await, "unchanged");
     assert_eq!(room.look("u4").await, (INSIDE, 4, room.now + 600_000));
-    let survey = room.survey(-1).await;
-    assert_eq!((survey.waiting, survey.inside, survey.admitted, survey.admitted_to), (3, 3, 3, 2));
-    assert_eq!((survey.departures, survey.in_window), (1, 2));
-    assert_eq!(survey.gone, [4], "those behind move up");
+    let snapshot = room.snapshot(-1).await;
+    assert_eq!((snapshot.waiting, snapshot.inside, snapshot.admitted, snapshot.admitted_to), (3, 3, 3, 2));
+    assert_eq!((snapshot.departures, snapshot.in_window), (1, 2));
+    assert_eq!(snapshot.gone, [4], "those behind move up");
     assert_eq!(room.join_one("u7").await, (WAITS, 7, 3));
     assert_eq!(room.claim_one("u4", "a", 4).await, Answer::Issued(1), "their pass is as good as any");
     // The pace is not used up by it.
@@ -30,10 +30,10 @@ async fn who_never_joined_is_let_in_with_a_number_of_their_own() {
     assert_eq!(room.look("guest").await, NEVER);
     assert_eq!(room.let_in("guest", (0, 0)).await, "ok");
     assert_eq!(room.look("guest").await.0, INSIDE);
-    let survey = room.survey(-1).await;
-    assert_eq!((survey.number, survey.waiting, survey.inside, survey.admitted), (4, 2, 2, 2));
+    let snapshot = room.snapshot(-1).await;
+    assert_eq!((snapshot.number, snapshot.waiting, snapshot.inside, snapshot.admitted), (4, 2, 2, 2));
     assert_eq!(room.join_one("u5").await, (WAITS, 5, 2), "nobody waits at the guest's place");
-    assert_eq!(room.survey(-1).await.gone, [4]);
+    assert_eq!(room.snapshot(-1).await.gone, [4]);
     // Who has left is like who never came.
     room.leave("u2", (0, 0)).await;
     assert_eq!(room.let_in("u2", (0, 0)).await, "ok");
@@ -78,7 +78,7 @@ async fn who_is_let_in_again_after_the_pass_was_over_gets_a_new_one() {
 async fn a_stopped_room_admits_nobody_until_it_goes_on() {
     let mut room = Room::open(Terms { admit: 3, every_ms: 1_000, active_max: 4, ..Terms::default() }).await;
     room.stop(true).await;
-    assert!(room.survey(-1).await.is_stopped);
+    assert!(room.snapshot(-1).await.is_stopped);
     assert_eq!(room.join(&people(1..=10)).await.admitted, 0);
     room.now += 5_000;
     assert_eq!(room.admit().await.entered, 0);
@@ -86,7 +86,7 @@ async fn a_stopped_room_admits_nobody_until_it_goes_on() {
     assert_eq!(room.look("u5").await.0, INSIDE);
     assert_eq!(room.leave("u5", (0, 0)).await.1, 0);
     room.stop(false).await;
-    assert!(!room.survey(-1).await.is_stopped);
+    assert!(!room.snapshot(-1).await.is_stopped);
     assert_eq!(room.admit().await.entered, 3, "what was missed is not made up for");
     assert_eq!(room.admit().await.entered, 0);
 }
@@ -102,7 +102,7 @@ async fn a_cap_that_is_lowered_admits_nobody_until_enough_have_left() {
     }
     room.put(|terms| terms.active_max = 6).await;
     assert_eq!(room.admit().await.entered, 3);
-    assert_eq!(room.survey(-1).await.inside, 6);
+    assert_eq!(room.snapshot(-1).await.inside, 6);
 }
 
 #[tokio::test]

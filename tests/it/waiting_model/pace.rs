@@ -22,8 +22,8 @@ async fn thirty_units_are_served_to_the_first_thirty_of_a_hundred_in_three_ticks
         assert_eq!(room.look(&format!("u{}", tick * 10 + 11)).await.0, WAITS, "nobody more at tick {tick}");
     }
     // The others are told from these two: they wait, and nothing is left.
-    let survey = room.survey(-1).await;
-    assert_eq!((survey.left, survey.waiting, survey.inside, survey.admitted), (0, 70, 0, 30));
+    let snapshot = room.snapshot(-1).await;
+    assert_eq!((snapshot.left, snapshot.waiting, snapshot.inside, snapshot.admitted), (0, 70, 0, 30));
     for later in 0..5 {
         room.now += 1_000;
         assert_eq!(room.admit().await.entered, 0, "nothing is left, {later} ticks later");
@@ -53,7 +53,7 @@ async fn of_750_every_ten_seconds_each_place_enters_exactly_when_its_turn_is() {
         room.now = OPENS_AT + ms;
         room.node = usize::try_from(ms / 100 % 3).unwrap();
         log.push((ms, room.admit().await.entered));
-        let to = room.survey(-1).await.admitted_to;
+        let to = room.snapshot(-1).await.admitted_to;
         for place in [1, 750, 751, 1_200, 1_500, 1_501, 2_000].into_iter().filter(|place| *place <= to) {
             admitted_at.entry(place).or_insert(ms);
         }
@@ -82,7 +82,7 @@ async fn people_who_drop_in_at_any_moment_never_exceed_the_pace_and_use_all_of_i
     }
     assert_eq!(most_in_a_window(&log, 1_000), 20);
     // More came than may enter: no window of the second half was left unused by more than its last calls.
-    let waiting = room.survey(-1).await.waiting;
+    let waiting = room.snapshot(-1).await.waiting;
     assert!(waiting > 0, "the test brings more than the pace lets in");
     for second in 10..17 {
         let from = OPENS_AT + second * 1_000;
@@ -124,5 +124,5 @@ async fn a_hundred_every_five_seconds_stop_at_ten_thousand_inside() {
     }
     assert_eq!(inside, [9_850, 9_950, 10_000]);
     assert_eq!(most_in_a_window(&log, 5_000), 100);
-    assert_eq!(room.survey(-1).await.admitted_to, 10_250);
+    assert_eq!(room.snapshot(-1).await.admitted_to, 10_250);
 }

@@ -27,8 +27,8 @@ async fn who_does_not_pick_the_pass_up_in_time_loses_it_to_the_next() {
     assert_eq!((answer.entered, answer.ended), (1, 1));
     assert_eq!(room.look("u2").await, EXPIRED);
     assert_eq!(room.look("u3").await, (INSIDE, 3, room.now + 60_000));
-    let survey = room.survey(-1).await;
-    assert_eq!((survey.no_shows, survey.admitted, survey.left_queue), (1, 3, 0));
+    let snapshot = room.snapshot(-1).await;
+    assert_eq!((snapshot.no_shows, snapshot.admitted, snapshot.left_queue), (1, 3, 0));
     assert_eq!(room.join_one("u2").await, (WAITS, 5, 1), "at the end");
 }
 
@@ -51,7 +51,7 @@ async fn a_pass_that_was_picked_up_lasts_its_time_however_often_it_is_shown() {
     assert_eq!(room.look("u2").await, EXPIRED);
     assert_eq!(room.claim_one("u2", "a", 2).await, PASS_REQUIRED);
     assert_eq!(room.admit().await.ended, 1);
-    assert_eq!(room.survey(-1).await.no_shows, 0, "it was picked up");
+    assert_eq!(room.snapshot(-1).await.no_shows, 0, "it was picked up");
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn a_pass_ends_when_its_user_holds_the_limit() {
         assert_eq!(room.claim_one("u1", "more", 1).await, Answer::Held(held));
         assert_eq!(room.claim_one("u1", "a1", 0).await, Answer::Replayed(1), "a replay needs no pass");
         assert_eq!(room.admit().await.entered, 1, "the next follows");
-        assert_eq!(room.survey(-1).await.no_shows, 0);
+        assert_eq!(room.snapshot(-1).await.no_shows, 0);
     }
 }
 

@@ -18,8 +18,8 @@ async fn joining_ten_times_gives_one_place() {
         assert_eq!(room.join(&again).await.users, [(WAITS, 4, -1); 10]);
     }
     assert_eq!(room.join_one("other").await, (WAITS, 5, 3));
-    let survey = room.survey(-1).await;
-    assert_eq!((survey.number, survey.waiting, survey.inside), (5, 4, 1));
+    let snapshot = room.snapshot(-1).await;
+    assert_eq!((snapshot.number, snapshot.waiting, snapshot.inside), (5, 4, 1));
     // Inside it is one pass as well.
     assert_eq!(room.join(&vec!["u1".to_owned(); 10]).await.users, [(INSIDE, 1, OPENS_AT + 600_000); 10]);
 }
@@ -49,7 +49,7 @@ async fn numbers_go_by_the_order_of_the_batch_and_ahead_is_exact_on_joining() {
     // "c" has entered; u1, u3 and u4 wait.
     assert_eq!(room.join_one("z").await, (WAITS, 10, 3));
     assert_eq!(room.join_one("u2").await, (WAITS, 11, 4), "who left queues at the end");
-    assert_eq!(room.survey(-1).await.left_queue, 2);
+    assert_eq!(room.snapshot(-1).await.left_queue, 2);
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn when_no_place_is_left_who_has_one_keeps_it() {
     assert_eq!(room.join_one("u3").await, (WAITS, 4, 1), "a place of their own is kept for who was here");
 }
 
-/// What every node tells visitors comes from `survey` alone: the true count, however many have left or were let in.
+/// What every node tells visitors comes from `snapshot` alone: the true count, however many have left or were let in.
 #[tokio::test]
 async fn ahead_by_number_and_departures_is_the_true_count() {
     let mut room = Room::open(Terms { admit: 2, every_ms: 1_000, active_max: 60, ..Terms::default() }).await;
@@ -104,20 +104,20 @@ async fn ahead_by_number_and_departures_is_the_true_count() {
         if round % 50 == 0 {
             (gone, departures) = (BTreeSet::new(), -1);
         }
-        let survey = room.survey(departures).await;
-        departures = survey.departures;
-        gone.extend(survey.gone);
-        waiting.retain(|number, _| *number > survey.admitted_to);
-        assert_eq!(survey.waiting, i64::try_from(waiting.len()).unwrap());
-        assert_eq!(survey.number, came);
+        let snapshot = room.snapshot(departures).await;
+        departures = snapshot.departures;
+        gone.extend(snapshot.gone);
+        waiting.retain(|number, _| *number > snapshot.admitted_to);
+        assert_eq!(snapshot.waiting, i64::try_from(waiting.len()).unwrap());
+        assert_eq!(snapshot.number, came);
         for (ahead, number) in waiting.keys().enumerate() {
-            let between = gone.range(survey.admitted_to + 1..*number).count();
-            let told = number - survey.admitted_to - 1 - i64::try_from(between).unwrap();
+            let between = gone.range(snapshot.admitted_to + 1..*number).count();
+            let told = number - snapshot.admitted_to - 1 - i64::try_from(between).unwrap();
             assert_eq!(told, i64::try_from(ahead).unwrap(), "place {number} in round {round}");
         }
     }
     assert!(departures > 60 && waiting.len() > 60, "{departures} left, {} wait", waiting.len());
-    let same = room.survey(departures).await;
+    let same = room.snapshot(departures).await;
     assert!(same.gone.is_empty(), "what a node knows is not sent again");
 }
 
@@ -134,5 +134,5 @@ async fn how_long_people_waited_is_counted_to_the_second() {
     room.admit().await;
     // 1 to 10 at once, 11 to 20 after a second, 21 to 25 after two and 26 to 30 after one, 31 to 40 after 65.
     assert_eq!(room.waits().await, BTreeMap::from([(0, 10), (1, 15), (2, 5), (60, 10)]));
-    assert_eq!(room.waits().await.values().sum::<i64>(), room.survey(-1).await.admitted);
+    assert_eq!(room.waits().await.values().sum::<i64>(), room.snapshot(-1).await.admitted);
 }

@@ -11,7 +11,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use super::model::{Model, Pass, count};
 use super::most_in_a_window;
-use super::room::{Answer, INSIDE, KEPT_MS, Limits, OF_LIFE, OPENS_AT, Room, Standing, Terms};
+use super::room::{Answer, INSIDE, KEPT_MS, Limits, OF_LIFE, OPENS_AT, Room, Status, Terms};
 use crate::support::names;
 
 /// The window of the pace; it stays the same, whatever else is changed.
@@ -133,10 +133,10 @@ struct Witness {
 }
 
 impl Witness {
-    fn shows(&mut self, user: &str, standing: Standing, life: i64) {
+    fn shows(&mut self, user: &str, status: Status, life: i64) {
         let passes = self.shown.entry(user.to_owned()).or_default();
-        let pass = standing.1 + life * OF_LIFE;
-        if standing.0 == INSIDE && passes.last() != Some(&pass) {
+        let pass = status.1 + life * OF_LIFE;
+        if status.0 == INSIDE && passes.last() != Some(&pass) {
             passes.push(pass);
         }
     }
@@ -190,18 +190,18 @@ async fn call(room: &mut Room, model: &mut Model, witness: &mut Witness, step: &
             let users: Vec<String> = users.iter().copied().map(name).collect();
             let joined = room.join(&users).await;
             prop_assert_eq!(&joined, &model.join(&users, now));
-            for (user, standing) in users.iter().zip(&joined.users) {
-                witness.shows(user, *standing, room.life);
-                witness.met.insert(format!("joined {}", standing.0));
+            for (user, status) in users.iter().zip(&joined.users) {
+                witness.shows(user, *status, room.life);
+                witness.met.insert(format!("joined {}", status.0));
             }
             witness.met.insert(format!("join {}", joined.code));
             admitted = joined.admitted;
         }
         Step::Look(user) => {
-            let standing = room.look(&name(*user)).await;
-            prop_assert_eq!(standing, model.look(&name(*user), now));
-            witness.shows(&name(*user), standing, room.life);
-            witness.met.insert(format!("look {}", standing.0));
+            let status = room.look(&name(*user)).await;
+            prop_assert_eq!(status, model.look(&name(*user), now));
+            witness.shows(&name(*user), status, room.life);
+            witness.met.insert(format!("look {}", status.0));
         }
         Step::Leave(user) => {
             let answer = room.leave(&name(*user), (0, 0)).await;
@@ -264,29 +264,36 @@ async fn compare(
     step: &Step,
 ) -> Result<(), TestCaseError> {
     let (known, gone) = &mut witness.gone[room.node];
-    let survey = room.survey(*known).await;
-    prop_assert_eq!(survey.life, model.life());
+    let snapshot = room.snapshot(*known).await;
+    prop_assert_eq!(snapshot.life, model.life());
     // Whoever tends the room sees to its end, and to that it has none before.
     if matches!(step, Step::Admit) && model.is_there {
         let is_over = model.is_over(model.now(room.now));
         prop_assert!(
-            if is_over { (0..=KEPT_MS).contains(&survey.kept_ms) } else { survey.kept_ms == -1 },
+            if is_over { (0..=KEPT_MS).contains(&snapshot.kept_ms) } else { snapshot.kept_ms == -1 },
             "{:?}",
-            survey
+            snapshot
         );
     }
-    let counts = (survey.left, survey.number, survey.admitted_to, survey.admitted, survey.no_shows, survey.left_queue);
+    let counts = (
+        snapshot.left,
+        snapshot.number,
+        snapshot.admitted_to,
+        snapshot.admitted,
+        snapshot.no_shows,
+        snapshot.left_queue,
+    );
     let expected = (model.left(), model.number, model.admitted_to, model.admitted, model.no_shows, model.left_queue);
     prop_assert_eq!(counts, expected);
-    prop_assert_eq!((survey.in_window, &survey.pace), (model.in_window(), &model.window));
-    prop_assert_eq!((survey.departures, survey.is_stopped), (count(&model.departures), model.is_stopped));
+    prop_assert_eq!((snapshot.in_window, &snapshot.pace), (model.in_window(), &model.window));
+    prop_assert_eq!((snapshot.departures, snapshot.is_stopped), (count(&model.departures), model.is_stopped));
     let queue = model.queue();
-    prop_assert_eq!((survey.waiting, survey.inside), (count(&queue), count(&model.inside)));
-    *known = survey.departures;
-    gone.extend(&survey.gone);
+    prop_assert_eq!((snapshot.waiting, snapshot.inside), (count(&queue), count(&model.inside)));
+    *known = snapshot.departures;
+    gone.extend(&snapshot.gone);
     for (ahead, number) in (0_i64..).zip(queue.keys()) {
-        let between = count(gone.range(survey.admitted_to + 1..*number));
-        prop_assert_eq!(number - survey.admitted_to - 1 - between, ahead, "ahead of {}", number);
+        let between = count(gone.range(snapshot.admitted_to + 1..*number));
+        prop_assert_eq!(number - snapshot.admitted_to - 1 - between, ahead, "ahead of {}", number);
         let before = witness.ahead.insert(*number, ahead);
         prop_assert!(before.is_none_or(|before| ahead <= before), "{:?} ahead of {}, now {}", before, number, ahead);
     }

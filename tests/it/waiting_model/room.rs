@@ -19,7 +19,7 @@ static LEAVE: Script<9> = script!(waiting + "waiting/leave");
 static ADMIT: Script<9> = script!(waiting + "waiting/admit");
 static LET_IN: Script<9> = script!(waiting + "waiting/let_in");
 static STOP: Script<9> = script!(waiting + "waiting/stop");
-static SURVEY: Script<9> = script!(waiting + "waiting/survey");
+static SNAPSHOT: Script<9> = script!(waiting + "waiting/snapshot");
 static CLOSE_LIST: Script<9> = script!(waiting + "waiting/close_list");
 static PUBLISH_DRAW: Script<9> = script!(waiting + "waiting/publish_draw");
 
@@ -33,15 +33,15 @@ pub(super) const KEPT_MS: i64 = 60_000;
 pub(super) const OPENS_AT: i64 = 1_000_000;
 
 /// How a user stands: one of these, the number of the place, and what belongs to it (users ahead, or a deadline).
-pub(super) type Standing = (i64, i64, i64);
+pub(super) type Status = (i64, i64, i64);
 pub(super) const NEVER_JOINED: i64 = 0;
 pub(super) const WAITS: i64 = 1;
 pub(super) const INSIDE: i64 = 2;
 pub(super) const DRAWING: i64 = 3;
 pub(super) const NO_PLACE: i64 = 4;
 pub(super) const GONE: i64 = 5;
-pub(super) const NEVER: Standing = (NEVER_JOINED, 0, 0);
-pub(super) const EXPIRED: Standing = (GONE, 0, 0);
+pub(super) const NEVER: Status = (NEVER_JOINED, 0, 0);
+pub(super) const EXPIRED: Status = (GONE, 0, 0);
 
 /// What a claim is refused with.
 pub(super) const SOLD_OUT: Answer = Answer::Refused(0);
@@ -115,7 +115,7 @@ pub(super) struct Joined {
     pub(super) code: String,
     pub(super) admitted: i64,
     pub(super) ended: i64,
-    pub(super) users: Vec<Standing>,
+    pub(super) users: Vec<Status>,
 }
 
 /// What the usher hears.
@@ -130,7 +130,7 @@ pub(super) struct Admitted {
 
 /// What a node knows of the room.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Survey {
+pub(super) struct Snapshot {
     pub(super) left: i64,
     pub(super) number: i64,
     pub(super) admitted_to: i64,
@@ -267,13 +267,13 @@ impl Room {
     }
 
     /// Joins, and hears how they stand.
-    pub(super) async fn join_one(&mut self, user: &str) -> Standing {
+    pub(super) async fn join_one(&mut self, user: &str) -> Status {
         let joined = self.join(&[user.to_owned()]).await;
         assert_eq!(joined.code, "ok");
         joined.users[0]
     }
 
-    pub(super) async fn look(&mut self, user: &str) -> Standing {
+    pub(super) async fn look(&mut self, user: &str) -> Status {
         let reply = self.room(&LOOK, vec![text(user)]).await;
         assert_eq!(reply.code, "ok");
         self.seen(&reply.rest[3..]);
@@ -346,8 +346,8 @@ impl Room {
         self.room(&PUBLISH_DRAW, args).await.code
     }
 
-    pub(super) async fn survey(&mut self, departures_known: i64) -> Survey {
-        let reply = self.room(&SURVEY, vec![text(departures_known), text(1_000)]).await;
+    pub(super) async fn snapshot(&mut self, departures_known: i64) -> Snapshot {
+        let reply = self.room(&SNAPSHOT, vec![text(departures_known), text(1_000)]).await;
         assert_eq!(reply.code, "ok");
         let at = |index: usize| number(reply.rest.get(index));
         let pace = reply.rest[13].as_string().unwrap();
@@ -357,7 +357,7 @@ impl Room {
         });
         let (first, bits) = (at(14), reply.rest[15].as_bytes().unwrap());
         let gone = (first..).zip(bits.iter().flat_map(|byte| (0..8).map(move |bit| byte & (0x80 >> bit) != 0)));
-        Survey {
+        Snapshot {
             left: i64::try_from(reply.head.unwrap().left).unwrap(),
             number: at(0),
             admitted_to: at(1),

@@ -91,9 +91,9 @@ async fn a_room_of_an_older_generation_is_cleared() {
     let campaign = room.keys().campaign();
     room.redis.set_fields(&campaign, vec![("generation".into(), "2".into())]).await.unwrap();
     assert_eq!(room.look("u1").await, NEVER);
-    let survey = room.survey(-1).await;
-    assert_eq!((survey.number, survey.admitted_to, survey.waiting, survey.inside), (0, 0, 0, 0));
-    assert_eq!((survey.admitted, survey.departures, survey.in_window, survey.is_stopped), (0, 0, 0, false));
+    let snapshot = room.snapshot(-1).await;
+    assert_eq!((snapshot.number, snapshot.admitted_to, snapshot.waiting, snapshot.inside), (0, 0, 0, 0));
+    assert_eq!((snapshot.admitted, snapshot.departures, snapshot.in_window, snapshot.is_stopped), (0, 0, 0, false));
     assert!(room.waits().await.is_empty());
     assert_eq!(
         room.join(&people(5..=9)).await.users[..2],
@@ -113,7 +113,7 @@ async fn a_clock_that_runs_back_lets_nobody_in_early() {
     }
     assert_eq!(log.iter().map(|(_, count)| count).sum::<i64>(), 12);
     assert_eq!(most_in_a_window(&log, 1_000), 3);
-    assert_eq!(room.survey(-1).await.inside, 12);
+    assert_eq!(room.snapshot(-1).await.inside, 12);
     // Their passes end by the latest time that was decided by.
     room.now = OPENS_AT + 5_000;
     assert_eq!(room.admit().await.ended, 3);

@@ -24,7 +24,7 @@ use room::Place;
 /// Claims that a client remembers.
 const REMEMBERED_MAX: usize = 4;
 /// A token lasts for longer.
-const TOKEN_RENEWED_AFTER: Duration = Duration::from_hours(1);
+const TOKEN_RENEWED_AFTER: Duration = Duration::from_mins(2);
 
 /// One of them.
 struct Good {

@@ -10,7 +10,7 @@ use crate::redis::Head;
 
 /// A room as it was at one moment, with all that is needed to place any number in it.
 #[derive(Debug)]
-pub struct Survey {
+pub struct Snapshot {
     /// When it was asked for, by `clock::uptime_us`.
     pub(super) asked_at_us: u64,
     /// The campaign at that moment.
@@ -78,7 +78,7 @@ pub struct Drawn {
     pub at: Millis,
 }
 
-impl Survey {
+impl Snapshot {
     /// From what a script found. Departures that it did not send are those that were known before.
     pub(super) fn new(
         found: Found,

@@ -1,4 +1,4 @@
-//! How does this visitor stand, and which scene is that? From the room's words to the page's.
+//! What is this visitor's status, and which scene is that? From the room's words to the page's.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use crate::campaign::{Campaign, Order, State};
 use crate::clock::Millis;
 use crate::http::contract::problem::Problem;
 use crate::http::state::App;
-use crate::http::waiting::answer::{Told, Visitor};
+use crate::http::waiting::answer::{StatusBody, Visitor};
 use crate::ids::{CampaignId, UserId};
-use crate::waiting::{Placed, Standing, Wait};
+use crate::waiting::{Placed, Status, Wait};
 
 /// Before the opening a page without a script looks again after so many seconds at most.
 const BEFORE_REFRESH_S_MAX: u64 = 60;
@@ -22,9 +22,9 @@ const PAUSED_REFRESH_S: u64 = 10;
 const GONE_REFRESH_S: u64 = 30;
 
 /// How a visitor stands, with what they showed.
-pub(crate) struct Stands<'a> {
+pub(crate) struct PageStatus<'a> {
     pub(crate) campaign: Arc<Campaign>,
-    pub(crate) standing: Standing,
+    pub(crate) status: Status,
     pub(crate) shown: Option<(Placed, &'a Noted)>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Said {
     poll_after_s: Option<u64>,
 }
 
-impl<'a> Stands<'a> {
+impl<'a> PageStatus<'a> {
     /// How this user stands. With a ticket that was noted it costs Redis nothing while they wait.
     pub(crate) async fn of(
         app: &App,
@@ -46,19 +46,19 @@ impl<'a> Stands<'a> {
     ) -> Result<Self, Problem> {
         let (campaign, room) = app.waiting_room(id).await?;
         let shown = noted.and_then(|noted| Some((app.tickets.check(&noted.ticket, id, user)?, noted)));
-        let standing = app.waiting.look(&room, user, shown.map(|(placed, _)| placed)).await?;
-        Ok(Self { campaign, standing, shown })
+        let status = app.waiting.look(&room, user, shown.map(|(placed, _)| placed)).await?;
+        Ok(Self { campaign, status, shown })
     }
 
     /// As the API says it.
-    pub(crate) fn told(&self, app: &App, user: &UserId) -> Result<Told, Problem> {
+    pub(crate) fn told(&self, app: &App, user: &UserId) -> Result<StatusBody, Problem> {
         let shown = self.shown.map(|(placed, noted)| (placed, noted.ticket.as_str()));
-        app.told(Visitor { campaign: &self.campaign, user, shown }, &self.standing)
+        app.told(Visitor { campaign: &self.campaign, user, shown }, &self.status)
     }
 
     /// What the API says that is not for people. Of a stranger it says nothing.
     pub(crate) fn said(&self, app: &App, user: &UserId) -> Result<Said, Problem> {
-        if matches!(self.standing, Standing::Stranger | Standing::NotOpenYet { .. }) {
+        if matches!(self.status, Status::Stranger | Status::NotOpenYet { .. }) {
             return Ok(Said::default());
         }
         let told = self.told(app, user)?;
@@ -67,14 +67,14 @@ impl<'a> Stands<'a> {
 
     /// Notes ticket and way in a cookie, if they are news; answers how far the way was.
     pub(crate) fn note(&self, visit: &mut Visit, said: &Said) -> u64 {
-        let (number, ahead) = match &self.standing {
-            Standing::Waiting(Wait { placed, ahead, .. }) => (placed.number, ahead.unwrap_or(0)),
-            Standing::SoldOut { placed, .. } => (placed.number, 0),
-            Standing::Admitted { .. }
-            | Standing::Closed
-            | Standing::Expired
-            | Standing::Stranger
-            | Standing::NotOpenYet { .. } => return 0,
+        let (number, ahead) = match &self.status {
+            Status::Waiting(Wait { placed, ahead, .. }) => (placed.number, ahead.unwrap_or(0)),
+            Status::SoldOut { placed, .. } => (placed.number, 0),
+            Status::Admitted { .. }
+            | Status::Closed
+            | Status::Expired
+            | Status::Stranger
+            | Status::NotOpenYet { .. } => return 0,
         };
         let Some(ticket) = said.ticket.clone() else { return ahead };
         let known = self.shown.filter(|(placed, _)| placed.number == number).map(|(_, noted)| noted);
@@ -94,21 +94,21 @@ pub(crate) async fn scene(
     user: &UserId,
 ) -> Result<(About, Scene), Problem> {
     let noted = visit.noted.clone();
-    let stands = Stands::of(app, id, user, noted.as_ref()).await?;
+    let stands = PageStatus::of(app, id, user, noted.as_ref()).await?;
     let said = stands.said(app, user)?;
     let from = stands.note(visit, &said);
     let lang = visit.lang;
     let definition = stands.campaign.definition();
     let (terms, now) = (&definition.terms, app.now());
     let mut about = About { from, poll_after_s: said.poll_after_s, ..about_campaign(&stands.campaign) };
-    about.paused = match &stands.standing {
-        Standing::Waiting(wait) => wait.paused,
+    about.paused = match &stands.status {
+        Status::Waiting(wait) => wait.paused,
         _ => definition.paused,
     };
     let moment = |at| words::moment(lang, at);
-    let scene = match &stands.standing {
-        Standing::Waiting(Wait { ahead: None, draws_at, .. }) => Scene::Drawing { draws: draws_at.map(moment) },
-        Standing::Waiting(Wait { placed, ahead: Some(ahead), eta_s, .. }) => {
+    let scene = match &stands.status {
+        Status::Waiting(Wait { ahead: None, draws_at, .. }) => Scene::Drawing { draws: draws_at.map(moment) },
+        Status::Waiting(Wait { placed, ahead: Some(ahead), eta_s, .. }) => {
             let turn = terms.waiting.as_ref();
             let turn = TurnLengths {
                 ttl_s: turn.map_or(0, |turn| turn.pass_ttl_s),
@@ -117,10 +117,10 @@ pub(crate) async fn scene(
             Scene::Waiting(Waiting::new(lang, placed.place, *ahead, from, *eta_s, &turn))
         }
         // Before a draw there is none yet.
-        Standing::SoldOut { placed, .. } => {
+        Status::SoldOut { placed, .. } => {
             Scene::SoldOut { place: (placed.place > 0).then(|| view::place(lang.texts(), placed.place)) }
         }
-        Standing::Admitted { expires_at, .. } => {
+        Status::Admitted { expires_at, .. } => {
             about.poll_after_s = Some(seconds_until(*expires_at, now) + 1);
             Scene::Admitted(Turn {
                 until: moment(*expires_at),
@@ -129,11 +129,11 @@ pub(crate) async fn scene(
                 coupons: coupons(app, &stands.campaign, user).await?,
             })
         }
-        Standing::Closed | Standing::Expired | Standing::Stranger | Standing::NotOpenYet { .. } => {
+        Status::Closed | Status::Expired | Status::Stranger | Status::NotOpenYet { .. } => {
             let coupons = coupons(app, &stands.campaign, user).await?;
             let (_, room) = app.waiting_room(id).await?;
-            let state = match stands.standing {
-                Standing::Closed => State::Closed,
+            let state = match stands.status {
+                Status::Closed => State::Closed,
                 _ => app.waiting.state(&room).await?,
             };
             let may_have_more = coupons.len() < usize::try_from(terms.per_user_limit).unwrap_or(usize::MAX);
@@ -158,7 +158,7 @@ pub(crate) async fn scene(
                 }
                 (State::Scheduled | State::Open | State::Unavailable, opens_at) => {
                     let draws = opens_at.filter(|_| state == State::Scheduled).map(moment);
-                    Scene::Join { draws, again: stands.standing == Standing::Expired }
+                    Scene::Join { draws, again: stands.status == Status::Expired }
                 }
             }
         }

@@ -1,4 +1,4 @@
--- survey: all that a node needs to tell visitors where they stand, in one look.
+-- snapshot: all that a node needs to tell visitors where they stand, in one look.
 --
 -- KEYS[1] campaign   hash    see lua/prelude.lua            onrush:{id}:campaign
 -- KEYS[2] room       hash    this and all below: see prelude.lua   onrush:{id}:room

@@ -1,4 +1,4 @@
-//! Which rooms are there? Sees to it that each has its keeper on this node, and hears what moves at other nodes.
+//! Which rooms are there? Sees to it that each has its controller on this node, and hears what moves at other nodes.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::keeper::Keeper;
+use super::controller::RoomController;
 use super::rooms::WaitingRooms;
 use crate::ids::CampaignId;
 use crate::redis::Channel;
@@ -17,22 +17,22 @@ use crate::redis::Channel;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Watches over all waiting rooms of one node.
-pub struct Warden {
+pub struct RoomSupervisor {
     rooms: Arc<WaitingRooms>,
     kept: HashSet<CampaignId>,
     /// Rooms for which nothing is left to do, by the version of their campaign: another version may have more to come.
     through: HashMap<CampaignId, u64>,
-    keepers: JoinSet<(CampaignId, Option<u64>)>,
+    controllers: JoinSet<(CampaignId, Option<u64>)>,
 }
 
-impl Warden {
+impl RoomSupervisor {
     /// Of these rooms.
     #[must_use]
     pub fn new(rooms: Arc<WaitingRooms>) -> Self {
-        Self { rooms, kept: HashSet::new(), through: HashMap::new(), keepers: JoinSet::new() }
+        Self { rooms, kept: HashSet::new(), through: HashMap::new(), controllers: JoinSet::new() }
     }
 
-    /// Until told to stop; then its keepers have stopped, too.
+    /// Until told to stop; then its controllers have stopped, too.
     pub async fn run(mut self, stop: CancellationToken) {
         let redis = Arc::clone(&self.rooms.shared.redis);
         let Some(mut messages) = stop.run_until_cancelled(redis.listen_soon(Channel::Waiting)).await else { return };
@@ -42,7 +42,7 @@ impl Warden {
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                _ = look.tick() => self.keep_all(&stop),
+                _ = look.tick() => self.control_all(&stop),
                 () = reconnects.next() => {
                     // It may be another Redis, or one that has gone back.
                     self.through.clear();
@@ -54,11 +54,11 @@ impl Warden {
                 },
             }
         }
-        while self.keepers.join_next().await.is_some() {}
+        while self.controllers.join_next().await.is_some() {}
     }
 
-    fn keep_all(&mut self, stop: &CancellationToken) {
-        while let Some(ended) = self.keepers.try_join_next() {
+    fn control_all(&mut self, stop: &CancellationToken) {
+        while let Some(ended) = self.controllers.try_join_next() {
             match ended {
                 Ok((id, version)) => {
                     self.kept.remove(&id);
@@ -66,7 +66,7 @@ impl Warden {
                 }
                 Err(error) => {
                     // All of them are looked for again: one that is kept twice does no harm.
-                    tracing::error!(%error, "a keeper of a waiting room died");
+                    tracing::error!(%error, "a controller of a waiting room died");
                     self.kept.clear();
                 }
             }
@@ -78,8 +78,8 @@ impl Warden {
                 continue;
             }
             if let Some(room) = self.rooms.room(&campaign) {
-                let keeper = Keeper::new(Arc::clone(&self.rooms.shared), room);
-                self.keepers.spawn(keeper.run(stop.clone()));
+                let controller = RoomController::new(Arc::clone(&self.rooms.shared), room);
+                self.controllers.spawn(controller.run(stop.clone()));
                 self.kept.insert(id);
             }
         }

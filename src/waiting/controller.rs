@@ -11,7 +11,7 @@ use super::lottery::Lottery;
 use super::room::Room;
 use super::scripts::{Admitted, Piece, Scripts};
 use super::shared::Shared;
-use super::survey::{Drawn, News, Survey};
+use super::snapshot::{Drawn, News, Snapshot};
 use super::waits::Waits;
 use crate::ids::CampaignId;
 
@@ -67,9 +67,9 @@ impl Usher {
 
     /// Who has the next places of a draw: from this place on, or from where the room is as far as this node knows.
     fn drawn_from(&self, place: Option<u64>) -> Result<Option<Arc<Piece>>, WaitingError> {
-        let Some(survey) = self.room.newest() else { return Ok(None) };
-        let Some(drawn) = &survey.drawn else { return Ok(None) };
-        let from = place.filter(|place| *place > 0).unwrap_or(survey.admitted_to + 1);
+        let Some(snapshot) = self.room.newest() else { return Ok(None) };
+        let Some(drawn) = &snapshot.drawn else { return Ok(None) };
+        let from = place.filter(|place| *place > 0).unwrap_or(snapshot.admitted_to + 1);
         if from > drawn.n {
             return Ok(None);
         }
@@ -81,7 +81,7 @@ impl Usher {
             return Ok(Some(Arc::clone(piece)));
         }
         let draw = self.room.draw(drawn)?;
-        let places: Vec<u64> = survey.departures.kept(from, drawn.n).take(DRAWN_PLACES).collect();
+        let places: Vec<u64> = snapshot.departures.kept(from, drawn.n).take(DRAWN_PLACES).collect();
         let to = if places.len() < DRAWN_PLACES { drawn.n } else { places[DRAWN_PLACES - 1] };
         let pairs = places.into_iter().filter_map(|place| Some((place, draw.number_at(place)?)));
         let piece = Arc::new(Piece { from, to, drawn: pairs.collect() });
@@ -91,7 +91,7 @@ impl Usher {
 }
 
 /// What runs for one room on each node that serves.
-pub(super) struct Keeper {
+pub(super) struct RoomController {
     shared: Arc<Shared>,
     room: Arc<Room>,
     usher: Usher,
@@ -105,7 +105,7 @@ pub(super) struct Keeper {
     told_all_at: Instant,
 }
 
-impl Keeper {
+impl RoomController {
     pub(super) fn new(shared: Arc<Shared>, room: Arc<Room>) -> Self {
         let usher = Usher::new(Arc::clone(&shared), Arc::clone(&room));
         let lottery = Lottery::new(Arc::clone(&shared), Arc::clone(&room));
@@ -146,7 +146,7 @@ impl Keeper {
                     pause
                 }
                 Some(Err(error)) => {
-                    metrics::counter!("onrush_waiting_keeper_failures_total").increment(1);
+                    metrics::counter!("onrush_waiting_controller_failures_total").increment(1);
                     if !std::mem::replace(&mut failing, true) {
                         let campaign = self.room.campaign.id();
                         tracing::warn!(%campaign, %error, "nobody is admitted by this node until that is over");
@@ -176,32 +176,32 @@ impl Keeper {
         let Shared { redis, limits, .. } = &*shared;
         let mut moved = self.room.was_poked();
         let before = self.room.newest();
-        if before.as_deref().is_some_and(Survey::is_undrawn) {
+        if before.as_deref().is_some_and(Snapshot::is_undrawn) {
             moved |= self.lottery.tick().await?;
         }
-        if before.as_deref().is_some_and(Survey::is_busy) {
+        if before.as_deref().is_some_and(Snapshot::is_busy) {
             let admitted = self.usher.tick().await?;
             moved |= admitted.admitted > 0 || admitted.expired > 0;
         }
         let age_us_max = if moved { 0 } else { limits.resurvey_ms * 1_000 };
-        let mut survey = self.room.survey(redis, limits, age_us_max).await?;
-        if survey.is_kept_wrongly() {
+        let mut snapshot = self.room.snapshot(redis, limits, age_us_max).await?;
+        if snapshot.is_kept_wrongly() {
             // Nobody may ever come again who would do it.
             self.usher.tick().await?;
-            survey = self.room.survey(redis, limits, 0).await?;
+            snapshot = self.room.snapshot(redis, limits, 0).await?;
         }
-        self.gauges.set(&survey);
-        if self.counted_waits_of != survey.admitted && self.counted_waits_at.elapsed() >= COUNT_WAITS_EVERY {
-            (self.counted_waits_of, self.counted_waits_at) = (survey.admitted, Instant::now());
+        self.gauges.set(&snapshot);
+        if self.counted_waits_of != snapshot.admitted && self.counted_waits_at.elapsed() >= COUNT_WAITS_EVERY {
+            (self.counted_waits_of, self.counted_waits_at) = (snapshot.admitted, Instant::now());
             self.gauges.set_waits(&Waits::read(redis, &self.room.campaign.id()).await?);
         }
-        self.tell(&survey);
-        if survey.is_through() {
+        self.tell(&snapshot);
+        if snapshot.is_through() {
             return Ok(None);
         }
-        let pause_ms = if survey.is_busy() {
+        let pause_ms = if snapshot.is_busy() {
             limits.admit_every_ms
-        } else if survey.is_undrawn() || survey.is_kept_wrongly() || self.room.listeners() > 0 {
+        } else if snapshot.is_undrawn() || snapshot.is_kept_wrongly() || self.room.listeners() > 0 {
             limits.resurvey_ms
         } else {
             limits.idle_resurvey_ms
@@ -211,9 +211,9 @@ impl Keeper {
 
     /// Wakes streams: those near the front at once, all of them once a second while something moves, and for a heartbeat.
     /// What changes for everybody, such as the last unit's going, everybody hears at once.
-    fn tell(&mut self, survey: &Survey) {
+    fn tell(&mut self, snapshot: &Snapshot) {
         let now = Instant::now();
-        let news = survey.news();
+        let news = snapshot.news();
         if self.told_near != Some(news) {
             self.told_near = Some(news);
             self.room.tell_near();
