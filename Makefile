@@ -1,7 +1,7 @@
 # Thin names for what is below. `make run` and `make test` are all the set-up there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check models burst k6 load upstream tour audit rebuild faults soak strategies bench million down prerequisites services binaries
+.PHONY: help run test unit it tools check models burst k6 load upstream tour docs audit rebuild faults soak strategies bench million down prerequisites services binaries
 
 USERS ?= 10000
 STOCK ?= 100
@@ -9,6 +9,7 @@ CAMPAIGN ?=
 TOOL ?= k6
 SCENARIO ?= limited
 SEED ?= 1
+TEST ?=
 RUNS ?= 1
 JOBS ?= 2
 TIME ?= 30m
@@ -23,13 +24,24 @@ run: prerequisites services ## build, start everything, rush it once, and serve 
 	cargo build --release -p onrush -p loadtest -p upstream-dev
 	dev/run
 
-test: prerequisites services binaries models ## all tests, against the real stores
+test: prerequisites services binaries models tools ## all tests, against the real stores
+	dev/skipped
+	cargo test --workspace --all-targets --no-fail-fast
+	dev/skipped
+
+unit: prerequisites ## the tests that need no service: seconds, once it is built
+	cargo test --workspace --exclude models --lib --bins
+
+it: prerequisites services binaries ## tests against the real stores alone: make it TEST=waiting::
+	cargo test -p onrush --test it -- $(TEST)
+
+# What some tests need beside the stores. Where it cannot be had, the test says so, and dev/skipped counts it.
+tools: prerequisites
 	dev/k6 --if-possible
 	dev/chromium --if-possible
 	dev/nginx --if-possible
 	dev/examples --if-possible
 	dev/schemathesis --if-possible
-	cargo test --workspace --all-targets
 
 # Atomics: with some of its own, in a folder of its own, so that nothing else has to be built again. Orders of execution with up
 # to three switches in unexpected places are explored, which is where such mistakes show.
@@ -38,10 +50,11 @@ models: prerequisites ## explore what is lock-free, and who may let Redis decide
 	LOOM_MAX_PREEMPTIONS=3 RUSTFLAGS="--cfg onrush_loom" cargo test --release -p models --lib --target-dir target/loom
 	cargo test --release -p models --lib -- --test-threads=2
 
-check: prerequisites ## formatting, lints, house rules, documentation
+check: prerequisites ## formatting, lints, house rules, licences, documentation
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo test --test tidy
+	dev/deny
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
 burst: ## another rush against what `make run` started: make burst USERS=20000 STOCK=500
@@ -61,6 +74,10 @@ tour: prerequisites services ## go through the waiting room in a real browser: p
 	dev/chromium
 	cargo build -p onrush -p browser
 	$${CARGO_TARGET_DIR:-target}/debug/tour
+
+docs: ## write docs/metrics.md and docs/configuration.md anew, from the code and config/default.toml
+	ONRUSH_WRITE_DOCS=1 cargo test -p onrush --lib page_of_metrics
+	ONRUSH_WRITE_DOCS=1 cargo test -p onrush --test tidy page_of_settings
 
 audit: ## compare Redis, Kafka and the database: make audit CAMPAIGN=WELCOME_001, or all
 	target/release/onrush audit $(CAMPAIGN) --wait 30s

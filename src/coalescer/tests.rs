@@ -7,7 +7,10 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use metrics::{Counter, Histogram};
+
 use super::*;
+use crate::redis::RedisError;
 
 /// The request that makes `certain` panic.
 const POISON: u32 = 666;
@@ -177,7 +180,7 @@ async fn whose_turn_comes_too_late_is_refused_unsent() {
     let (coalescer, mut left) = one_at_a_time(Limits { queue_wait_ms_max: 1, in_flight_max: 1, ..LIMITS });
     let campaign = Campaign::alone("c");
     let late = coalescer.submit(&campaign, 1);
-    // The lane's task shares this thread, and has not begun.
+    // The queue's task shares this thread, and has not begun.
     let since = Instant::now();
     while since.elapsed().as_millis() < 2 {
         std::hint::spin_loop();
@@ -198,7 +201,7 @@ async fn what_is_in_flight_is_bounded_for_each_campaign_and_for_all() {
     assert_no_room(&coalescer, &campaign, "one is being decided, one waits").await;
     let _others = coalescer.submit(&other, 4);
     let others_call = next(&mut left).await;
-    assert_eq!(others_call.requests, [4], "another campaign has a lane of its own");
+    assert_eq!(others_call.requests, [4], "another campaign has a queue of its own");
     assert_no_room(&coalescer, &other, "three of all").await;
     call.go();
     assert_eq!(soon(first).await.unwrap(), 1);

@@ -1,6 +1,6 @@
 //! What can be seen from outside? Log lines, spans and metrics, set up once a process.
 
-mod described;
+mod metrics;
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
@@ -51,7 +51,7 @@ pub fn metrics() -> PrometheusHandle {
                 .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_facts".into()), &COUNTS))
                 .and_then(PrometheusBuilder::install_recorder)
                 .expect("the bounds are not empty, and nothing else in this process records metrics");
-            described::describe();
+            metrics::describe();
             collected
         })
         .clone()

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be read fails the test, as it should")]
 
 mod circles;
+mod configuration;
 mod imports;
 mod sources;
 

@@ -51,41 +51,41 @@ macro_rules! codes {
 
 codes! {
     /// A body, id, header or parameter that does not parse.
-    InvalidRequest = "invalid_request", BAD_REQUEST, "The request is not valid";
+    InvalidRequest = "invalid_request", BAD_REQUEST, "Invalid request";
     /// No credentials, or none that hold.
-    Unauthenticated = "unauthenticated", UNAUTHORIZED, "Who are you?";
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, "Authentication required";
     /// Credentials of the wrong kind.
-    Forbidden = "forbidden", FORBIDDEN, "Not with these credentials";
+    Forbidden = "forbidden", FORBIDDEN, "Not allowed with these credentials";
     /// No such route or thing.
-    NotFound = "not_found", NOT_FOUND, "There is no such thing";
+    NotFound = "not_found", NOT_FOUND, "Not found";
     /// The route exists, for other methods.
-    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "Not with this method";
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "Method not allowed";
     /// The body is beyond its limit.
-    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "Body too large";
     /// The body is not JSON by its own word.
-    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Only JSON is understood";
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "Unsupported media type";
     /// The id is taken.
-    AlreadyExists = "already_exists", CONFLICT, "The id is taken by something else";
+    AlreadyExists = "already_exists", CONFLICT, "Already exists";
     /// Before `opens_at`.
-    NotOpenYet = "not_open_yet", CONFLICT, "The campaign is not open yet";
+    NotOpenYet = "not_open_yet", CONFLICT, "Not open yet";
     /// Paused by an operator.
-    Paused = "paused", CONFLICT, "The campaign is paused";
+    Paused = "paused", CONFLICT, "Campaign paused";
     /// No unit left.
-    SoldOut = "sold_out", CONFLICT, "No unit is left";
+    SoldOut = "sold_out", CONFLICT, "Sold out";
     /// After `closes_at`, or closed by an operator.
-    Closed = "closed", GONE, "The campaign is closed";
+    Closed = "closed", GONE, "Campaign closed";
     /// The user holds as many units as one may.
-    LimitReached = "limit_reached", CONFLICT, "You hold as many units as one may";
+    LimitReached = "limit_reached", CONFLICT, "Limit per user reached";
     /// The campaign has a waiting room, and no valid pass was sent.
-    PassRequired = "pass_required", FORBIDDEN, "You have to wait your turn";
+    PassRequired = "pass_required", FORBIDDEN, "Pass required";
     /// The stock of a campaign that has opened only grows.
-    StockCannotShrink = "stock_cannot_shrink", CONFLICT, "The stock cannot shrink";
+    StockCannotShrink = "stock_cannot_shrink", CONFLICT, "Stock cannot shrink";
     /// The coupon was used.
-    AlreadyRedeemed = "already_redeemed", CONFLICT, "The coupon was used already";
+    AlreadyRedeemed = "already_redeemed", CONFLICT, "Coupon already redeemed";
     /// Claimed and given back without end.
-    ClaimsExhausted = "claims_exhausted", CONFLICT, "You have claimed and given back too often";
+    ClaimsExhausted = "claims_exhausted", CONFLICT, "Claims exhausted";
     /// A store is away, a campaign has to be rebuilt, or too much is in flight.
-    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Not at the moment";
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Temporarily unavailable";
 }
 
 impl utoipa::PartialSchema for Code {
@@ -191,7 +191,7 @@ pub(crate) struct ProblemView {
     /// A page about the code.
     #[schema(example = "/problems/sold_out")]
     r#type: String,
-    #[schema(example = "No unit is left")]
+    #[schema(example = "Sold out")]
     title: String,
     #[schema(example = 409)]
     status: u16,

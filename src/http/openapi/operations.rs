@@ -291,7 +291,7 @@ fn add_descriptions(operation: &mut Operation) {
                 "204" => "It is so; there is nothing more to say.",
                 "303" => "To be looked for elsewhere.",
                 "304" => "It is still what the caller has.",
-                "503" => "Not at the moment.",
+                "503" => "Temporarily unavailable.",
                 _ => "As asked for.",
             };
             words.clone_into(&mut response.description);

@@ -18,7 +18,7 @@ use crate::http::state::App;
         title = "Onrush",
         description = "First-come coupons and tickets: exact, fast, honest about both.\n\nErrors are RFC 9457 \
                        `application/problem+json`; switch on `code`. Clients must ignore unknown members of answers.",
-        license(name = "see the repository")
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     modifiers(&Credentials)
 )]

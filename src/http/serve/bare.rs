@@ -14,7 +14,7 @@ use crate::http::contract::headers::X_REQUEST_ID;
 use crate::http::state::App;
 
 const GRANTED: &[u8] = br#"{"claim_id":"rush-1795203709643.1.123456","campaign_id":"rush-1795203709643","user_id":"user-123456","number":123456,"coupon_code":"7Q4M-WX2A-9KCD-RT5H-3NVE","state":"live","claimed_at":"2026-12-01T01:00:00.000Z","durability":"memory"}"#;
-const SOLD_OUT: &[u8] = br#"{"type":"/problems/sold_out","title":"No unit is left","status":409,"detail":"no unit of rush-1795203709643 is left","code":"sold_out","request_id":"0123456789abcdef0123456789abcdef"}"#;
+const SOLD_OUT: &[u8] = br#"{"type":"/problems/sold_out","title":"Sold out","status":409,"detail":"no unit of rush-1795203709643 is left","code":"sold_out","request_id":"0123456789abcdef0123456789abcdef"}"#;
 
 const WAITING: &[u8] = br#"{"state":"waiting","place":612345,"ahead":598123,"eta_s":5982,"poll_after_s":117,"left":50000,"ticket":"1.AQAAAAEAAAAAAAlX-QAAAAAACVf5B3dhaXRpbmd1c2VyLTA2MTIzNDU.mVx0n4lYHk3r1Zp8Q2s7Dg"}"#;
 

@@ -54,8 +54,8 @@ const METRICS: &[(&str, Kind, Unit, &str)] = &[
     ("onrush_cache_loads_total", Counter, Count, "Values loaded from behind the cache."),
     ("onrush_cache_misses_total", Counter, Count, "Reads that the cache could not answer, by tier."),
     ("onrush_cache_no_memory_total", Counter, Count, "Values that Redis had no memory for."),
-    ("onrush_cache_shards_away", Gauge, Count, "Shards of the cache in Redis that are away and are not asked."),
     ("onrush_cache_refused_total", Counter, Count, "Reads refused as too many loads were under way."),
+    ("onrush_cache_shards_away", Gauge, Count, "Shards of the cache in Redis that are away and are not asked."),
     ("onrush_cache_stale_total", Counter, Count, "Reads answered with what may be old."),
     ("onrush_cache_too_large_total", Counter, Count, "Values too large to be kept."),
     (
@@ -142,13 +142,13 @@ const METRICS: &[(&str, Kind, Unit, &str)] = &[
     ("onrush_ledger_poll_failures_total", Counter, Count, "Failed polls of Kafka by the ledger."),
     ("onrush_loop_restarts_total", Counter, Count, "Times that a loop ended before its time, by loop."),
     ("onrush_loop_running", Gauge, Count, "Whether a loop runs: 1, or 0 while it does not, by loop."),
+    ("onrush_redis_lost_at_verification_total", Counter, Count, "Campaigns found lost when a server was verified."),
     (
         "onrush_redis_pinned_exhausted_total",
         Counter,
         Count,
         "Times that no connection was left for a campaign of its own.",
     ),
-    ("onrush_redis_lost_at_verification_total", Counter, Count, "Campaigns found lost when a server was verified."),
     ("onrush_redis_unverified_s", Gauge, Seconds, "How long a server has been refused that could not be verified."),
     ("onrush_redis_verified_total", Counter, Count, "Servers that were verified or adopted."),
     ("onrush_redis_verify_failures_total", Counter, Count, "Times that a server could not be verified."),
@@ -192,12 +192,12 @@ const METRICS: &[(&str, Kind, Unit, &str)] = &[
     ("onrush_upstream_retries_total", Counter, Count, "Calls of other teams' APIs that were repeated."),
     ("onrush_waiting_admitted_total", Counter, Count, "Visitors admitted."),
     ("onrush_waiting_admitted_users", Gauge, Count, "Visitors admitted, by room."),
+    ("onrush_waiting_controller_failures_total", Counter, Count, "Rounds of a waiting room's controller that failed."),
     ("onrush_waiting_inside_users", Gauge, Count, "Visitors inside, by room."),
     ("onrush_waiting_join_abandoned_total", Counter, Count, "Joins whose client was gone before their turn."),
     ("onrush_waiting_join_batch_requests", Histogram, Count, "Joins that one call of a script decided."),
     ("onrush_waiting_join_call_failures_total", Counter, Count, "Calls of the joins' script that failed."),
     ("onrush_waiting_join_call_seconds", Histogram, Seconds, "How long calls of the joins' script took."),
-    ("onrush_waiting_controller_failures_total", Counter, Count, "Rounds of a waiting room's keeper that failed."),
     ("onrush_waiting_left_queue_users", Gauge, Count, "Visitors who left while they waited, by room."),
     ("onrush_waiting_no_shows_users", Gauge, Count, "Visitors admitted who did not come, by room."),
     ("onrush_waiting_passes_expired_total", Counter, Count, "Passes that expired."),
@@ -237,12 +237,37 @@ mod tests {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 named_in(&path, found);
-            } else if path.extension().is_some_and(|it| it == "rs") && !path.ends_with("described.rs") {
+            } else if path.extension().is_some_and(|it| it == "rs") && !path.ends_with("telemetry/metrics.rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let names = text.split("\"onrush_").skip(1).filter_map(|rest| rest.split_once('"'));
                 found.extend(names.map(|(name, _)| format!("onrush_{name}")));
             }
         }
+    }
+
+    /// `docs/metrics.md`, as it has to be.
+    fn page() -> String {
+        let mut page = String::from(
+            "# Metrics\n\nWhat `GET /metrics` answers, in the text format of Prometheus. `src/telemetry/metrics.rs` is the source \
+             of this page and of the `# HELP` lines;\n`make docs` writes the page anew.\n\n\
+             | metric | type | unit | meaning |\n|---|---|---|---|\n",
+        );
+        for (name, kind, unit, text) in METRICS {
+            let kind = format!("{kind:?}").to_lowercase();
+            let unit = if *unit == Count { "" } else { unit.as_str() };
+            page.push_str(&format!("| `{name}` | {kind} | {unit} | {text} |\n"));
+        }
+        page
+    }
+
+    #[test]
+    fn the_page_of_metrics_is_up_to_date() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+        if std::env::var_os("ONRUSH_WRITE_DOCS").is_some() {
+            std::fs::write(&path, page()).unwrap();
+        }
+        let found = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(found == page(), "docs/metrics.md is not what src/telemetry/metrics.rs says: run `make docs`");
     }
 
     #[test]

@@ -8,11 +8,11 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{Notify, oneshot};
 
+use super::contract::{CoalescerError, Decide, Limits, Meters};
 use super::in_flight::InFlight;
-use super::{CoalescerError, Decide, Limits, Meters};
 use crate::campaign::Campaign;
 
-/// What all lanes use.
+/// What all queues use.
 pub(super) struct Shared<D> {
     pub(super) decider: D,
     pub(super) limits: Limits,
@@ -21,19 +21,19 @@ pub(super) struct Shared<D> {
 }
 
 /// What waits for one campaign, in the order of arrival.
-pub(super) struct Lane<D: Decide> {
+pub(super) struct Queue<D: Decide> {
     campaign: Arc<Campaign>,
     shared: Arc<Shared<D>>,
-    queue: Mutex<Queue<D>>,
+    state: Mutex<State<D>>,
     /// Enough wait for a second call.
     enough: Notify,
 }
 
-struct Queue<D: Decide> {
+struct State<D: Decide> {
     waiting: VecDeque<Waiting<D>>,
     /// How many are with Redis.
     deciding: usize,
-    /// Whether a task is emptying the lane. It leaves only when it sees the lane empty, under the same lock.
+    /// Whether a task is emptying the queue. It leaves only when it sees the queue empty, under the same lock.
     draining: bool,
 }
 
@@ -45,15 +45,15 @@ struct Waiting<D: Decide> {
 
 type Outcome<D> = Result<<D as Decide>::Answer, CoalescerError>;
 
-impl<D: Decide> Lane<D> {
+impl<D: Decide> Queue<D> {
     pub(super) fn new(campaign: Arc<Campaign>, shared: Arc<Shared<D>>) -> Self {
-        let queue = Mutex::new(Queue { waiting: VecDeque::new(), deciding: 0, draining: false });
-        Self { campaign, shared, queue, enough: Notify::new() }
+        let state = Mutex::new(State { waiting: VecDeque::new(), deciding: 0, draining: false });
+        Self { campaign, shared, state, enough: Notify::new() }
     }
 
-    fn queue(&self) -> std::sync::MutexGuard<'_, Queue<D>> {
-        // A panic between two statements leaves a queue that is whole.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> std::sync::MutexGuard<'_, State<D>> {
+        // A panic between two statements leaves a state that is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn enter(self: Arc<Self>, request: D::Request) -> Result<oneshot::Receiver<Outcome<D>>, CoalescerError> {
@@ -62,16 +62,16 @@ impl<D: Decide> Lane<D> {
         }
         let (answer, answered) = oneshot::channel();
         let waiting = Waiting { request, since: Instant::now(), answer };
-        let mut queue = self.queue();
-        if queue.waiting.len() + queue.deciding >= self.shared.limits.campaign_in_flight_max {
-            drop(queue);
+        let mut state = self.state();
+        if state.waiting.len() + state.deciding >= self.shared.limits.campaign_in_flight_max {
+            drop(state);
             self.shared.in_flight.leave(1);
             return Err(CoalescerError::TooManyInFlight);
         }
-        queue.waiting.push_back(waiting);
-        let starts = !std::mem::replace(&mut queue.draining, true);
-        let is_enough = queue.waiting.len() == self.shared.limits.second_call_min;
-        drop(queue);
+        state.waiting.push_back(waiting);
+        let starts = !std::mem::replace(&mut state.draining, true);
+        let is_enough = state.waiting.len() == self.shared.limits.second_call_min;
+        drop(state);
         if is_enough {
             self.enough.notify_one();
         }
@@ -91,15 +91,15 @@ impl<D: Decide> Lane<D> {
         let wait_max = Duration::from_millis(limits.queue_wait_ms_max);
         let certain = decider.certain(&self.campaign);
         let (now, mut left) = (Instant::now(), 0);
-        let mut queue = self.queue();
-        if calls > 0 && queue.waiting.len() < limits.second_call_min {
+        let mut state = self.state();
+        if calls > 0 && state.waiting.len() < limits.second_call_min {
             return Next::Later;
         }
-        let mut batch = Vec::with_capacity(limits.batch_max.min(queue.waiting.len()));
+        let mut batch = Vec::with_capacity(limits.batch_max.min(state.waiting.len()));
         while batch.len() < limits.batch_max {
-            let Some(waiting) = queue.waiting.pop_front() else { break };
+            let Some(waiting) = state.waiting.pop_front() else { break };
             // Counted before it is looked at: should that panic, its place is given back.
-            queue.deciding += 1;
+            state.deciding += 1;
             if waiting.answer.is_closed() {
                 // The client has gone: nobody would hear of the decision.
                 meters.abandoned.increment(1);
@@ -113,10 +113,10 @@ impl<D: Decide> Lane<D> {
             }
             left += 1;
         }
-        queue.deciding -= left;
-        let is_over = batch.is_empty() && queue.waiting.is_empty() && calls == 0;
-        queue.draining = !is_over;
-        drop(queue);
+        state.deciding -= left;
+        let is_over = batch.is_empty() && state.waiting.is_empty() && calls == 0;
+        state.draining = !is_over;
+        drop(state);
         in_flight.leave(left);
         match (is_over, batch.is_empty()) {
             (true, _) => Next::Over,
@@ -127,7 +127,7 @@ impl<D: Decide> Lane<D> {
 
     /// So many are with Redis no longer.
     fn decided(&self, count: usize) {
-        self.queue().deciding -= count;
+        self.state().deciding -= count;
         self.shared.in_flight.leave(count);
     }
 
@@ -166,11 +166,11 @@ impl<D: Decide> Lane<D> {
     }
 }
 
-/// The one task that empties a lane. Should it die, those with it hear that their outcome is unknown, and the next to
+/// The one task that empties a queue. Should it die, those with it hear that their outcome is unknown, and the next to
 /// come starts another.
-struct Draining<'a, D: Decide>(&'a Lane<D>);
+struct Draining<'a, D: Decide>(&'a Queue<D>);
 
-/// What a lane does next.
+/// What a queue does next.
 enum Next<D: Decide> {
     /// These leave.
     Batch(Vec<Waiting<D>>),
@@ -182,13 +182,13 @@ enum Next<D: Decide> {
 
 impl<D: Decide> Draining<'_, D> {
     async fn run(self) {
-        let lane = self.0;
+        let queue = self.0;
         // First asked in the order in which they were put in, so that they are sent in it.
         let mut calls = FuturesUnordered::new();
         loop {
-            match lane.next_batch(calls.len()) {
+            match queue.next_batch(calls.len()) {
                 Next::Batch(batch) => {
-                    calls.push(lane.decide(batch));
+                    calls.push(queue.decide(batch));
                     continue;
                 }
                 Next::Later => {}
@@ -196,7 +196,7 @@ impl<D: Decide> Draining<'_, D> {
             }
             tokio::select! {
                 _ = calls.next() => {}
-                () = lane.enough.notified() => {}
+                () = queue.enough.notified() => {}
             }
         }
     }
@@ -205,10 +205,10 @@ impl<D: Decide> Draining<'_, D> {
 impl<D: Decide> Drop for Draining<'_, D> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let mut queue = self.0.queue();
-            let lost = std::mem::take(&mut queue.deciding);
-            queue.draining = false;
-            drop(queue);
+            let mut state = self.0.state();
+            let lost = std::mem::take(&mut state.deciding);
+            state.draining = false;
+            drop(state);
             self.0.shared.in_flight.leave(lost);
         }
     }
