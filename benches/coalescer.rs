@@ -2,12 +2,11 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Throughput};
 use futures::future::join_all;
-use onrush::claim::{Answer, Claims, Request};
+use onrush::claim::{Answer, Request};
 use onrush::ids::{AttemptId, UserId};
 use support::Stores;
 
@@ -16,7 +15,7 @@ const CLAIMS_MAX: u64 = 100_000;
 
 /// Rushes, one after the other; answers how long they took.
 async fn rushes(stores: &Stores, callers: u64, rushes: u64) -> Duration {
-    let claims = Claims::new(Arc::clone(&stores.redis), &stores.config.claim);
+    let claims = stores.claims();
     let (mut took, mut user, mut campaign) = (Duration::ZERO, 0, stores.campaign().await);
     for _ in 0..rushes {
         if user >= CLAIMS_MAX {

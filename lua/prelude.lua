@@ -36,7 +36,7 @@
 -- A fact              fact_no US kind US change of stock US number US the claim's generation US user US attempt [US reason]
 -- One about an attempt that never claims has the number 0.
 --
--- US and RS are control characters, which no id may contain.
+-- US and RS are control characters, which no id may contain. The program reads and writes these forms in src/facts/records.rs.
 local US, RS = '\31', '\30'
 local UNARMED, OUTBOX_FULL = 'unarmed', 'outbox_full'
 

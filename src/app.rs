@@ -14,14 +14,14 @@ use crate::claim::{Claims, Coupons};
 use crate::clock;
 use crate::config::{self, Config, FeedLane};
 use crate::database::{self, Database};
+use crate::dead_letters::{DeadLetters, Ingester};
 use crate::feed::inspect::Inspector;
 use crate::feed::{Feed, FeedConsumer, FeedReconciler, Inboxes, LaneContext, LaneWorker, Pace, PostRelay, Posts};
 use crate::fence::Fence;
 use crate::health::Prober;
 use crate::http;
 use crate::kafka;
-use crate::ledger::{Auditor, Halter, Outboxes, Reconciler, Relay, RoundsDone, Writer};
-use crate::letters::{Copier, LetterBox};
+use crate::ledger::{Auditor, Outboxes, Quarantine, Reconciler, Relay, RoundsDone, Writer};
 use crate::nodes::Reporter;
 use crate::redis::Redis;
 use crate::supervise::{Board, Need, Stage, Supervisor};
@@ -104,13 +104,15 @@ impl Node {
         });
 
         let auditor = Arc::new(Auditor::new(Arc::clone(&redis), database.clone(), &config)?);
-        let letters = LetterBox::new(database.clone(), Arc::clone(&producer), &config);
+        let dead_letters = DeadLetters::new(database.clone(), Arc::clone(&producer), &config);
         let users = Users::new(&config.upstream, cache.clone())?;
         let feed = Arc::new(Feed::new(&database, &cache, users.clone(), &config));
         let stores = Stores { redis: &redis, database: &database, producer: &producer, cache: &cache, users: &users };
         let worker = role.works().then(|| work(stores, &auditor, &config, &mut loops)).transpose()?;
 
-        let claims = Arc::new(Claims::new(Arc::clone(&redis), &config.claim));
+        let waiting = Arc::new(WaitingRooms::new(Arc::clone(&redis), Arc::clone(&campaigns), config.waiting.clone()));
+        let claims = Claims::new(Arc::clone(&redis), &config.claim, coupons(&config)?, Arc::clone(&waiting) as _);
+        let claims = Arc::new(claims);
         let reporter = Reporter::new(
             Arc::clone(&redis),
             (role.serves(), worker),
@@ -123,7 +125,6 @@ impl Node {
         watch(&mut loops, reporter, alarm);
 
         let pass_keys = PassKeys::new(&config.waiting, &config.coupon)?;
-        let waiting = Arc::new(WaitingRooms::new(Arc::clone(&redis), Arc::clone(&campaigns), config.waiting.clone()));
         if role.serves() {
             let rooms = Arc::clone(&waiting);
             loops.start((Stage::Follow, "waiting_rooms", Need::ToServe), move |stop| {
@@ -151,9 +152,8 @@ impl Node {
             pass_keys,
             feed,
             view_part_max: Duration::from_millis(config.feed.view_part_ms_max),
-            coupons: coupons(&config)?,
             auditor,
-            letters,
+            dead_letters,
             alarm: rules,
             rows_per_second_max: config.ledger.rows_per_second_max,
             database,
@@ -307,12 +307,12 @@ fn work(
         writer.notifying(Arc::clone(&notified)).run(stop)
     });
     let (redis_too, database_too, ..) = shared();
-    loops.start((Stage::Mend, "halter", Need::Beside), move |stop| {
-        Halter::new(Arc::clone(&redis_too), database_too.clone(), Arc::clone(&contradicted)).run(stop)
+    loops.start((Stage::Mend, "quarantine", Need::Beside), move |stop| {
+        Quarantine::new(Arc::clone(&redis_too), database_too.clone(), Arc::clone(&contradicted)).run(stop)
     });
     let (_, database_too, producer_too, config_too) = shared();
     loops.start((Stage::Mend, "dead_letters", Need::Beside), move |stop| {
-        Copier::new(database_too.clone(), Arc::clone(&producer_too), &config_too).run(stop)
+        Ingester::new(database_too.clone(), Arc::clone(&producer_too), &config_too).run(stop)
     });
 
     let reconciler = Reconciler::new(Arc::clone(auditor), redis, database, producer, config);

@@ -111,7 +111,7 @@ section!(
     /// The store that decides.
     Redis {
         url: String, key_prefix: String, pool_max: usize, command_timeout_ms: u64, reconnect_ms: u32,
-        waiting_commands_max: usize, replicas_min: u32, wait_ms_max: u32, lanes_max: usize, fence_settle_ms: u64,
+        waiting_commands_max: usize, replicas_min: u32, wait_ms_max: u32, pinned_connections_max: usize, fence_settle_ms: u64,
         fence_retry_ms: u64,
     }
 );
@@ -265,7 +265,7 @@ impl Config {
             u64::from(redis.wait_ms_max) < redis.command_timeout_ms,
             "redis.wait_ms_max must be below redis.command_timeout_ms",
         );
-        is.within("redis.lanes_max", redis.lanes_max, 1..=1_000);
+        is.within("redis.pinned_connections_max", redis.pinned_connections_max, 1..=1_000);
         is.within("redis.fence_settle_ms", redis.fence_settle_ms, 10..=60_000);
         is.within("redis.fence_retry_ms", redis.fence_retry_ms, 10..=60_000);
         is.unless(

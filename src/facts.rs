@@ -1,21 +1,23 @@
 //! What happened? A fact is what a script decided, written by that script; it is all that rooms tell each other.
 //!
 //! It has two forms: a line of an outbox entry, as the Lua prelude writes it, and JSON in Kafka. What cannot be read of the
-//! first goes as it is: see [`RawEntry`].
+//! first goes as it is: see [`RawEntry`]. What Redis keeps of claims besides is written and read here, too: see `records`.
 
 mod raw;
+mod records;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::ids::{CampaignId, UserId};
 pub use raw::{EntryParts, RawEntry, Unreadable};
+pub use records::{
+    ClaimRecord, ClaimState, EntryHead, GENERATION_MAX, Held, HolderRecord, NUMBER_MAX, RECORD_SEPARATOR,
+    RedemptionRecord, read_entry, write_entry,
+};
 
 /// The version of both forms. A reader refuses a version that it does not know.
 pub const SCHEMA_VERSION: u32 = 1;
-
-const UNIT_SEPARATOR: char = '\u{1f}';
-const RECORD_SEPARATOR: char = '\u{1e}';
 
 /// What a fact says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -179,14 +181,6 @@ impl Fact {
         fact.checked()
     }
 
-    /// Reads Kafka's value: a fact, or those of an outbox entry that could not be read when it was relayed and can be now.
-    pub fn all_from_json(bytes: &[u8]) -> Result<Vec<Self>, NotAFact> {
-        match RawEntry::from_json(bytes) {
-            Some(raw) => raw.facts(),
-            None => Self::from_json(bytes).map(|fact| vec![fact]),
-        }
-    }
-
     /// What it is about fits what it says.
     fn checked(self) -> Result<Self, NotAFact> {
         if self.claim.as_ref().is_some_and(|claim| UserId::recorded(&claim.user).is_none()) {
@@ -200,55 +194,6 @@ impl Fact {
         };
         if fits { Ok(self) } else { Err(NotAFact::Form(format!("{} with or without a claim", self.kind.as_str()))) }
     }
-}
-
-/// The fields that all facts of one outbox entry share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EntryHead {
-    /// Schema version, field `v`.
-    pub v: u32,
-    /// Field `g`.
-    pub generation: u32,
-    /// Milliseconds since 1970, field `at`.
-    pub at: i64,
-}
-
-/// Reads field `f` of an outbox entry: the facts of one script call, in the order of decision.
-pub fn read_entry(campaign: &CampaignId, head: EntryHead, facts: &str) -> Result<Vec<Fact>, NotAFact> {
-    if head.v != SCHEMA_VERSION {
-        return Err(NotAFact::Version(head.v));
-    }
-    facts.split(RECORD_SEPARATOR).map(|line| read_line(campaign, head, line)).collect()
-}
-
-fn read_line(campaign: &CampaignId, head: EntryHead, line: &str) -> Result<Fact, NotAFact> {
-    let bad = || NotAFact::Form(format!("outbox line {line:?}"));
-    let fields: Vec<&str> = line.split(UNIT_SEPARATOR).collect();
-    let (fields, reason) = match fields[..] {
-        [.., reason] if fields.len() == 8 => (&fields[..7], Some(reason.to_owned())),
-        _ => (&fields[..], None),
-    };
-    let [fact_no, kind, change, number, generation, user, attempt] = fields[..] else { return Err(bad()) };
-    let claim = (!user.is_empty()).then(|| {
-        Ok(FactClaim {
-            number: number.parse().map_err(|_| bad())?,
-            generation: generation.parse().map_err(|_| bad())?,
-            user: user.to_owned(),
-            attempt: attempt.to_owned(),
-        })
-    });
-    let fact = Fact {
-        v: head.v,
-        campaign: campaign.as_str().to_owned(),
-        generation: head.generation,
-        fact_no: fact_no.parse().map_err(|_| bad())?,
-        kind: Kind::of(kind).ok_or_else(bad)?,
-        change: change.parse().map_err(|_| bad())?,
-        at: head.at,
-        claim: claim.transpose()?,
-        reason,
-    };
-    fact.checked()
 }
 
 #[cfg(test)]

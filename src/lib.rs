@@ -14,7 +14,7 @@ pub mod kafka;
 pub mod redis;
 
 // What several rooms need.
-pub mod letters;
+pub mod dead_letters;
 pub mod throttle;
 
 // The rooms, along a claim's way.

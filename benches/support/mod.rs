@@ -10,11 +10,13 @@ use criterion::Criterion;
 use fred::clients::Client;
 use fred::prelude::{ClientLike, KeysInterface};
 use futures::StreamExt;
-use onrush::campaign::{Campaign, Campaigns, Draft};
+use onrush::campaign::{Campaign, Campaigns, Spec};
+use onrush::claim::{Claims, Coupons};
 use onrush::config::Config;
 use onrush::database::{self, Database};
 use onrush::ids::CampaignId;
 use onrush::redis::Redis;
+use onrush::waiting::WaitingRooms;
 use sqlx::{AssertSqlSafe, Executor};
 use tokio::runtime::Runtime;
 
@@ -46,12 +48,23 @@ impl Stores {
         self.runtime.block_on(work)
     }
 
+    fn campaigns(&self) -> Arc<Campaigns> {
+        let (redis, database) = (Arc::clone(&self.redis), self.database.clone());
+        Arc::new(Campaigns::new(redis, database, self.config.campaign.clone()))
+    }
+
+    /// What a node has for claims. Nobody waits.
+    pub(crate) fn claims(&self) -> Claims {
+        let waiting = WaitingRooms::new(Arc::clone(&self.redis), self.campaigns(), self.config.waiting.clone());
+        let coupons = Coupons::new(1, &[7; 32]);
+        Claims::new(Arc::clone(&self.redis), &self.config.claim, coupons, Arc::new(waiting))
+    }
+
     /// A campaign that is open and has more units than anyone claims.
     pub(crate) async fn campaign(&self) -> Arc<Campaign> {
-        let campaigns = Campaigns::new(Arc::clone(&self.redis), self.database.clone(), self.config.campaign.clone());
-        let campaigns = Arc::new(campaigns);
+        let campaigns = self.campaigns();
         let id = format!("c{:016x}", rand::random::<u64>()).parse().expect("letters and digits");
-        let draft = Draft { listed: false, ..Draft::new(id, "A bench", 100_000_000) };
+        let draft = Spec { listed: false, ..Spec::new(id, "A bench", 100_000_000) };
         let (_, campaign) = campaigns.create(draft).await.expect("the stores are there");
         campaign.expect("it is new")
     }

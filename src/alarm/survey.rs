@@ -11,7 +11,7 @@ use crate::config::{self, Config};
 use crate::database::Database;
 use crate::feed::PostOutbox;
 use crate::kafka::{KafkaError, Offsets};
-use crate::ledger::{Vitals, Waiting};
+use crate::ledger::{LedgerHealth, Waiting};
 use crate::nodes::{self, Report};
 use crate::redis::Redis;
 
@@ -54,8 +54,8 @@ impl Survey {
     pub(super) async fn read(&self, settings: &config::Alarm, now_ms: i64) -> Vec<Reading> {
         let limit = Duration::from_millis(settings.read_timeout_ms);
         let window = Duration::from_millis(settings.window_ms);
-        let (vitals, posts, lag, memory, nodes) = tokio::join!(
-            in_time("PostgreSQL", limit, Vitals::read(&self.database, window)),
+        let (health, posts, lag, memory, nodes) = tokio::join!(
+            in_time("PostgreSQL", limit, LedgerHealth::read(&self.database, window)),
             in_time("PostgreSQL", limit, PostOutbox::read(&self.database)),
             in_time("Kafka", limit, self.offsets.backlog()),
             in_time("Redis", limit, self.redis.memory_percent()),
@@ -65,9 +65,9 @@ impl Survey {
         config::Alarm::RULES
             .iter()
             .map(|rule| match *rule {
-                "dead_letters_waiting" => waiting(vitals.as_ref().map(|it| &it.dead_letters)),
-                "contradictions" => waiting(vitals.as_ref().map(|it| &it.contradictions)),
-                "audits_broken" => waiting(vitals.as_ref().map(|it| &it.audits_broken)),
+                "dead_letters_waiting" => waiting(health.as_ref().map(|it| &it.dead_letters)),
+                "contradictions" => waiting(health.as_ref().map(|it| &it.contradictions)),
+                "audits_broken" => waiting(health.as_ref().map(|it| &it.audits_broken)),
                 "campaigns_lost" => self.lost(),
                 "lag_records" => Reading::of(lag.as_ref().map(|it| it.records)),
                 "lag_oldest_s" => Reading::of(lag.as_ref().map(|it| it.oldest_at.map_or(0, |at| age_s(at, now_ms)))),

@@ -9,7 +9,7 @@ use arc_swap::{ArcSwap, Guard};
 use super::counters::Peek;
 use super::definition::Definition;
 #[cfg(test)]
-use super::definition::Draft;
+use super::definition::Spec;
 use super::latch::Latch;
 use crate::cache::Recent;
 use crate::ids::CampaignId;
@@ -18,7 +18,7 @@ use crate::redis::{Channel, Head, Mark, Marks, Redis, RedisError, pack};
 /// One campaign, as this node knows it.
 pub struct Campaign {
     definition: ArcSwap<Definition>,
-    pub(crate) known: Arc<Mark>,
+    pub(crate) high_water: Arc<Mark>,
     latch: Latch,
     /// The time of the latest decision that this node knows of, in ms since 1970.
     decided_at: AtomicI64,
@@ -30,10 +30,10 @@ pub struct Campaign {
 }
 
 impl Campaign {
-    fn new(definition: Definition, freshness: Arc<Freshness>, known: Arc<Mark>) -> Self {
+    fn new(definition: Definition, freshness: Arc<Freshness>, high_water: Arc<Mark>) -> Self {
         Self {
             definition: ArcSwap::from_pointee(definition),
-            known,
+            high_water,
             latch: Latch::default(),
             decided_at: AtomicI64::new(0),
             freshness,
@@ -45,8 +45,8 @@ impl Campaign {
     /// One that is in no catalog and in no store, for the tests of what only needs to tell campaigns apart.
     #[cfg(test)]
     pub(crate) fn alone(id: &str) -> Arc<Self> {
-        let terms = Draft::new(id.parse().unwrap(), "Alone", 1);
-        Arc::new(Self::new(Definition::first(terms), Arc::default(), Arc::default()))
+        let spec = Spec::new(id.parse().unwrap(), "Alone", 1);
+        Arc::new(Self::new(Definition::first(spec), Arc::default(), Arc::default()))
     }
 
     /// The newest definition that this node has heard of. Read by every claim, several times: no lock, and no count.
@@ -69,7 +69,7 @@ impl Campaign {
 
     /// Learns from the reply to a script that may have written facts, and tells the relays of an outbox that was empty.
     pub(crate) fn saw(&self, redis: &Arc<Redis>, head: Head, wrote_facts: bool) {
-        self.known.raise(head.generation, head.fact_no);
+        self.high_water.raise(head.generation, head.fact_no);
         self.latch.hear(epoch(head.generation, head.epoch));
         self.decided_at.fetch_max(head.now.0, Ordering::Relaxed);
         self.lost.store(false, Ordering::Relaxed);
@@ -180,7 +180,7 @@ impl Catalog {
         let mut listed: Vec<_> = held
             .by_id
             .iter()
-            .filter(|(id, campaign)| after.is_none_or(|after| *id > after) && campaign.definition().terms.listed)
+            .filter(|(id, campaign)| after.is_none_or(|after| *id > after) && campaign.definition().spec.listed)
             .collect();
         listed.sort_unstable_by_key(|(id, _)| *id);
         listed.into_iter().take(count_max).map(|(_, campaign)| Arc::clone(campaign)).collect()
@@ -192,7 +192,7 @@ impl Catalog {
         let held = self.held.read().expect("nobody panics while holding it");
         let listed = held.by_id.values().map(|campaign| (campaign, campaign.definition()));
         let mut listed: Vec<_> = listed
-            .filter(|(_, definition)| definition.terms.listed)
+            .filter(|(_, definition)| definition.spec.listed)
             .map(|(campaign, definition)| (definition.created_at, definition.serial, campaign))
             .collect();
         listed.sort_unstable_by_key(|(created_at, serial, _)| std::cmp::Reverse((*created_at, *serial)));
@@ -203,7 +203,7 @@ impl Catalog {
     #[must_use]
     pub fn with_waiting_room(&self) -> Vec<Arc<Campaign>> {
         let held = self.held.read().expect("nobody panics while holding it");
-        held.by_id.values().filter(|campaign| campaign.definition().terms.waiting.is_some()).cloned().collect()
+        held.by_id.values().filter(|campaign| campaign.definition().spec.waiting.is_some()).cloned().collect()
     }
 
     /// Campaigns that were lost when this node last heard of them, at most so many.
@@ -271,10 +271,10 @@ impl Catalog {
             // Rebuilt: also where nobody asks for a unit, who watches has to see it.
             if lost.is_some() {
                 campaign.saw_lost();
-            } else if (u64::from(generation), fact_no) > campaign.known.get() {
+            } else if (u64::from(generation), fact_no) > campaign.high_water.get() {
                 campaign.lost.store(false, Ordering::Relaxed);
             }
-            campaign.known.raise(generation, fact_no);
+            campaign.high_water.raise(generation, fact_no);
             campaign.latch.hear(epoch(generation, found));
         }
         Ok(Some(campaign))

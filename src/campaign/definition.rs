@@ -8,7 +8,7 @@ pub use crate::redis::Durability;
 
 /// What an operator asks for when a campaign is made, with the defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Draft {
+pub struct Spec {
     /// See [`CampaignId`].
     pub id: CampaignId,
     /// For people; 1 to 200 characters.
@@ -30,7 +30,7 @@ pub struct Draft {
     pub waiting: Option<Waiting>,
 }
 
-impl Draft {
+impl Spec {
     /// With the defaults of whatever need not be said.
     #[must_use]
     pub fn new(id: CampaignId, name: &str, stock: u64) -> Self {
@@ -156,7 +156,7 @@ impl Waiting {
 pub struct Definition {
     /// What was asked for, with all changes since.
     #[serde(flatten)]
-    pub terms: Draft,
+    pub spec: Spec,
     /// Stands for the id in coupon codes.
     pub serial: u32,
     /// One more at each change.
@@ -175,24 +175,24 @@ pub struct Definition {
 impl Definition {
     /// The first version of a campaign that is in no store, for tests.
     #[cfg(test)]
-    pub(crate) fn first(terms: Draft) -> Self {
-        Self { terms, serial: 1, version: 1, paused: false, closed: false, created_at: Millis(0), draw_seed: None }
+    pub(crate) fn first(spec: Spec) -> Self {
+        Self { spec, serial: 1, version: 1, paused: false, closed: false, created_at: Millis(0), draw_seed: None }
     }
 
     /// The campaign's id.
     #[must_use]
     pub fn id(&self) -> &CampaignId {
-        &self.terms.id
+        &self.spec.id
     }
 
     /// The campaign's state at a moment, by precedence.
     #[must_use]
     pub fn state(&self, now: Millis, left: u64) -> State {
-        if self.closed || self.terms.closes_at.is_some_and(|closes_at| now >= closes_at) {
+        if self.closed || self.spec.closes_at.is_some_and(|closes_at| now >= closes_at) {
             State::Closed
         } else if self.paused {
             State::Paused
-        } else if self.terms.opens_at.is_some_and(|opens_at| now < opens_at) {
+        } else if self.spec.opens_at.is_some_and(|opens_at| now < opens_at) {
             State::Scheduled
         } else if left == 0 {
             State::SoldOut
@@ -228,8 +228,8 @@ mod tests {
     #[test]
     fn state_goes_by_precedence_and_the_window_is_half_open() {
         let (opens_at, closes_at) = (Some(Millis(10)), Some(Millis(20)));
-        let terms = Draft { opens_at, closes_at, ..Draft::new("c".parse().unwrap(), "n", 1) };
-        let mut campaign = Definition::first(terms);
+        let spec = Spec { opens_at, closes_at, ..Spec::new("c".parse().unwrap(), "n", 1) };
+        let mut campaign = Definition::first(spec);
         let at = |campaign: &Definition, ms| campaign.state(Millis(ms), 1);
         assert_eq!(at(&campaign, 9), State::Scheduled);
         assert_eq!(at(&campaign, 10), State::Open);

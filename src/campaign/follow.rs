@@ -6,8 +6,10 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::campaigns::Campaigns;
+use super::error::CampaignError;
 use super::lifecycle::Published;
-use super::{CampaignError, Campaigns, table};
+use super::table;
 use crate::clock;
 use crate::ids::CampaignId;
 use crate::redis::{Channel, RedisError};

@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
-use super::definition::{Definition, Draft, Message, Order};
+use super::campaigns::Campaigns;
+use super::catalog::Campaign;
+use super::definition::{Definition, Message, Order, Spec};
+use super::error::CampaignError;
 use super::put::{Put, announce, put};
 use super::table::{self, Stored};
-use super::{Campaign, CampaignError, Campaigns};
 use crate::clock::Millis;
 use crate::ids::CampaignId;
 
@@ -96,12 +98,12 @@ pub enum Switch {
 
 impl Campaigns {
     /// Makes a campaign. The same content again is the same campaign, whatever was changed since.
-    pub async fn create(self: &Arc<Self>, draft: Draft) -> Result<(Created, Option<Arc<Campaign>>), CampaignError> {
+    pub async fn create(self: &Arc<Self>, draft: Spec) -> Result<(Created, Option<Arc<Campaign>>), CampaignError> {
         let campaigns = Arc::clone(self);
         to_its_end(async move { campaigns.make(&draft).await }).await
     }
 
-    async fn make(&self, draft: &Draft) -> Result<(Created, Option<Arc<Campaign>>), CampaignError> {
+    async fn make(&self, draft: &Spec) -> Result<(Created, Option<Arc<Campaign>>), CampaignError> {
         let existing = table::find(&self.database, &draft.id).await?;
         if existing.is_none() {
             if table::count(&self.database).await? >= self.limits.campaigns_max as u64 {
@@ -162,7 +164,7 @@ impl Campaigns {
                 return Ok(Some(Err(refused)));
             }
             if changed != stored.definition {
-                changed.draw_seed = draw_seed(&changed.terms, changed.draw_seed.take());
+                changed.draw_seed = draw_seed(&changed.spec, changed.draw_seed.take());
                 changed.version += 1;
                 if !table::replace(&self.database, &changed).await? {
                     continue;
@@ -213,10 +215,10 @@ impl Campaigns {
         for _ in 0..TRIES_MAX {
             let Some(stored) = table::find(&self.database, id).await? else { return Ok(()) };
             let mut changed = stored.definition;
-            if changed.terms.stock >= stock {
+            if changed.spec.stock >= stock {
                 return Ok(());
             }
-            changed.terms.stock = stock;
+            changed.spec.stock = stock;
             changed.version += 1;
             if table::replace(&self.database, &changed).await? {
                 // The row is behind its version now: the publisher puts it.
@@ -242,7 +244,7 @@ async fn to_its_end<T: Send + 'static>(
 }
 
 fn flip(definition: &mut Definition, switch: Switch, now: Millis) -> Result<(), Refused> {
-    let over = definition.closed || definition.terms.closes_at.is_some_and(|closes_at| now >= closes_at);
+    let over = definition.closed || definition.spec.closes_at.is_some_and(|closes_at| now >= closes_at);
     match switch {
         Switch::Close => definition.closed = true,
         Switch::Pause | Switch::Resume if over => return Err(Refused::Closed),
@@ -253,67 +255,67 @@ fn flip(definition: &mut Definition, switch: Switch, now: Millis) -> Result<(), 
 }
 
 /// The seed of a draw is made once, with the room, so that its hash is public from then on.
-fn draw_seed(terms: &Draft, made_before: Option<String>) -> Option<String> {
-    let is_drawn = terms.waiting.as_ref().is_some_and(|waiting| waiting.order == Order::Draw);
+fn draw_seed(spec: &Spec, made_before: Option<String>) -> Option<String> {
+    let is_drawn = spec.waiting.as_ref().is_some_and(|waiting| waiting.order == Order::Draw);
     made_before.or_else(|| is_drawn.then(|| format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>())))
 }
 
 fn apply(definition: &mut Definition, change: &Change, now: Millis) -> Result<(), Refused> {
-    let terms = &mut definition.terms;
-    let has_opened = terms.opens_at.is_none_or(|opens_at| now >= opens_at);
+    let spec = &mut definition.spec;
+    let has_opened = spec.opens_at.is_none_or(|opens_at| now >= opens_at);
     if let Some(stock) = change.stock {
-        if stock < terms.stock && has_opened {
+        if stock < spec.stock && has_opened {
             return Err(Refused::StockCannotShrink);
         }
-        terms.stock = stock;
+        spec.stock = stock;
     }
     if let Some(limit) = change.per_user_limit {
-        if limit < terms.per_user_limit {
+        if limit < spec.per_user_limit {
             return Err(Refused::Member { name: "per_user_limit", why: "can only be raised" });
         }
-        terms.per_user_limit = limit;
+        spec.per_user_limit = limit;
     }
     if let Some(opens_at) = change.opens_at {
-        if has_opened && opens_at != terms.opens_at {
+        if has_opened && opens_at != spec.opens_at {
             return Err(Refused::Member { name: "opens_at", why: "cannot change once the campaign has opened" });
         }
-        terms.opens_at = opens_at;
+        spec.opens_at = opens_at;
     }
     if let Some(closes_at) = change.closes_at {
-        terms.closes_at = closes_at;
+        spec.closes_at = closes_at;
     }
-    if let (Some(opens_at), Some(closes_at)) = (terms.opens_at, terms.closes_at)
+    if let (Some(opens_at), Some(closes_at)) = (spec.opens_at, spec.closes_at)
         && closes_at <= opens_at
     {
         let name = if change.closes_at.is_some() { "closes_at" } else { "opens_at" };
         return Err(Refused::Member { name, why: "closes_at must be later than opens_at" });
     }
     if let Some(waiting) = &change.waiting {
-        change_waiting(terms, waiting.as_ref(), has_opened)?;
-    } else if terms.waiting.as_ref().is_some_and(|waiting| waiting.field_error(terms.opens_at).is_some()) {
+        change_waiting(spec, waiting.as_ref(), has_opened)?;
+    } else if spec.waiting.as_ref().is_some_and(|waiting| waiting.field_error(spec.opens_at).is_some()) {
         // All that another member can take away from a room.
         return Err(Refused::Member { name: "opens_at", why: "the draw of the waiting room needs it" });
     }
     if let Some(name) = &change.name {
-        terms.name.clone_from(name);
+        spec.name.clone_from(name);
     }
     if let Some(listed) = change.listed {
-        terms.listed = listed;
+        spec.listed = listed;
     }
     Ok(())
 }
 
-fn change_waiting(terms: &mut Draft, change: Option<&WaitingChange>, has_opened: bool) -> Result<(), Refused> {
+fn change_waiting(spec: &mut Spec, change: Option<&WaitingChange>, has_opened: bool) -> Result<(), Refused> {
     let refused = |name, why| Err(Refused::Member { name, why });
     let Some(change) = change else {
-        return if terms.waiting.is_none() { Ok(()) } else { refused("waiting", "cannot be taken away") };
+        return if spec.waiting.is_none() { Ok(()) } else { refused("waiting", "cannot be taken away") };
     };
-    if terms.waiting.is_none() && has_opened {
+    if spec.waiting.is_none() && has_opened {
         return refused("waiting", "cannot be added once the campaign has opened");
     }
-    let mut waiting = terms.waiting.clone().unwrap_or_default();
+    let mut waiting = spec.waiting.clone().unwrap_or_default();
     // Who has joined has done so for the order that was announced.
-    if terms.waiting.is_some() && change.order.is_some_and(|order| order != waiting.order) {
+    if spec.waiting.is_some() && change.order.is_some_and(|order| order != waiting.order) {
         return refused("waiting/order", "cannot change once there is a waiting room");
     }
     waiting.admit = change.admit.unwrap_or(waiting.admit);
@@ -326,10 +328,10 @@ fn change_waiting(terms: &mut Draft, change: Option<&WaitingChange>, has_opened:
     if let Some(message) = &change.message {
         waiting.message.clone_from(message);
     }
-    if let Some((name, why)) = waiting.field_error(terms.opens_at) {
+    if let Some((name, why)) = waiting.field_error(spec.opens_at) {
         return refused(name, why);
     }
-    terms.waiting = Some(waiting);
+    spec.waiting = Some(waiting);
     Ok(())
 }
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::CampaignError;
 use super::catalog::Campaign;
 use super::counters::Peek;
 use super::definition::{Definition, Waiting};
+use super::error::CampaignError;
+use super::script_call::{ScriptCall, ScriptError, never};
 use crate::clock::Millis;
 use crate::config;
 use crate::ids::CampaignId;
@@ -46,11 +47,10 @@ pub(super) async fn put(
     definition: &Definition,
     put_before: bool,
 ) -> Result<Put, RedisError> {
-    let keys = redis.keys().of(definition.id());
-    let keys = [keys.campaign(), keys.outbox()];
     let script = if definition.closed || definition.paused { &PUT_WITHOUT_MEMORY } else { &PUT };
-    let reply = redis.call(script, definition.id(), keys, put_args(limits, campaign, definition, put_before)).await?;
-    learn(redis, campaign, &Reply::parse(reply)?)
+    let keys = keys(redis, definition);
+    let more = || put_args(limits, definition, put_before);
+    became(ScriptCall { campaign, script, keys, more, wrote }.on_usual(redis).await)
 }
 
 /// The same, on a server that is being verified: what was published of a campaign must be there before it decides.
@@ -61,32 +61,37 @@ pub(super) async fn put_again(
     campaign: &Campaign,
     definition: &Definition,
 ) -> Result<Put, RedisError> {
+    let (script, keys) = (&PUT_WITHOUT_MEMORY, keys(redis, definition));
+    let more = || put_args(limits, definition, true);
+    became(ScriptCall { campaign, script, keys, more, wrote }.on_server(redis, inspection).await)
+}
+
+fn keys(redis: &Redis, definition: &Definition) -> [String; 2] {
     let keys = redis.keys().of(definition.id());
-    let args = put_args(limits, campaign, definition, true);
-    let reply = inspection.call(&PUT_WITHOUT_MEMORY, [keys.campaign(), keys.outbox()], args).await?;
-    learn(redis, campaign, &Reply::parse(reply)?)
+    [keys.campaign(), keys.outbox()]
 }
 
-fn put_args(limits: &config::Campaign, campaign: &Campaign, definition: &Definition, put_before: bool) -> Vec<Value> {
-    let mut args = campaign.known.args();
-    args.push(i64::from(put_before).into());
-    args.extend(definition_args(definition, limits));
-    args
+fn put_args(limits: &config::Campaign, definition: &Definition, put_before: bool) -> impl Iterator<Item = Value> {
+    std::iter::once(i64::from(put_before).into()).chain(definition_args(definition, limits))
 }
 
-fn learn(redis: &Arc<Redis>, campaign: &Campaign, reply: &Reply) -> Result<Put, RedisError> {
-    if let Some(head) = reply.head {
-        campaign.saw(redis, head, reply.code != "unchanged");
-    }
-    if reply.code == "lost" {
-        campaign.saw_lost();
-    }
+fn wrote(reply: &Reply) -> bool {
+    reply.code != "unchanged"
+}
+
+fn became(said: Result<Reply, ScriptError>) -> Result<Put, RedisError> {
+    let reply = match said {
+        Ok(reply) => reply,
+        Err(ScriptError::Lost) => return Ok(Put::Lost),
+        Err(ScriptError::Missing) => {
+            return Err(RedisError::Unexpected("a campaign that was just put is missing".into()));
+        }
+        Err(ScriptError::Redis(error)) => return Err(error),
+    };
     match reply.code.as_str() {
-        "missing" => Err(RedisError::Unexpected("a campaign that was just put is missing".into())),
         "created" => Ok(Put::Created),
         "ok" => Ok(Put::Applied),
         "unchanged" => Ok(Put::Unchanged),
-        "lost" => Ok(Put::Lost),
         "outbox_full" => Ok(Put::OutboxFull),
         "stock_cannot_shrink" => {
             let stock = reply.rest.first().and_then(Value::as_u64).ok_or_else(|| reply.unknown_code())?;
@@ -98,39 +103,30 @@ fn learn(redis: &Arc<Redis>, campaign: &Campaign, reply: &Reply) -> Result<Put, 
 
 /// A definition as the scripts take it, from `version` on.
 pub(crate) fn definition_args(definition: &Definition, limits: &config::Campaign) -> [Value; 11] {
-    let terms = &definition.terms;
+    let spec = &definition.spec;
     let text = serde_json::to_string(definition).expect("a definition has no map with keys that are no strings");
     let millis = |at: Option<Millis>| at.map_or(0, |at| at.0).to_string().into();
-    let user_max = u64::from(terms.per_user_limit) * u64::from(limits.claims_per_user_factor);
+    let user_max = u64::from(spec.per_user_limit) * u64::from(limits.claims_per_user_factor);
     [
         definition.version.to_string().into(),
-        terms.stock.to_string().into(),
-        terms.per_user_limit.to_string().into(),
+        spec.stock.to_string().into(),
+        spec.per_user_limit.to_string().into(),
         user_max.to_string().into(),
-        millis(terms.opens_at),
-        millis(terms.closes_at),
+        millis(spec.opens_at),
+        millis(spec.closes_at),
         i64::from(definition.paused).into(),
         i64::from(definition.closed).into(),
         limits.outbox_facts_max.to_string().into(),
         text.into(),
-        terms.waiting.as_ref().map(Waiting::to_field).unwrap_or_default().into(),
+        spec.waiting.as_ref().map(Waiting::to_field).unwrap_or_default().into(),
     ]
 }
 
 /// Asks how the campaign stands.
 pub(super) async fn peek(redis: &Arc<Redis>, campaign: &Campaign) -> Result<Peek, CampaignError> {
-    let id = campaign.id();
-    let keys = [redis.keys().of(&id).campaign()];
-    let reply = Reply::parse(redis.call(&PEEK, &id, keys, campaign.known.args()).await?)?;
-    if reply.code == "lost" {
-        campaign.saw_lost();
-        return Err(CampaignError::Lost);
-    }
-    if reply.code == "missing" {
-        return Err(CampaignError::BeingMade);
-    }
+    let keys = [redis.keys().of(&campaign.id()).campaign()];
+    let reply = ScriptCall { campaign, script: &PEEK, keys, more: || [], wrote: never }.on_usual(redis).await?;
     let head = reply.head()?;
-    campaign.saw(redis, head, false);
     let numbers: Vec<u64> = reply.rest.iter().map_while(Value::as_u64).collect();
     let [next, given_back, lost_numbers] = numbers[..] else { return Err(reply.unknown_code().into()) };
     Ok(Peek { head, next, given_back, lost_numbers })

@@ -1,8 +1,10 @@
 //! What does the database know of all campaigns? Asked before a Redis that was restarted or replaced decides anything.
 
+use super::campaigns::Campaigns;
 use super::definition::Definition;
+use super::error::CampaignError;
 use super::put::{announce, put_again};
-use super::{CampaignError, Campaigns, table};
+use super::table;
 use crate::ids::CampaignId;
 use crate::redis::Inspection;
 
@@ -33,7 +35,7 @@ impl Campaigns {
         for row in table::all(&self.database, false).await?.into_iter().filter(|row| row.ever_put) {
             let campaign = self.catalog.learn(row.definition.clone());
             // It was made there, and that was a fact.
-            campaign.known.raise(1, 1);
+            campaign.high_water.raise(1, 1);
             recorded.push(Recorded { definition: row.definition });
         }
         for (id, generation, fact_no) in table::highest_facts(&self.database).await? {

@@ -1,6 +1,6 @@
 //! Whether an operator has stopped the admission of a waiting room: kept beside the definition, as Redis may forget it.
 
-use super::CampaignError;
+use super::error::CampaignError;
 use crate::database::Database;
 use crate::ids::CampaignId;
 

@@ -4,7 +4,7 @@ use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use sqlx::{Row, query, query_as};
 
-use super::definition::{Definition, Draft, Durability, Waiting};
+use super::definition::{Definition, Durability, Spec, Waiting};
 use crate::clock::Millis;
 use crate::database::Database;
 use crate::ids::CampaignId;
@@ -13,7 +13,7 @@ use crate::ids::CampaignId;
 #[derive(Debug, Clone)]
 pub(super) struct Stored {
     pub definition: Definition,
-    pub first_content: Draft,
+    pub first_content: Spec,
     pub ever_put: bool,
     pub published_version: u64,
 }
@@ -27,7 +27,7 @@ const ALL: &str = "SELECT *, floor(extract(epoch FROM created_at) * 1000)::bigin
 /// them: so the id is looked for in the same statement, before a serial is. Only a race for one id can waste one.
 pub(super) async fn insert(
     database: &Database,
-    draft: &Draft,
+    draft: &Spec,
     draw_seed: Option<&str>,
 ) -> Result<Option<Stored>, sqlx::Error> {
     let inserted = query(
@@ -87,24 +87,24 @@ pub(super) async fn count(database: &Database) -> Result<u64, sqlx::Error> {
 
 /// Writes a changed definition over the version before it; `false` if somebody else was faster.
 pub(super) async fn replace(database: &Database, changed: &Definition) -> Result<bool, sqlx::Error> {
-    let terms = &changed.terms;
+    let spec = &changed.spec;
     let done = query(
         "UPDATE campaigns SET version = $2, name = $3, stock = $4, per_user_limit = $5, opens_at_ms = $6,
                               closes_at_ms = $7, listed = $8, paused = $9, closed = $10,
                               waiting = $11, draw_seed = $12
          WHERE id = $1 AND version = $2 - 1",
     )
-    .bind(terms.id.as_str())
+    .bind(spec.id.as_str())
     .bind(signed(changed.version))
-    .bind(&terms.name)
-    .bind(signed(terms.stock))
-    .bind(i32::try_from(terms.per_user_limit).unwrap_or(i32::MAX))
-    .bind(terms.opens_at.map(|at| at.0))
-    .bind(terms.closes_at.map(|at| at.0))
-    .bind(terms.listed)
+    .bind(&spec.name)
+    .bind(signed(spec.stock))
+    .bind(i32::try_from(spec.per_user_limit).unwrap_or(i32::MAX))
+    .bind(spec.opens_at.map(|at| at.0))
+    .bind(spec.closes_at.map(|at| at.0))
+    .bind(spec.listed)
     .bind(changed.paused)
     .bind(changed.closed)
-    .bind(terms.waiting.as_ref().map(Json))
+    .bind(spec.waiting.as_ref().map(Json))
     .bind(changed.draw_seed.as_deref())
     .execute(database)
     .await?;
@@ -134,13 +134,13 @@ fn stored(row: &PgRow) -> Result<Stored, sqlx::Error> {
     let corrupt = |what: &str| sqlx::Error::Decode(format!("campaigns.{what} holds what was never written").into());
     let id: String = row.try_get("id")?;
     let durability: String = row.try_get("durability")?;
-    let first_content: Json<Draft> = row.try_get("first_content")?;
+    let first_content: Json<Spec> = row.try_get("first_content")?;
     let opens_at: Option<i64> = row.try_get("opens_at_ms")?;
     let closes_at: Option<i64> = row.try_get("closes_at_ms")?;
     let waiting: Option<Json<Waiting>> = row.try_get("waiting")?;
     Ok(Stored {
         definition: Definition {
-            terms: Draft {
+            spec: Spec {
                 id: id.parse().map_err(|_| corrupt("id"))?,
                 name: row.try_get("name")?,
                 stock: row.try_get::<i64, _>("stock")?.unsigned_abs(),

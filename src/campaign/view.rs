@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::campaigns::Campaigns;
+use super::catalog::Campaign;
 use super::counters::Peek;
+use super::definition::{Durability, State, Waiting};
+use super::error::CampaignError;
 use super::put::peek;
-use super::{Campaign, CampaignError, Campaigns, State};
-use crate::campaign::{Durability, Waiting};
 use crate::clock::Millis;
 
 /// A campaign as everybody may see it.
@@ -77,17 +79,17 @@ impl Campaigns {
     /// `None`: Redis does not know how it stands.
     fn show(campaign: &Campaign, peek: Option<Peek>) -> View {
         let definition = campaign.definition();
-        let terms = &definition.terms;
+        let spec = &definition.spec;
         View {
-            id: terms.id.to_string(),
-            name: terms.name.clone(),
-            stock: terms.stock,
-            per_user_limit: terms.per_user_limit,
-            opens_at: terms.opens_at,
-            closes_at: terms.closes_at,
-            durability: terms.durability,
-            listed: terms.listed,
-            waiting: terms.waiting.clone(),
+            id: spec.id.to_string(),
+            name: spec.name.clone(),
+            stock: spec.stock,
+            per_user_limit: spec.per_user_limit,
+            opens_at: spec.opens_at,
+            closes_at: spec.closes_at,
+            durability: spec.durability,
+            listed: spec.listed,
+            waiting: spec.waiting.clone(),
             seats: None,
             state: peek.map_or(State::Unavailable, |peek| definition.state(peek.head.now, peek.head.left)),
             left: peek.map(|peek| peek.head.left),
@@ -104,7 +106,7 @@ impl Campaigns {
         let is_good = |asked: Instant, peek: &Peek| {
             asked.elapsed() < age_max
                 && !campaign.is_lost()
-                && campaign.known.is(peek.head.generation, peek.head.fact_no)
+                && campaign.high_water.is(peek.head.generation, peek.head.fact_no)
         };
         let ask = async || peek(&self.redis, campaign).await;
         campaign.peeked.get(is_good, ask).await

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::ClaimError;
+use super::error::ClaimError;
 use super::read::look_up_redemptions;
 use super::record::Claim;
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, ScriptCall, if_ok};
 use crate::ids::{AttemptId, CampaignId, ClaimId, UserId};
-use crate::redis::{Durability, Lane, Redis, RedisError, Reply, Script, Value};
+use crate::redis::{Durability, Pinned, Redis, RedisError, Reply, Script, Value};
 use crate::script;
 
 static GIVE_BACK: Script<4> = script!(allow_oom prelude + "claim/give_back");
@@ -87,7 +87,7 @@ struct After<'a> {
     redis: &'a Arc<Redis>,
     campaign: &'a Campaign,
     id: CampaignId,
-    lane: Lane<'a>,
+    pinned: Pinned<'a>,
 }
 
 /// Puts the claim's unit back. With an owner, only if the claim is theirs.
@@ -188,7 +188,7 @@ async fn on_coupon(
     let mut said = after.read(said, Some(claim.number))?;
     let at = said.rest.pop().and_then(Value::into_string).unwrap_or_default();
     if let Some(claim) = &mut said.claim {
-        claim.was_redeemed(&at);
+        claim.was_redeemed(at.parse().ok());
         after.at_most(claim, said.code == "ok").await;
     }
     Ok(said)
@@ -204,8 +204,8 @@ fn named(claim: &ClaimId, more: &[&str]) -> Vec<Value> {
 impl<'a> After<'a> {
     async fn new(redis: &'a Arc<Redis>, campaign: &'a Campaign) -> Self {
         let id = campaign.id();
-        let lane = redis.lane(&id, campaign.definition().terms.durability).await;
-        Self { redis, campaign, id, lane }
+        let pinned = redis.pinned(&id, campaign.definition().spec.durability).await;
+        Self { redis, campaign, id, pinned }
     }
 
     async fn call<const KEYS: usize>(
@@ -214,29 +214,20 @@ impl<'a> After<'a> {
         keys: [String; KEYS],
         more: Vec<Value>,
     ) -> Result<Reply, ClaimError> {
-        let mut args = self.campaign.known.args();
-        args.extend(more);
-        Ok(Reply::parse(self.lane.call(script, keys, args).await?)?)
+        let more = || more.iter().cloned();
+        let call = ScriptCall { campaign: self.campaign, script, keys, more, wrote: if_ok };
+        Ok(call.on_pinned(self.redis, &mut self.pinned).await?)
     }
 
-    /// Learns from a reply. It begins with the claim: of this number, or with its number before it.
+    /// Reads a reply. It begins with the claim: of this number, or with its number before it.
     fn read(&self, reply: Reply, number: Option<u64>) -> Result<Said, ClaimError> {
         let Self { redis, campaign, .. } = self;
         let Reply { code, head, rest } = reply;
-        if let Some(head) = head {
-            campaign.saw(redis, head, code == "ok");
-            if code == "ok" && head.left == 1 {
-                campaign.tell_reopened(redis, head);
-            }
+        if let Some(head) = head.filter(|head| code == "ok" && head.left == 1) {
+            campaign.tell_reopened(redis, head);
         }
-        match code.as_str() {
-            "lost" => {
-                campaign.saw_lost();
-                return Err(ClaimError::Lost);
-            }
-            "missing" => return Err(ClaimError::BeingMade),
-            "outbox_full" => return Err(ClaimError::OutboxFull),
-            _ => {}
+        if code == "outbox_full" {
+            return Err(ClaimError::OutboxFull);
         }
         let mut rest = rest.into_iter();
         let record = rest.next().and_then(Value::into_string);
@@ -252,14 +243,14 @@ impl<'a> After<'a> {
     async fn tell(&mut self, said: &mut Said) -> Result<(), RedisError> {
         let wrote = said.code == "ok";
         let Some(claim) = &mut said.claim else { return Ok(()) };
-        look_up_redemptions(self.redis, &mut self.lane, &self.id, std::iter::once(&mut *claim)).await?;
+        look_up_redemptions(self.redis, &mut self.pinned, &self.id, std::iter::once(&mut *claim)).await?;
         self.at_most(claim, wrote).await;
         Ok(())
     }
 
     async fn at_most(&mut self, claim: &mut Claim, wrote: bool) {
         if claim.durability > Durability::Memory {
-            claim.at_most(self.lane.reached(wrote).await);
+            claim.at_most(self.pinned.reached(wrote).await);
         }
     }
 }

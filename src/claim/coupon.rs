@@ -10,6 +10,8 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use unicode_normalization::UnicodeNormalization;
 
+use crate::facts::{GENERATION_MAX, NUMBER_MAX};
+
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const CHARACTERS: usize = 20;
 /// What is longer is no code, however it was typed: full width letters, a space and a hyphen for each have 180 bytes.
@@ -20,6 +22,8 @@ const GENERATION_BITS: u32 = 5;
 const NUMBER_BITS: u32 = 31;
 const PAYLOAD_BITS: u32 = SERIAL_BITS + GENERATION_BITS + NUMBER_BITS;
 const MAC_BITS: u32 = 40;
+// The scripts and a rebuild stop where a code has no more room.
+const _: () = assert!(GENERATION_MAX == (1 << GENERATION_BITS) - 1 && NUMBER_MAX == (1 << NUMBER_BITS) - 1);
 
 /// What a code says, once its MAC was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

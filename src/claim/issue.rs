@@ -2,70 +2,18 @@
 
 use std::sync::Arc;
 
+use super::answer::{Answer, PassOf, Request};
 use super::read;
-use super::record::{Claim, ClaimState, RECORD_SEPARATOR, letter};
-use crate::campaign::Campaign;
-use crate::clock::{self, Millis};
-use crate::ids::{AttemptId, UserId};
-use crate::redis::{Durability, Head, Lane, MadeBy, Redis, RedisError, Reply, Script, Value};
+use super::record::{Claim, ClaimState, letter};
+use crate::campaign::{Campaign, ScriptCall, ScriptError};
+use crate::clock;
+use crate::facts::RECORD_SEPARATOR;
+use crate::ids::UserId;
+use crate::redis::{Durability, Head, Pinned, Redis, RedisError, Reply, Script, Value};
 use crate::script;
 
 static ISSUE: Script<6> = script!(prelude + "claim/issue");
 static WEAKEN: Script<1> = script!(prelude + "claim/weaken");
-
-/// A press of the button.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// Repeated, it is the same press.
-    pub attempt: AttemptId,
-    /// Whose.
-    pub user: UserId,
-    /// What their pass was given for; `None`: there came none that holds.
-    pub pass: Option<PassOf>,
-}
-
-/// What a pass was given for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PassOf {
-    /// The number of the place.
-    pub number: u64,
-    /// The life of the room; 0: it does not say.
-    pub life: u32,
-}
-
-/// What Redis decided about one request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// The user has a unit.
-    Issued(Claim),
-    /// This attempt had its claim already; its state is today's.
-    Replayed(Claim),
-    /// No unit is left.
-    SoldOut,
-    /// Before `opens_at`.
-    NotOpenYet {
-        /// The moment of the decision, by Redis' clock.
-        now: Millis,
-    },
-    /// Paused by an operator.
-    Paused,
-    /// Past `closes_at`, or closed by an operator.
-    Closed,
-    /// The user holds as many units as one may.
-    LimitReached(Vec<Claim>),
-    /// The user has claimed and given back without end.
-    ClaimsExhausted,
-    /// The facts of earlier claims wait for Kafka, and there is no room for more. No unit was taken.
-    OutboxFull,
-    /// The campaign has a waiting room, and no pass that holds came with the request.
-    PassRequired,
-    /// The user has cancelled this attempt: it never takes a unit.
-    Cancelled,
-    /// The campaign was lost in Redis and has to be rebuilt. No unit was taken.
-    Lost,
-    /// The campaign is being made just now. No unit was taken.
-    NotArmed,
-}
 
 /// Decides these requests, in their order, in one call. As many answers as requests.
 pub(super) async fn issue(
@@ -74,30 +22,25 @@ pub(super) async fn issue(
     requests: &[Request],
     lease_us: u64,
 ) -> Result<Vec<Answer>, RedisError> {
-    let (id, asked) = (campaign.id(), campaign.definition().terms.durability);
-    let keys = redis.keys().of(&id);
-    let known = campaign.known.args();
-    let args = MadeBy(|| {
-        let mut args = Vec::with_capacity(known.len() + 2 + 2 * requests.len());
-        args.extend_from_slice(&known);
-        args.push(Value::from_static_str(letter(asked)));
-        args.push(passes(requests).into());
-        for Request { attempt, user, .. } in requests {
-            args.extend([Value::from(attempt.as_str()), Value::from(user.as_str())]);
-        }
-        args
-    });
-    let keys = keys.issue();
-    let mut lane = redis.lane(&id, asked).await;
+    let (id, asked) = (campaign.id(), campaign.definition().spec.durability);
+    let keys = redis.keys().of(&id).issue();
+    let more = || {
+        let first = [Value::from_static_str(letter(asked)), passes(requests).into()];
+        let each = |Request { attempt, user, .. }: &Request| [attempt.as_str().into(), user.as_str().into()];
+        first.into_iter().chain(requests.iter().flat_map(each))
+    };
+    let call = ScriptCall { campaign, script: &ISSUE, keys, more, wrote: has_issued };
+    let mut pinned = redis.pinned(&id, asked).await;
     let asked_at_us = clock::uptime_us();
-    let reply = Reply::parse(lane.call(&ISSUE, keys, args).await?)?;
+    let reply = match call.on_pinned(redis, &mut pinned).await {
+        Ok(reply) => reply,
+        Err(ScriptError::Lost) => return Ok(vec![Answer::Lost; requests.len()]),
+        Err(ScriptError::Missing) => return Ok(vec![Answer::NotArmed; requests.len()]),
+        Err(ScriptError::Redis(error)) => return Err(error),
+    };
     match reply.code.as_str() {
         "ok" => {}
-        "lost" => {
-            campaign.saw_lost();
-            return Ok(vec![Answer::Lost; requests.len()]);
-        }
-        "unarmed" | "missing" => return Ok(vec![Answer::NotArmed; requests.len()]),
+        "unarmed" => return Ok(vec![Answer::NotArmed; requests.len()]),
         _ => return Err(reply.unknown_code()),
     }
     let head = reply.head()?;
@@ -111,21 +54,25 @@ pub(super) async fn issue(
         .map(|(value, request)| answer(value, head, &request.user, asked))
         .collect::<Result<Vec<_>, _>>()?;
     let issued = answers.iter().any(|answer| matches!(answer, Answer::Issued(_)));
-    campaign.saw(redis, head, issued);
     // Of a closed or paused campaign the reply does not say what one would hear if it were open.
     if head.left == 0 && (issued || answers.contains(&Answer::SoldOut)) {
         campaign.saw_sold_out(head, asked_at_us, lease_us);
     }
     let claims = answers.iter_mut().flat_map(Answer::claims);
-    read::look_up_redemptions(redis, &mut lane, &id, claims).await.map_err(RedisError::after_it_was_done)?;
+    read::look_up_redemptions(redis, &mut pinned, &id, claims).await.map_err(RedisError::after_it_was_done)?;
     if asked > Durability::Memory && answers.iter_mut().any(|answer| !answer.claims().is_empty()) {
-        let reached = lane.reached(issued).await;
+        let reached = pinned.reached(issued).await;
         if issued && reached < asked {
-            weaken(redis, lane, campaign, &answers, reached).await;
+            weaken(redis, pinned, campaign, &answers, reached).await;
         }
         answers.iter_mut().flat_map(Answer::claims).for_each(|claim| claim.at_most(reached));
     }
     Ok(answers)
+}
+
+/// Whether the script has given a number to anyone: that was a fact.
+fn has_issued(reply: &Reply) -> bool {
+    reply.rest.iter().any(|answer| matches!(answer, Value::Integer(number) if *number > 0))
 }
 
 /// What all passes are for, 0 for none; nothing if none came with any.
@@ -141,29 +88,15 @@ fn passes(requests: &[Request]) -> String {
     requests.iter().map(text).collect::<Vec<_>>().join(",")
 }
 
-impl Answer {
-    /// The claims that it shows.
-    fn claims(&mut self) -> &mut [Claim] {
-        match self {
-            Self::Issued(claim) | Self::Replayed(claim) => std::slice::from_mut(claim),
-            Self::LimitReached(claims) => claims,
-            Self::SoldOut
-            | Self::NotOpenYet { .. }
-            | Self::Paused
-            | Self::Closed
-            | Self::ClaimsExhausted
-            | Self::OutboxFull
-            | Self::PassRequired
-            | Self::Cancelled
-            | Self::Lost
-            | Self::NotArmed => &mut [],
-        }
-    }
-}
-
 /// Notes what the new claims' first answer says, before it says so: a replay states no more. Where Redis cannot be
 /// told, the record keeps what was asked for, and what a replay states is still no more than what then holds.
-async fn weaken(redis: &Arc<Redis>, mut lane: Lane<'_>, campaign: &Campaign, answers: &[Answer], reached: Durability) {
+async fn weaken(
+    redis: &Arc<Redis>,
+    mut pinned: Pinned<'_>,
+    campaign: &Campaign,
+    answers: &[Answer],
+    reached: Durability,
+) {
     let id = campaign.id();
     metrics::counter!("onrush_claim_durability_not_reached_total").increment(1);
     let issued: Vec<&Claim> = answers
@@ -173,7 +106,7 @@ async fn weaken(redis: &Arc<Redis>, mut lane: Lane<'_>, campaign: &Campaign, ans
     let generation = issued.first().map_or(0, |claim| claim.generation);
     let mut args = vec![Value::from(generation.to_string()), letter(reached).into()];
     args.extend(issued.iter().map(|claim| Value::from(claim.number.to_string())));
-    if let Err(error) = lane.call(&WEAKEN, [redis.keys().of(&id).claims()], args).await {
+    if let Err(error) = pinned.call(&WEAKEN, [redis.keys().of(&id).claims()], args).await {
         tracing::warn!(campaign = %id, %error, "claims are answered with less durability than their records say");
     }
 }

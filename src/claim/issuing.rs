@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use super::ClaimError;
-use super::issue::{Answer, Request, issue};
-use super::memory::Memory;
+use super::answer::{Answer, Request};
+use super::freed::Freed;
+use super::issue::issue;
+use super::local_refusals::LocalRefusals;
 use crate::campaign::{Campaign, Durability};
-use crate::coalescer::{CoalescerError, Decide, Limits, Meters};
+use crate::coalescer::{Decide, Limits, Meters};
 use crate::config;
 use crate::redis::{Redis, RedisError};
 
 /// Decides batches of claims.
 pub(super) struct Issuing {
     pub(super) redis: Arc<Redis>,
-    pub(super) memory: Memory,
+    pub(super) refusals: LocalRefusals,
+    pub(super) freed: Arc<dyn Freed>,
 }
 
 impl Decide for Issuing {
@@ -23,17 +25,23 @@ impl Decide for Issuing {
     /// Where each answer waits for replicas or the disk, calls have connections of their own, and only one at a time keeps
     /// the order.
     fn calls_max(&self, campaign: &Campaign) -> usize {
-        let is_memory = campaign.definition().terms.durability == Durability::Memory;
+        let is_memory = campaign.definition().spec.durability == Durability::Memory;
         if is_memory && !self.redis.is_loading() { 2 } else { 1 }
     }
 
     fn certain(&self, campaign: &Campaign) -> impl Fn(&Request) -> Option<Answer> {
-        let sold_out = self.memory.is_sold_out(&self.redis, campaign);
+        let sold_out = self.refusals.is_sold_out(&self.redis, campaign);
         move |request| (sold_out && !request.attempt.may_be_repeated()).then_some(Answer::SoldOut)
     }
 
     async fn decide(&self, campaign: &Arc<Campaign>, requests: &[Request]) -> Result<Vec<Answer>, RedisError> {
-        issue(&self.redis, campaign, requests, self.memory.lease_us()).await
+        let answers = issue(&self.redis, campaign, requests, self.refusals.lease_us()).await?;
+        // The pass of a user who holds the limit has ended.
+        let may_end_a_pass = |answer: &Answer| matches!(answer, Answer::Issued(_) | Answer::LimitReached(_));
+        if campaign.definition().spec.waiting.is_some() && answers.iter().any(may_end_a_pass) {
+            self.freed.freed(campaign);
+        }
+        Ok(answers)
     }
 }
 
@@ -53,16 +61,5 @@ pub(super) fn meters() -> Meters {
         call_seconds: metrics::histogram!("onrush_claim_call_seconds"),
         call_failures: metrics::counter!("onrush_claim_call_failures_total"),
         abandoned: metrics::counter!("onrush_claim_abandoned_total"),
-    }
-}
-
-impl From<CoalescerError> for ClaimError {
-    fn from(error: CoalescerError) -> Self {
-        match error {
-            CoalescerError::Unknown => Self::Unknown,
-            CoalescerError::NothingDone(why) => Self::NothingDone(why),
-            CoalescerError::TooManyInFlight => Self::TooManyInFlight,
-            CoalescerError::WaitedTooLong => Self::WaitedTooLong,
-        }
     }
 }

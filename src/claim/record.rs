@@ -1,19 +1,9 @@
-//! A claim as the scripts keep it: one line of fields, parted by a control character.
+//! A claim, as it is read from what the scripts keep and answer.
 
 use crate::clock::Millis;
+pub use crate::facts::ClaimState;
+use crate::facts::{ClaimRecord, RedemptionRecord};
 use crate::redis::{Durability, RedisError};
-
-/// Where a claim is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ClaimState {
-    /// The user holds a unit.
-    Live,
-    /// The unit went back into stock.
-    GivenBack,
-    /// The coupon was used.
-    Redeemed,
-}
 
 /// A user's right to one unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,32 +24,29 @@ pub struct Claim {
     pub durability: Durability,
 }
 
-pub(super) const RECORD_SEPARATOR: char = '\u{1e}';
-const UNIT_SEPARATOR: char = '\u{1f}';
-
 impl Claim {
-    /// Reads `user US claimed_at US attempt US state US generation [US kept]`.
+    /// Reads the record of the claim with this number.
     pub(super) fn parse(number: u64, record: &str) -> Result<Self, RedisError> {
         let unexpected = || RedisError::Unexpected(format!("the record of claim {number}: {record:?}"));
-        let fields: Vec<&str> = record.split(UNIT_SEPARATOR).collect();
-        let (fields, kept) = match fields[..] {
-            [.., kept] if fields.len() == 6 => (&fields[..5], kept),
-            _ => (&fields[..], ""),
-        };
-        let [user, claimed_at, _attempt, state, generation] = fields[..] else { return Err(unexpected()) };
-        Ok(Self {
+        ClaimRecord::parse(record).and_then(|read| Self::of(number, read)).ok_or_else(unexpected)
+    }
+
+    /// Reads a record with its number before it, as replies carry it.
+    pub(super) fn parse_numbered(text: &str) -> Result<Self, RedisError> {
+        let unexpected = || RedisError::Unexpected(format!("a numbered claim: {text:?}"));
+        ClaimRecord::parse_numbered(text).and_then(|(number, read)| Self::of(number, read)).ok_or_else(unexpected)
+    }
+
+    /// `None`: a newer program knows a durability that this one does not.
+    fn of(number: u64, record: ClaimRecord<'_>) -> Option<Self> {
+        Some(Self {
             number,
-            generation: generation.parse().map_err(|_| unexpected())?,
-            user: user.to_owned(),
-            claimed_at: Millis(claimed_at.parse().map_err(|_| unexpected())?),
-            state: match state {
-                "l" => ClaimState::Live,
-                "g" => ClaimState::GivenBack,
-                "r" => ClaimState::Redeemed,
-                _ => return Err(unexpected()),
-            },
+            generation: record.generation,
+            user: record.user.to_owned(),
+            claimed_at: Millis(record.claimed_at),
+            state: record.state,
             redeemed_at: None,
-            durability: Durability::ALL.into_iter().find(|it| letter(*it) == kept).ok_or_else(unexpected)?,
+            durability: Durability::ALL.into_iter().find(|durability| letter(*durability) == record.kept)?,
         })
     }
 
@@ -68,21 +55,18 @@ impl Claim {
         self.durability = self.durability.min(reached);
     }
 
-    /// Reads `redeemed at US calls`, of a claim that is redeemed.
-    pub(super) fn was_redeemed(&mut self, redemption: &str) {
-        let at = redemption.split(UNIT_SEPARATOR).next().unwrap_or_default();
-        self.redeemed_at = at.parse().ok().map(Millis).filter(|_| self.state == ClaimState::Redeemed);
+    /// Reads the record of its coupon's use.
+    pub(super) fn has_redemption(&mut self, record: &str) {
+        self.was_redeemed(RedemptionRecord::parse(record).and_then(|read| read.used_at));
     }
 
-    /// Reads a record with its number before it, as replies carry it.
-    pub(super) fn parse_numbered(text: &str) -> Result<Self, RedisError> {
-        let unexpected = || RedisError::Unexpected(format!("a numbered claim: {text:?}"));
-        let (number, record) = text.split_once(UNIT_SEPARATOR).ok_or_else(unexpected)?;
-        Self::parse(number.parse().map_err(|_| unexpected())?, record)
+    /// Its coupon was used then, if it is redeemed at all.
+    pub(super) fn was_redeemed(&mut self, at: Option<i64>) {
+        self.redeemed_at = at.map(Millis).filter(|_| self.state == ClaimState::Redeemed);
     }
 }
 
-/// How the records spell a durability.
+/// How records spell a durability.
 pub(super) fn letter(durability: Durability) -> &'static str {
     match durability {
         Durability::Memory => "",

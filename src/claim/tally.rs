@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Answer, ClaimError};
+use super::answer::Answer;
+use super::error::ClaimError;
 
 /// Counts since the node started.
 #[derive(Debug, Default)]

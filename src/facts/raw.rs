@@ -8,7 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::{EntryHead, Fact, NotAFact, RECORD_SEPARATOR, SCHEMA_VERSION, read_line};
+use super::records::{EntryHead, RECORD_SEPARATOR, read_line};
+use super::{Fact, NotAFact};
 use crate::ids::CampaignId;
 
 /// A text; in base64 where it is none.
@@ -63,6 +64,16 @@ pub struct EntryParts {
     pub counted: u64,
 }
 
+impl Fact {
+    /// Reads Kafka's value: a fact, or those of an outbox entry that could not be read when it was relayed and can be now.
+    pub fn all_from_json(bytes: &[u8]) -> Result<Vec<Self>, NotAFact> {
+        match RawEntry::from_json(bytes) {
+            Some(raw) => raw.facts(),
+            None => Self::from_json(bytes).map(|fact| vec![fact]),
+        }
+    }
+}
+
 impl RawEntry {
     /// The entry with this id and these fields.
     #[must_use]
@@ -98,28 +109,20 @@ impl RawEntry {
     }
 
     /// All of its facts, or why they cannot be read.
-    pub(super) fn facts(&self) -> Result<Vec<Fact>, NotAFact> {
+    fn facts(&self) -> Result<Vec<Fact>, NotAFact> {
         let (campaign, head, lines) = self.lines()?;
         lines.iter().map(|line| read_line(&campaign, head, line)).collect()
     }
 
     /// `None`: these bytes are something else.
-    pub(super) fn from_json(bytes: &[u8]) -> Option<Self> {
+    fn from_json(bytes: &[u8]) -> Option<Self> {
         // Facts are many, and raw entries few.
         contains(bytes, b"\"outbox_entry\"").then(|| serde_json::from_slice(bytes).ok()).flatten()
     }
 
     fn lines(&self) -> Result<(CampaignId, EntryHead, Vec<String>), NotAFact> {
         let bad = |what: &str| NotAFact::Form(format!("outbox entry {}: {what}", self.outbox_entry));
-        let number = |name: &str| -> Result<i64, NotAFact> {
-            self.field(name).and_then(|text| text.parse().ok()).ok_or_else(|| bad(name))
-        };
-        let v = u32::try_from(number("v")?).map_err(|_| bad("v"))?;
-        if v != SCHEMA_VERSION {
-            return Err(NotAFact::Version(v));
-        }
-        let generation = u32::try_from(number("g")?).map_err(|_| bad("g"))?;
-        let head = EntryHead { v, generation, at: number("at")? };
+        let head = EntryHead::read(|name| self.field(name), bad)?;
         let campaign = self.campaign.parse().map_err(|_| bad("an id that is none"))?;
         let text = self.field("f").ok_or_else(|| bad("f"))?;
         Ok((campaign, head, text.split(RECORD_SEPARATOR).map(str::to_owned).collect()))

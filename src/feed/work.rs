@@ -14,8 +14,8 @@ use tracing::Instrument;
 use super::lanes::{Lane, LaneContext, LaneError};
 use super::pace::Bulk;
 use crate::config::{self, Config};
+use crate::dead_letters::{self, Headers, Refused};
 use crate::kafka::{self, Job, KafkaError, Membership, Parallel, Record};
-use crate::letters::{self, Headers, Refused};
 
 /// How often offsets are committed, and how far behind a lane is asked.
 const COMMIT_EVERY: Duration = Duration::from_millis(200);
@@ -198,7 +198,7 @@ impl LaneWorker {
             poll_failures: metrics::counter!("onrush_feed_poll_failures_total", "lane" => name),
             lag_every: Some(LAG_EVERY),
         };
-        let consumer = Parallel::join(&self.kafka, member, settings.in_flight_max, letters::key_and_lane)?;
+        let consumer = Parallel::join(&self.kafka, member, settings.in_flight_max, dead_letters::key_and_lane)?;
         if let Some(bulk) = self.role.bulk() {
             self.context.pace.count_in(bulk, consumer.share());
         }
@@ -265,7 +265,7 @@ async fn work_on_message(lane: Lane, context: &LaneContext, job: Job) {
     let to = config::Feed::dead_letters_topic(from);
     let refused = [Refused { place: 0, reason: in_short(&error) }];
     let record = std::slice::from_ref(job.record());
-    if letters::set_aside(&context.producer, (from, &to), Some(lane.name()), record, &refused).await == 0 {
+    if dead_letters::set_aside(&context.producer, (from, &to), Some(lane.name()), record, &refused).await == 0 {
         return again(lane, context, job, &error);
     }
     metrics::counter!("onrush_feed_dead_letters_total", "lane" => lane.name()).increment(1);
@@ -286,7 +286,7 @@ async fn work_on_letter(topic: &str, context: &LaneContext, job: Job) {
         headers.attempts = headers.attempts.saturating_add(i32::try_from(tries).unwrap_or(i32::MAX));
         headers.reason = in_short(&error);
     }
-    match letters::keep(&context.database, topic, &[(headers.clone(), job.record())]).await {
+    match dead_letters::keep(&context.database, topic, &[(headers.clone(), job.record())]).await {
         Ok(()) => {
             let name = lane.map_or("unknown", Lane::name);
             metrics::counter!("onrush_feed_letters_kept_total", "lane" => name).increment(1);

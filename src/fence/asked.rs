@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::FenceError;
+use super::error::FenceError;
 use crate::campaign::{Campaigns, Recorded};
 use crate::config;
 use crate::database::Database;

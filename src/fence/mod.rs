@@ -13,44 +13,28 @@
 //! Where another node has verified the server, this one holds its marks against it and follows.
 
 mod asked;
+mod error;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
-use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use crate::campaign::{CampaignError, Campaigns, Recorded};
+use crate::campaign::{Campaigns, Recorded, call_unmarked_on};
 use crate::config::{self, Config};
 use crate::database::Database;
 use crate::ids::CampaignId;
-use crate::kafka::KafkaError;
 use crate::redis::{Inspection, Redis, RedisError, Reply, Script, Value};
 use crate::script;
+
+pub use error::FenceError;
 
 static RECALL: Script<1> = script!("campaign/recall");
 static HALT: Script<1> = script!("campaign/halt");
 
 /// Campaigns that are asked about at the same time.
 const AT_ONCE: usize = 64;
-
-/// Why a server could not be verified. It is tried again.
-#[derive(Debug, Error)]
-pub enum FenceError {
-    /// Redis is away, or became another server meanwhile.
-    #[error(transparent)]
-    Redis(#[from] RedisError),
-    /// Kafka is away: what it has acknowledged and the ledger has not is not known.
-    #[error(transparent)]
-    Kafka(#[from] KafkaError),
-    /// The database is away: what it has recorded is not known.
-    #[error("database: {0}")]
-    Database(#[from] sqlx::Error),
-    /// A campaign could not be brought up to its row.
-    #[error(transparent)]
-    Campaign(#[from] CampaignError),
-}
 
 /// Verifies servers. One a node.
 pub struct Fence {
@@ -231,8 +215,8 @@ impl Fence {
     ) -> Result<Held, FenceError> {
         let again = i64::from(rebuilds == Rebuilds::BeginAgain);
         let args: Vec<Value> = vec![generation.to_string().into(), fact_no.to_string().into(), again.into()];
-        let value = inspection.call(&RECALL, [self.redis.keys().of(campaign).campaign()], args).await?;
-        let Reply { code, rest, .. } = Reply::parse(value)?;
+        let keys = [self.redis.keys().of(campaign).campaign()];
+        let Reply { code, rest, .. } = call_unmarked_on(inspection, &RECALL, keys, args).await?;
         let numbers: Vec<u64> = rest.iter().map_while(Value::as_u64).collect();
         let [generation_here, fact_no_here, version, armed] = numbers[..] else {
             return Err(RedisError::Unexpected(format!("{numbers:?} as the answer to recall")).into());

@@ -10,10 +10,11 @@ use tokio_util::sync::CancellationToken;
 use crate::alarm;
 use crate::cache::Cache;
 use crate::campaign::{Campaign, Campaigns};
-use crate::claim::{Claims, Coupons};
+use crate::claim::Claims;
 use crate::clock::Millis;
 use crate::config::{self, PublicUrl};
 use crate::database::Database;
+use crate::dead_letters::DeadLetters;
 use crate::feed::Feed;
 use crate::health::Prober;
 use crate::http::auth::caller::Auth;
@@ -24,7 +25,6 @@ use crate::http::page::look::Look;
 use crate::http::waiting::open_streams::OpenStreams;
 use crate::ids::CampaignId;
 use crate::ledger::Auditor;
-use crate::letters::LetterBox;
 use crate::redis::Redis;
 use crate::supervise::Board;
 use crate::waiting::{PassKeys, Passes, Tickets, WaitingRooms};
@@ -63,12 +63,10 @@ pub struct Services {
     pub feed: Arc<Feed>,
     /// How long a part of the front page may take.
     pub view_part_max: Duration,
-    /// Writes and reads coupon codes.
-    pub coupons: Coupons,
     /// Compares the stores.
     pub auditor: Arc<Auditor>,
     /// What waits for operators.
-    pub letters: LetterBox,
+    pub dead_letters: DeadLetters,
     /// The alarm rules' settings.
     pub alarm: Arc<alarm::Settings>,
     /// The throttle's setting until an operator sets another, in facts a second.

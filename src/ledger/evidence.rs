@@ -1,7 +1,7 @@
 //! What does each store say of a campaign? Read for the auditor, who draws the conclusions.
 
-use super::LedgerError;
-use crate::facts::Kind;
+use super::error::LedgerError;
+use crate::facts::{ClaimState, Kind};
 use crate::ids::CampaignId;
 use crate::redis::{Redis, RedisError, read_outbox};
 
@@ -155,9 +155,9 @@ async fn count_live(redis: &Redis, campaign: &CampaignId, highest: u64) -> Resul
     loop {
         let (next, page) = redis.scan_page(campaign, &key, &cursor, CLAIMS_PAGE).await?;
         for pair in page.chunks_exact(2) {
-            let state = pair[1].split('\u{1f}').nth(3).unwrap_or_default();
+            let is_given_back = ClaimState::of_record(&pair[1]) == Some(ClaimState::GivenBack);
             match pair[0].parse::<usize>() {
-                Ok(number) if number < places && state == "g" => is_live[number / 64] &= !(1 << (number % 64)),
+                Ok(number) if number < places && is_given_back => is_live[number / 64] &= !(1 << (number % 64)),
                 Ok(number) if number < places => is_live[number / 64] |= 1 << (number % 64),
                 // A claim above the highest number is one too many.
                 _ => beyond += 1,

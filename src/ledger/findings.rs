@@ -1,6 +1,6 @@
 //! What an audit found, in words that an operator understands: what is wrong, and what to do.
 
-use super::auditor::Audit;
+use super::audit::Audit;
 use super::snapshot::Rows;
 use crate::ids::CampaignId;
 

@@ -8,12 +8,15 @@
 //!
 //! The room reads what others wrote into Redis, and knows none of them.
 
+mod audit;
 mod auditor;
+mod error;
 mod evidence;
-mod figure;
 mod findings;
 mod fold;
-mod halter;
+mod gauges;
+mod health;
+mod quarantine;
 mod reconciler;
 mod relay;
 mod repair;
@@ -22,38 +25,17 @@ mod rows;
 mod rows_again;
 mod snapshot;
 mod throttle_setting;
-mod vitals;
 mod writer;
 
-use thiserror::Error;
-
-pub use auditor::{Audit, Auditor, Verdict};
-pub use figure::{Outboxes, OutboxesSeen, RoundsDone};
+pub use audit::{Audit, Verdict};
+pub use auditor::Auditor;
+pub use error::LedgerError;
 pub use fold::Placed;
-pub use halter::Halter;
+pub use gauges::{Outboxes, OutboxesSeen, RoundsDone};
+pub use health::{LedgerHealth, Waiting};
+pub use quarantine::Quarantine;
 pub use reconciler::{Reconciled, Reconciler};
 pub use relay::{Drained, Head, PublishedHead, Relay};
 pub use rows::{Written, write as write_facts};
-pub use throttle_setting::{read_rows_per_second_max, set_rows_per_second_max};
-pub use vitals::{Vitals, Waiting};
+pub use throttle_setting::{ROWS_PER_SECOND, read_rows_per_second_max, set_rows_per_second_max};
 pub use writer::{Step, Tick, Writer};
-
-use crate::kafka::KafkaError;
-use crate::redis::RedisError;
-
-/// A store that could not be asked. All of it is worth another try.
-#[derive(Debug, Error)]
-pub enum LedgerError {
-    /// Redis is away.
-    #[error(transparent)]
-    Redis(#[from] RedisError),
-    /// Kafka is away.
-    #[error(transparent)]
-    Kafka(#[from] KafkaError),
-    /// The database is away.
-    #[error("database: {0}")]
-    Database(#[from] sqlx::Error),
-    /// A setting beyond its limits.
-    #[error("rows_per_second_max is {0}, must be 1 to 10,000,000")]
-    OutOfLimits(u64),
-}

@@ -12,10 +12,11 @@ use futures::StreamExt;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::LedgerError;
-use super::auditor::{Audit, Auditor, Mark, Verdict};
+use super::audit::{Audit, Verdict};
+use super::auditor::{Auditor, Mark};
+use super::error::LedgerError;
 use super::evidence::Counters;
-use super::figure::RoundsDone;
+use super::gauges::RoundsDone;
 use super::repair::lost_facts;
 use super::rows_again;
 use crate::config::{self, Config};

@@ -10,14 +10,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
-use super::LedgerError;
-use super::figure::Outboxes;
+use super::error::LedgerError;
+use super::gauges::Outboxes;
 use crate::config::{self, Config};
+use crate::dead_letters::{FromOutbox, set_unreadable_aside};
 use crate::ids::CampaignId;
 use crate::kafka::{KafkaError, Producer, Published, ensure_dead_letters_topic};
-use crate::letters::{FromOutbox, set_unreadable_aside};
 use crate::redis::{Entry, Redis, RedisError, Script, Value, read_outbox};
 use crate::script;
 
@@ -88,12 +86,6 @@ impl Relay {
     #[must_use]
     pub fn outboxes(&self) -> Outboxes {
         self.outboxes.clone()
-    }
-
-    /// Relays until it is told to stop. Then, in this order: no campaign is begun any more, what is under way is
-    /// published and deleted, and the leases are given up, so that others take over at once.
-    pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
-        super::rounds::run(self, shutdown).await;
     }
 
     /// One round: takes or keeps the lease, publishes what is at the head, deletes what was acknowledged.

@@ -8,11 +8,11 @@
 //! nothing is guessed, and an operator is told instead. So it is after a rebuild: a generation's first fact number is then
 //! not known here.
 
-use super::LedgerError;
-use super::auditor::Audit;
+use super::audit::Audit;
+use super::error::LedgerError;
 use super::evidence::Counters;
 use crate::database::Database;
-use crate::facts::{Fact, FactClaim, Kind, SCHEMA_VERSION};
+use crate::facts::{ClaimRecord, Fact, FactClaim, Kind, SCHEMA_VERSION};
 use crate::ids::CampaignId;
 use crate::redis::Redis;
 
@@ -97,10 +97,10 @@ async fn of_gap(
     Ok((!contradicts).then_some(facts))
 }
 
-/// The fact of a claim, from its record: user, time, attempt, state and generation, parted by US.
+/// The fact of a claim of the first generation, from its record.
 fn fact_of(campaign: &CampaignId, (number, fact_no): (u64, u64), record: &str) -> Option<Fact> {
-    let fields: Vec<&str> = record.split('\u{1f}').collect();
-    let [user, claimed_at, attempt, _state, "1", ..] = fields[..] else { return None };
+    let ClaimRecord { user, claimed_at, attempt, .. } =
+        ClaimRecord::parse(record).filter(|record| record.generation == 1)?;
     Some(Fact {
         v: SCHEMA_VERSION,
         campaign: campaign.as_str().to_owned(),
@@ -108,7 +108,7 @@ fn fact_of(campaign: &CampaignId, (number, fact_no): (u64, u64), record: &str) -
         fact_no,
         kind: Kind::Claimed,
         change: -1,
-        at: claimed_at.parse().ok()?,
+        at: claimed_at,
         claim: Some(FactClaim { number, generation: 1, user: user.to_owned(), attempt: attempt.to_owned() }),
         reason: None,
     })

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::figure::OutboxesSeen;
+use super::gauges::OutboxesSeen;
 use super::relay::{Drained, Relay};
 use crate::ids::CampaignId;
 use crate::kafka::ensure_topic;
@@ -20,8 +20,16 @@ const ROUNDS_MAX: u32 = 16;
 /// Campaigns that the sweep asks Redis about at the same time.
 const SWEEP_AT_ONCE: usize = 64;
 
+impl Relay {
+    /// Relays until it is told to stop. Then, in this order: no campaign is begun any more, what is under way is
+    /// published and deleted, and the leases are given up, so that others take over at once.
+    pub async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+        relay_until(self, shutdown).await;
+    }
+}
+
 /// Relays until `shutdown`, then waits for what is under way and gives the leases up.
-pub(super) async fn run(relay: Arc<Relay>, shutdown: CancellationToken) {
+async fn relay_until(relay: Arc<Relay>, shutdown: CancellationToken) {
     let mut topic = std::pin::pin!(topic_is_there(&relay, &shutdown));
     let mut is_there = false;
     let mut queue = Queue::new(relay.settings.campaigns_at_once_max);

@@ -3,7 +3,7 @@
 //!
 //! Not where facts of the campaign contradict each other: then the history holds facts that no row could take.
 
-use super::LedgerError;
+use super::error::LedgerError;
 use crate::database::Database;
 use crate::ids::CampaignId;
 

@@ -2,7 +2,7 @@
 
 use sqlx::{FromRow, PgConnection};
 
-use super::LedgerError;
+use super::error::LedgerError;
 use super::evidence::{Counters, Outbox};
 use crate::database::Database;
 use crate::facts::{Fact, Kind};

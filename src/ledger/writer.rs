@@ -13,15 +13,15 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::LedgerError;
+use super::error::LedgerError;
 use super::fold::Placed;
 use super::rows::{self, unfit};
 use super::throttle_setting::read_or_seed;
 use crate::config::{self, Config};
 use crate::database::Database;
+use crate::dead_letters::{Refused, is_retried, set_aside};
 use crate::facts::Fact;
 use crate::kafka::{Consumer, Offsets, Producer, Record, Taken, ensure_dead_letters_topic, ensure_topic};
-use crate::letters::{Refused, is_retried, set_aside};
 use crate::throttle::{Allowance, Throttle, Turn};
 
 /// How often the lag is asked for.

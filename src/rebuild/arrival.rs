@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 
-use super::{RebuildError, Rebuilder};
+use super::error::RebuildError;
+use super::rebuilder::Rebuilder;
 use crate::ids::CampaignId;
 use crate::kafka::Offsets;
 use crate::redis::{Channel, read_outbox};

@@ -7,9 +7,10 @@
 
 use sqlx::query;
 
+use super::error::RebuildError;
 use super::recorded::highest_fact;
-use super::{GENERATION_MAX, RebuildError};
 use crate::database::Database;
+use crate::facts::GENERATION_MAX;
 use crate::ids::CampaignId;
 
 /// Takes the generation for a rebuild that began on this server, where it had `here`; letters know of `lettered`.

@@ -1,8 +1,10 @@
 //! Claims and holders go into Redis in parts, each once and in order.
 
+use super::begun::Begun;
+use super::error::{RebuildError, expect_ok};
 use super::recorded::Page;
-use super::{Begun, RebuildError, Rebuilder, expect_ok};
-use crate::redis::{Reply, Script, Value};
+use crate::campaign::call_unmarked;
+use crate::redis::{Redis, Script, Value};
 use crate::script;
 
 static LOAD: Script<4> = script!("rebuild/load");
@@ -12,15 +14,15 @@ const PART: usize = 1_000;
 
 /// One campaign's way back into Redis.
 pub(super) struct Load<'a> {
-    rebuilder: &'a Rebuilder,
+    redis: &'a Redis,
     begun: &'a Begun,
     parts: u64,
 }
 
 impl<'a> Load<'a> {
     /// Takes away what is left of the campaign's claims.
-    pub(super) async fn begin(rebuilder: &'a Rebuilder, begun: &'a Begun) -> Result<Self, RebuildError> {
-        let mut load = Self { rebuilder, begun, parts: 0 };
+    pub(super) async fn begin(redis: &'a Redis, begun: &'a Begun) -> Result<Self, RebuildError> {
+        let mut load = Self { redis, begun, parts: 0 };
         load.part(&[], &[], &[]).await?;
         Ok(load)
     }
@@ -48,19 +50,18 @@ impl<'a> Load<'a> {
     async fn part(
         &mut self,
         claims: &[(u64, String)],
-        used: &[(u64, i64)],
+        used: &[(u64, String)],
         cancelled: &[(String, String)],
     ) -> Result<(), RebuildError> {
         self.parts += 1;
         let Begun { id, token, server, .. } = self.begun;
         let mut args: Vec<Value> = vec![token.as_str().into(), server.as_str().into()];
         args.extend([self.parts, claims.len() as u64, used.len() as u64].map(|number| number.to_string().into()));
-        args.extend(claims.iter().flat_map(|(number, record)| [number.to_string().into(), record.as_str().into()]));
-        args.extend(used.iter().flat_map(|(number, at)| [number.to_string().into(), format!("{at}\u{1f}").into()]));
+        let by_number = claims.iter().chain(used);
+        args.extend(by_number.flat_map(|(number, record)| [number.to_string().into(), record.as_str().into()]));
         args.extend(cancelled.iter().flat_map(|(user, attempt)| [user.as_str().into(), attempt.as_str().into()]));
-        let redis = &self.rebuilder.redis;
-        let keys = redis.keys().of(id);
+        let keys = self.redis.keys().of(id);
         let keys = [keys.campaign(), keys.holders(), keys.claims(), keys.redemptions()];
-        expect_ok(&Reply::parse(redis.call(&LOAD, id, keys, args).await?)?)
+        expect_ok(&call_unmarked(self.redis, id, &LOAD, keys, args).await?)
     }
 }

@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 
 use sqlx::FromRow;
 
-use super::RebuildError;
-use super::letters::{LetterClaim, Letters};
+use super::dead_letters::{LetterClaim, Letters};
+use super::error::RebuildError;
 use crate::database::Database;
+use crate::facts::{ClaimRecord, ClaimState, RedemptionRecord};
 use crate::ids::CampaignId;
 
 /// Facts that one statement sums up.
 const FACTS_AT_ONCE: i64 = 200_000;
-
-const US: char = '\u{1f}';
 
 /// What has been read so far of a campaign's claims, whatever became of them.
 #[derive(Debug, Default)]
@@ -41,8 +40,8 @@ impl Sums {
 pub(super) struct Page {
     /// Number and record of each claim, by number.
     pub claims: Vec<(u64, String)>,
-    /// Number and time of each coupon that was used.
-    pub used: Vec<(u64, i64)>,
+    /// Number and redemption of each coupon that was used.
+    pub used: Vec<(u64, String)>,
 }
 
 /// Reads a campaign's claims in the order of their numbers.
@@ -169,21 +168,28 @@ fn page_of(rows: BTreeMap<(u64, u32), ClaimRow>, sums: &mut Sums) -> Page {
         sums.claims += 1;
         sums.highest = sums.highest.max(number);
         let state = match (row.given_back_at, row.redeemed_at) {
-            (Some(_), _) => 'g',
-            (None, Some(_)) => 'r',
-            (None, None) => 'l',
+            (Some(_), _) => ClaimState::GivenBack,
+            (None, Some(_)) => ClaimState::Redeemed,
+            (None, None) => ClaimState::Live,
         };
-        if state == 'g' {
+        if state == ClaimState::GivenBack {
             sums.given_back += 1;
         } else {
             sums.live += 1;
         }
         if let Some(used_at) = row.redeemed_at {
-            page.used.push((number, used_at));
+            page.used.push((number, RedemptionRecord { used_at: Some(used_at), calls: "" }.to_string()));
         }
-        let at = row.claimed_at.or(row.given_back_at).or(row.redeemed_at).unwrap_or(0);
-        let ClaimRow { generation, user_id, attempt, .. } = row;
-        page.claims.push((number, format!("{user_id}{US}{at}{US}{attempt}{US}{state}{US}{generation}")));
+        let record = ClaimRecord {
+            user: &row.user_id,
+            claimed_at: row.claimed_at.or(row.given_back_at).or(row.redeemed_at).unwrap_or(0),
+            attempt: &row.attempt,
+            state,
+            generation: row.generation.unsigned_abs(),
+            // How well it was kept died with that Redis.
+            kept: "",
+        };
+        page.claims.push((number, record.to_string()));
     }
     page
 }

@@ -37,7 +37,7 @@ pub use lease::Lease;
 pub use marks::{Mark, Marks, pack};
 pub use messages::{Channel, Messages, Reconnects};
 pub use outbox::{Entry, read_outbox};
-pub use pinned_calls::Pinned as Lane;
+pub use pinned_calls::Pinned;
 pub use redis::Redis;
 pub use reply::{Head, Reply};
 pub use script::{Arguments, MadeBy, Script};

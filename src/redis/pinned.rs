@@ -71,7 +71,7 @@ impl PinnedConnections {
             performance,
             replicas_min: i64::from(settings.replicas_min),
             wait_ms_max: i64::from(settings.wait_ms_max),
-            permits: Arc::new(Semaphore::new(settings.lanes_max)),
+            permits: Arc::new(Semaphore::new(settings.pinned_connections_max)),
             idle: Mutex::default(),
         }
     }

@@ -27,7 +27,7 @@ pub struct Pinned<'a> {
 
 impl Redis {
     /// A pinned connection for commands of this campaign that are to be kept so well. `memory` needs none of its own.
-    pub async fn lane(&self, campaign: &CampaignId, asked: Durability) -> Pinned<'_> {
+    pub async fn pinned(&self, campaign: &CampaignId, asked: Durability) -> Pinned<'_> {
         let own = if asked == Durability::Memory { None } else { self.own_connection(campaign).await };
         Pinned { redis: self, campaign: campaign.clone(), asked, own }
     }

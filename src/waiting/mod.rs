@@ -11,6 +11,7 @@ mod controller;
 mod departures;
 mod draw;
 mod error;
+mod freed;
 mod gauges;
 mod hex;
 mod joins;

@@ -156,7 +156,7 @@ impl Room {
             // Whoever was inside is not any more, and that made no room.
             seen.clear();
         }
-        seen.note(asked_us, found, self.campaign.definition().terms.stock)
+        seen.note(asked_us, found, self.campaign.definition().spec.stock)
     }
 
     /// The order of a draw that was published.

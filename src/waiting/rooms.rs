@@ -56,7 +56,7 @@ impl WaitingRooms {
     #[must_use]
     pub fn room(&self, campaign: &Arc<Campaign>) -> Option<Arc<Room>> {
         let definition = campaign.definition();
-        definition.terms.waiting.as_ref()?;
+        definition.spec.waiting.as_ref()?;
         let known = self.rooms.read().unwrap_or_else(PoisonError::into_inner).get(definition.id()).cloned();
         Some(known.unwrap_or_else(|| {
             let mut rooms = self.rooms.write().unwrap_or_else(PoisonError::into_inner);
@@ -188,7 +188,7 @@ impl WaitingRooms {
     /// What the draw's order was made from, and what is public of it so far; `None`: nothing is drawn here.
     pub async fn drawn(&self, room: &Room) -> Result<Option<(String, Option<Drawn>)>, WaitingError> {
         let definition = room.campaign.definition();
-        let is_draw = definition.terms.waiting.as_ref().is_some_and(|waiting| waiting.order == Order::Draw);
+        let is_draw = definition.spec.waiting.as_ref().is_some_and(|waiting| waiting.order == Order::Draw);
         let Some(seed) = definition.draw_seed.clone().filter(|_| is_draw) else { return Ok(None) };
         Ok(Some((seed, self.snapshot(room).await?.drawn.clone())))
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::WaitingError;
-use crate::campaign::Campaign;
+use crate::campaign::{Campaign, ScriptCall, ScriptError, never};
 use crate::clock::Millis;
 use crate::config;
 use crate::ids::{CampaignId, UserId};
@@ -150,22 +150,16 @@ pub(super) struct Scripts<'a> {
 
 impl Scripts<'_> {
     async fn call(&self, script: &Script<9>, more: Vec<Value>) -> Result<Reply, WaitingError> {
-        let id = self.campaign.id();
-        let mut args = self.campaign.known.args();
-        args.extend(more);
-        let keys = self.redis.keys().of(&id).waiting_room();
-        let reply = Reply::parse(self.redis.call(script, &id, keys, args).await?)?;
-        if let Some(head) = reply.head {
-            self.campaign.saw(self.redis, head, false);
-        }
-        match reply.code.as_str() {
-            "lost" => {
-                self.campaign.saw_lost();
-                Err(WaitingError::Lost)
-            }
+        let keys = self.redis.keys().of(&self.campaign.id()).waiting_room();
+        let more = || more.iter().cloned();
+        let call = ScriptCall { campaign: self.campaign, script, keys, more, wrote: never };
+        match call.on_usual(self.redis).await {
+            Ok(reply) if reply.code == "no_room" => Err(WaitingError::NoRoom),
+            Ok(reply) => Ok(reply),
+            Err(ScriptError::Lost) => Err(WaitingError::Lost),
             // A campaign that is being made has no room yet.
-            "no_room" | "missing" => Err(WaitingError::NoRoom),
-            _ => Ok(reply),
+            Err(ScriptError::Missing) => Err(WaitingError::NoRoom),
+            Err(ScriptError::Redis(error)) => Err(error.into()),
         }
     }
 

@@ -99,7 +99,7 @@ impl Snapshot {
             at: found.drawn_at,
         });
         let state = definition.state(found.head.now, found.head.left);
-        let waiting = definition.terms.waiting.clone().unwrap_or_default();
+        let waiting = definition.spec.waiting.clone().unwrap_or_default();
         let schedule = if found.stopped || !is_open(state) {
             Schedule::stopped()
         } else {

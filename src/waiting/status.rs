@@ -129,7 +129,7 @@ impl Visit<'_> {
     /// What somebody hears who waits for a draw.
     fn undrawn(&self, placed: Placed) -> Status {
         let definition = self.room.campaign.definition();
-        let draws_at = definition.terms.opens_at;
+        let draws_at = definition.spec.opens_at;
         if definition.state(self.snapshot.head.now, 1) == State::Closed {
             return Status::Closed;
         }
@@ -185,7 +185,7 @@ impl Visit<'_> {
 }
 
 fn is_draw(room: &Room) -> bool {
-    room.campaign.definition().terms.waiting.as_ref().is_some_and(|waiting| waiting.order == Order::Draw)
+    room.campaign.definition().spec.waiting.as_ref().is_some_and(|waiting| waiting.order == Order::Draw)
 }
 
 /// Up to a tenth more, so that those who were told the same do not come in the same moment.

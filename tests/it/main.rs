@@ -29,6 +29,7 @@ mod order;
 mod out_of_memory;
 mod page;
 mod rebuild;
+mod records;
 mod rush;
 mod scripts_model;
 mod search;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
-use onrush::campaign::{Campaigns, Draft};
-use onrush::claim::{Answer, Claims, Request};
+use onrush::campaign::{Campaigns, Spec};
+use onrush::claim::{Answer, Claims, Coupons, Request};
 use onrush::database;
 use onrush::ids::AttemptId;
 use onrush::redis::Redis;
+use onrush::waiting::WaitingRooms;
 
 use crate::support::installation::Installation;
 use crate::support::names;
@@ -18,10 +19,11 @@ async fn numbers_go_in_the_order_of_arrival() {
     let redis = Arc::new(Redis::connect(&config.redis).await.unwrap());
     let tables = database::open(&config.postgres).unwrap();
     let campaigns = Arc::new(Campaigns::new(Arc::clone(&redis), tables, config.campaign.clone()));
-    let draft = Draft::new(names::unique("order").parse().unwrap(), "In order", 1_000);
+    let draft = Spec::new(names::unique("order").parse().unwrap(), "In order", 1_000);
     let (_, campaign) = campaigns.create(draft).await.unwrap();
     let campaign = campaign.unwrap();
-    let claims = Claims::new(redis, &config.claim);
+    let waiting = WaitingRooms::new(Arc::clone(&redis), campaigns, config.waiting.clone());
+    let claims = Claims::new(redis, &config.claim, Coupons::new(1, &[7; 32]), Arc::new(waiting));
 
     // Called one after the other; awaited in another order, by many tasks.
     let arrivals: Vec<_> = (0..1_200)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use onrush::campaign::{Campaign, Campaigns, Draft};
+use onrush::campaign::{Campaign, Campaigns, Spec};
 use onrush::claim::Claims;
 use onrush::ids::UserId;
 use onrush::kafka::Producer;
@@ -84,7 +84,7 @@ async fn measure_onrush(stores: &Stores, campaigns: &Arc<Campaigns>, load: Load)
 }
 
 async fn create(campaigns: &Arc<Campaigns>, id: &str, stock: u64) -> anyhow::Result<Arc<Campaign>> {
-    let draft = Draft { listed: false, ..Draft::new(id.parse()?, id, stock) };
+    let draft = Spec { listed: false, ..Spec::new(id.parse()?, id, stock) };
     let (_, campaign) = campaigns.create(draft).await?;
     campaign.context("the campaign is new")
 }

@@ -68,9 +68,9 @@ pub(crate) fn new_schema() -> AnyOf {
     let cap = any().property("active_max", number()).required("active_max");
     let cap = cap.property("admit", schemas::null()).property("every_ms", schemas::null());
     let either = Schema::AnyOf(AnyOfBuilder::new().item(pace).item(cap).build());
-    let terms = AllOfBuilder::new().item(Ref::from_schema_name(WaitingTerms::name())).item(either).build();
+    let spec = AllOfBuilder::new().item(Ref::from_schema_name(WaitingTerms::name())).item(either).build();
     let words = "Absent or null: no waiting room. A pace (`admit` and `every_ms`), a cap (`active_max`), or both.";
-    AnyOfBuilder::new().description(Some(words)).item(schemas::null()).item(Schema::AllOf(terms)).build()
+    AnyOfBuilder::new().description(Some(words)).item(schemas::null()).item(Schema::AllOf(spec)).build()
 }
 
 /// A campaign without a waiting room, or with one that draws nothing, for the document.
@@ -83,8 +83,8 @@ pub(crate) fn draws_nothing() -> Object {
 pub(crate) fn change_schema() -> AnyOf {
     let words = "What is absent stays as it is; null takes pace or cap away, or the whole room. One can be added until the \
                  campaign has opened.";
-    let terms = Ref::from_schema_name(WaitingTerms::name());
-    AnyOfBuilder::new().description(Some(words)).item(schemas::null()).item(terms).build()
+    let spec = Ref::from_schema_name(WaitingTerms::name());
+    AnyOfBuilder::new().description(Some(words)).item(schemas::null()).item(spec).build()
 }
 
 /// The waiting room of a new campaign.

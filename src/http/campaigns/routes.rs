@@ -13,7 +13,7 @@ use utoipa::openapi::schema::{AllOfBuilder, AnyOfBuilder, ObjectBuilder, Schema,
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::campaign::{Campaign, Change, Created, Draft, Durability, Refused, Switch, View};
+use crate::campaign::{Campaign, Change, Created, Durability, Refused, Spec, Switch, View};
 use crate::http::auth::caller::Operator;
 use crate::http::campaigns::room as waiting;
 use crate::http::contract::input::{self, Input, Nullable};
@@ -43,7 +43,7 @@ body! {
     NewCampaign = {
         let limit = schemas::or_null(schemas::whole(1..=LIMIT_MAX));
         let durability = schemas::or_null(schemas::word(Durability::ALL.map(Durability::as_str)));
-        let terms = Body::new()
+        let spec = Body::new()
             .needs("id", schemas::campaign_id())
             .needs("name", schemas::such_as(schemas::text(NAME_CHARACTERS_MAX, Lines::One), "Welcome coupon"))
             .needs("stock", schemas::such_as(schemas::whole(1..=STOCK_MAX), 100))
@@ -59,7 +59,7 @@ body! {
         let opens = opens.property("opens_at", ObjectBuilder::new().schema_type(Type::String));
         let draws_nothing = waiting::draws_nothing();
         let either = AnyOfBuilder::new().item(opens).item(draws_nothing).build();
-        AllOfBuilder::new().item(terms.build()).item(Schema::AnyOf(either)).build()
+        AllOfBuilder::new().item(spec.build()).item(Schema::AnyOf(either)).build()
     }
 }
 
@@ -200,7 +200,7 @@ async fn changed(app: &App, outcome: Option<Result<Arc<Campaign>, Refused>>) -> 
     }
 }
 
-async fn draft(input: &Input) -> Result<Draft, Problem> {
+async fn draft(input: &Input) -> Result<Spec, Problem> {
     let mut members = input.members().await?;
     let id = members.require("id", input::id::<CampaignId>);
     let name = members.require("name", input::text(NAME_CHARACTERS_MAX, Lines::One));
@@ -222,7 +222,7 @@ async fn draft(input: &Input) -> Result<Draft, Problem> {
         return Err(Problem::field("", "lacks a member that is required"));
     };
     let per_user_limit = u32::try_from(per_user_limit).expect("at most 100");
-    Ok(Draft { id, name, stock, per_user_limit, opens_at, closes_at, durability, listed, waiting })
+    Ok(Spec { id, name, stock, per_user_limit, opens_at, closes_at, durability, listed, waiting })
 }
 
 async fn read_change(input: &Input) -> Result<Change, Problem> {

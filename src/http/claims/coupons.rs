@@ -27,11 +27,8 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 impl App {
     /// The claim that a coupon code belongs to, with its campaign.
     fn coupon(&self, input: &Input) -> Result<(Arc<Campaign>, ClaimId), Problem> {
-        let none = || Problem::not_found("coupon");
-        let coupon = self.coupons.read(input.path_text("coupon_code")).ok_or_else(none)?;
-        let campaign = self.campaigns.catalog().by_serial(coupon.serial).ok_or_else(none)?;
-        let claim = ClaimId { campaign: campaign.id(), generation: coupon.generation, number: coupon.number };
-        Ok((campaign, claim))
+        let found = self.claims.by_code(self.campaigns.catalog(), input.path_text("coupon_code"));
+        found.ok_or_else(|| Problem::not_found("coupon"))
     }
 }
 

@@ -121,7 +121,7 @@ pub(crate) async fn submit(
 ) -> Result<Response, Problem> {
     let campaign = app.find(id).await?;
     let attempt = key.map_or_else(AttemptId::random, AttemptId::of_key);
-    if campaign.definition().terms.waiting.is_some() {
+    if campaign.definition().spec.waiting.is_some() {
         return Box::pin(submit_with_pass(app, &campaign, attempt, user, pass, key.is_some())).await;
     }
     let answer = app.claims.claim(&campaign, Request { attempt, user, pass: None }).await?;
@@ -155,11 +155,6 @@ async fn submit_with_pass(
             Err(Problem::new(Code::PassRequired, format!("{id} has a waiting room: {why}"))
                 .header(header::LINK, waiting_room_link(app, &id)))
         }
-        // A pass may have ended with it.
-        Answer::Issued(_) | Answer::LimitReached(_) => {
-            app.waiting.freed(campaign);
-            answered(app, campaign, answer, has_key)
-        }
         _ => answered(app, campaign, answer, has_key),
     }
 }
@@ -176,7 +171,7 @@ fn answered(app: &App, campaign: &Campaign, answer: Answer, has_key: bool) -> Re
         Answer::Paused => Problem::new(Code::Paused, format!("{id} is paused")).retry_after(spread(PAUSED_RETRY_S)),
         Answer::Closed => Problem::new(Code::Closed, format!("{id} is closed")),
         Answer::LimitReached(claims) => {
-            let limit = campaign.definition().terms.per_user_limit;
+            let limit = campaign.definition().spec.per_user_limit;
             let claims = app.claim_views(campaign, claims)?;
             Problem::new(Code::LimitReached, format!("a user may hold {limit} of {id}")).with("claims", json!(claims))
         }
@@ -195,7 +190,7 @@ fn answered(app: &App, campaign: &Campaign, answer: Answer, has_key: bool) -> Re
 
 /// Before the opening, by Redis' clock.
 pub(crate) fn not_open_yet(campaign: &Campaign, now: Millis) -> Problem {
-    let opens_at = campaign.definition().terms.opens_at.unwrap_or(now);
+    let opens_at = campaign.definition().spec.opens_at.unwrap_or(now);
     let wait_ms = u64::try_from(opens_at.0 - now.0).unwrap_or(0);
     Problem::new(Code::NotOpenYet, format!("{} opens at {}", campaign.id(), opens_at.to_rfc3339()))
         .retry_after(spread(wait_ms.div_ceil(1000).max(1)))
@@ -295,10 +290,7 @@ async fn give_back(State(app): State<App>, caller: Caller, input: Input) -> Resu
         Caller::User(user) => Some(user),
     };
     match app.claims.give_back(&campaign, &id, owner).await? {
-        GiveBack::Done(claim) => {
-            app.waiting.freed(&campaign);
-            Ok(private(app.claim_view(&campaign, claim)?))
-        }
+        GiveBack::Done(claim) => Ok(private(app.claim_view(&campaign, claim)?)),
         GiveBack::Unchanged(claim) => Ok(again(private(app.claim_view(&campaign, claim)?), key.is_some())),
         GiveBack::NotFound => Err(Problem::not_found("claim")),
         GiveBack::AlreadyRedeemed(claim) => Err(already_redeemed(&claim, "a used coupon cannot be given back")),
@@ -334,10 +326,7 @@ async fn cancel(State(app): State<App>, User(user): User, input: Input) -> Resul
     input.no_body().await?;
     let campaign = app.find(&id).await?;
     match app.claims.cancel(&campaign, &user, &AttemptId::of_key(&key)).await? {
-        Cancel::GivenBack(claim) => {
-            app.waiting.freed(&campaign);
-            Ok(private(app.claim_view(&campaign, claim)?))
-        }
+        Cancel::GivenBack(claim) => Ok(private(app.claim_view(&campaign, claim)?)),
         Cancel::Never => {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;

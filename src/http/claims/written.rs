@@ -1,7 +1,7 @@
 //! Claims with their coupon codes written.
 
 use crate::campaign::Campaign;
-use crate::claim::{Claim, Coupon};
+use crate::claim::Claim;
 use crate::http::claims::view::ClaimView;
 use crate::http::contract::problem::{Code, Problem};
 use crate::http::state::App;
@@ -10,10 +10,9 @@ use crate::ids::ClaimId;
 impl App {
     pub(crate) fn claim_view(&self, campaign: &Campaign, claim: Claim) -> Result<ClaimView, Problem> {
         let definition = campaign.definition();
-        let coupon = Coupon { serial: definition.serial, generation: claim.generation, number: claim.number };
         let coupon_code = self
-            .coupons
-            .write(coupon)
+            .claims
+            .code_of(campaign, &claim)
             .ok_or_else(|| Problem::new(Code::Unavailable, "a coupon code has no room for this claim"))?;
         let campaign_id = definition.id().clone();
         let claim_id = ClaimId { campaign: campaign_id.clone(), generation: claim.generation, number: claim.number };

@@ -14,10 +14,10 @@ use utoipa::openapi::{RefOr, Schema};
 
 use crate::campaign::CampaignError;
 use crate::claim::ClaimError;
+use crate::dead_letters::DeadLettersError;
 use crate::http::claims::view::ClaimView;
 use crate::http::contract::schemas;
 use crate::ledger::LedgerError;
-use crate::letters::LettersError;
 use crate::redis::RedisError;
 
 macro_rules! codes {
@@ -328,11 +328,11 @@ impl From<LedgerError> for Problem {
     }
 }
 
-impl From<LettersError> for Problem {
-    fn from(error: LettersError) -> Self {
+impl From<DeadLettersError> for Problem {
+    fn from(error: DeadLettersError) -> Self {
         match error {
-            LettersError::Kafka(ref cause) => Self::away("Kafka", cause),
-            LettersError::Database(ref cause) => Self::away("the database", cause),
+            DeadLettersError::Kafka(ref cause) => Self::away("Kafka", cause),
+            DeadLettersError::Database(ref cause) => Self::away("the database", cause),
         }
     }
 }

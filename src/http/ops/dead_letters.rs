@@ -12,6 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::clock::Millis;
+use crate::dead_letters::{DeadLetter, Which};
 use crate::http::auth::caller::Operator;
 use crate::http::contract::input::{self, Input};
 use crate::http::contract::paging::{Cursor, Paging};
@@ -20,7 +21,6 @@ use crate::http::contract::reason::{reason, reason_schema};
 use crate::http::contract::response::private;
 use crate::http::contract::schemas::{self, Body, body};
 use crate::http::state::App;
-use crate::letters::{Letter, Which};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(replay)).routes(routes!(discard))
@@ -51,7 +51,7 @@ enum RecordForm {
 
 /// A record that cannot be dealt with.
 #[derive(Serialize, ToSchema)]
-struct LetterView {
+struct DeadLetterView {
     #[schema(example = "0-17")]
     id: String,
     /// Why.
@@ -79,8 +79,8 @@ struct LetterView {
 
 /// A page of dead letters.
 #[derive(Serialize, ToSchema)]
-struct LetterPage {
-    items: Vec<LetterView>,
+struct DeadLetterPage {
+    items: Vec<DeadLetterView>,
     /// Send it as `after` for the next page; null at the end.
     next: Option<String>,
 }
@@ -121,13 +121,13 @@ struct Discarded {
     discarded: u64,
 }
 
-fn view(letter: Letter) -> LetterView {
+fn view(letter: DeadLetter) -> DeadLetterView {
     let (noticed_at, discarded_at) = (letter.noticed_at(), letter.discarded_at());
     let (record_form, record) = match serde_json::from_slice(&letter.record) {
         Ok(json) => (RecordForm::Json, json),
         Err(_) => (RecordForm::Base64, base64::engine::general_purpose::STANDARD.encode(&letter.record).into()),
     };
-    LetterView {
+    DeadLetterView {
         id: letter.id,
         reason: letter.reason,
         attempts: letter.attempts,
@@ -144,17 +144,17 @@ fn view(letter: Letter) -> LetterView {
 
 /// Records that cannot be dealt with, in the order in which they were noticed.
 #[utoipa::path(get, path = "/v1/ops/dead-letters", tag = "operations", security(("operator" = [])), params(Paging),
-    responses((status = 200, body = LetterPage)))]
+    responses((status = 200, body = DeadLetterPage)))]
 async fn list(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&["limit", "after"])?;
     let (limit, after) = (input.limit()?, input.query::<Cursor>("after")?);
     let after = after.map_or(Ok(0), |cursor| cursor.0.parse::<i64>());
     let after = after.map_err(|_| Problem::field("query/after", "is no cursor of this list"))?;
     // One more than asked for tells whether there is a next page.
-    let mut letters = app.letters.page(after, limit + 1).await?;
+    let mut letters = app.dead_letters.page(after, limit + 1).await?;
     let next = (letters.len() > limit).then(|| Cursor(letters[limit - 1].position.to_string()).to_string());
     letters.truncate(limit);
-    Ok(private(LetterPage { items: letters.into_iter().map(view).collect(), next }))
+    Ok(private(DeadLetterPage { items: letters.into_iter().map(view).collect(), next }))
 }
 
 /// Send them back to where they came from.
@@ -167,7 +167,7 @@ async fn replay(State(app): State<App>, _: Operator, input: Input) -> Result<Res
     input.allow_query(&[])?;
     let which = which(&input).await?;
     // In a task of its own: who hangs up in the middle leaves no letter both sent back and waiting.
-    let letters = app.letters.clone();
+    let letters = app.dead_letters.clone();
     let replaying = tokio::spawn(async move { letters.replay(&which).await });
     let replayed = replaying.await.map_err(|_| Problem::new(Code::Unavailable, "this node is stopping"))?;
     let replayed = replayed?.ok_or_else(|| Problem::not_found("dead letter"))?;
@@ -187,7 +187,7 @@ async fn discard(State(app): State<App>, _: Operator, input: Input) -> Result<Re
     let (ids, reason) = (members.require("ids", ids), members.require("reason", reason));
     members.finish()?;
     let (ids, reason) = ids.zip(reason).ok_or_else(|| Problem::field("", "must have members ids and reason"))?;
-    let discarded = app.letters.discard(&ids, &reason).await?.ok_or_else(|| Problem::not_found("dead letter"))?;
+    let discarded = app.dead_letters.discard(&ids, &reason).await?.ok_or_else(|| Problem::not_found("dead letter"))?;
     Ok(private(Discarded { discarded }))
 }
 

@@ -10,14 +10,14 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::alarm::{self, RuleView};
-use crate::config::{self, ROWS_PER_SECOND, Thresholds};
+use crate::config::{self, Thresholds};
 use crate::http::auth::caller::Operator;
 use crate::http::contract::input::{self, Input, Nullable};
 use crate::http::contract::problem::Problem;
 use crate::http::contract::response::private;
 use crate::http::contract::schemas::{self, Body, body};
 use crate::http::state::App;
-use crate::ledger::{self, Audit};
+use crate::ledger::{self, Audit, ROWS_PER_SECOND};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -93,7 +93,7 @@ async fn audit(State(app): State<App>, _: Operator, input: Input) -> Result<Resp
     responses((status = 200, body = Throttle)))]
 async fn read_throttle(State(app): State<App>, _: Operator, input: Input) -> Result<Response, Problem> {
     input.allow_query(&[])?;
-    let rows_per_second_max = ledger::read_rows_per_second_max(&app.database).await?.unwrap_or(app.rows_per_second_max);
+    let rows_per_second_max = ledger::read_rows_per_second_max(&app.database, app.rows_per_second_max).await?;
     Ok(private(Throttle { rows_per_second_max }))
 }
 
@@ -109,7 +109,7 @@ async fn set_throttle(State(app): State<App>, _: Operator, input: Input) -> Resu
     if let Some(rows) = rows {
         ledger::set_rows_per_second_max(&app.database, rows).await?;
     }
-    let rows_per_second_max = ledger::read_rows_per_second_max(&app.database).await?.unwrap_or(app.rows_per_second_max);
+    let rows_per_second_max = ledger::read_rows_per_second_max(&app.database, app.rows_per_second_max).await?;
     Ok(private(Throttle { rows_per_second_max }))
 }
 

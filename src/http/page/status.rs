@@ -99,7 +99,7 @@ pub(crate) async fn scene(
     let from = stands.note(visit, &said);
     let lang = visit.lang;
     let definition = stands.campaign.definition();
-    let (terms, now) = (&definition.terms, app.now());
+    let (spec, now) = (&definition.spec, app.now());
     let mut about = About { from, poll_after_s: said.poll_after_s, ..about_campaign(&stands.campaign) };
     about.paused = match &stands.status {
         Status::Waiting(wait) => wait.paused,
@@ -109,7 +109,7 @@ pub(crate) async fn scene(
     let scene = match &stands.status {
         Status::Waiting(Wait { ahead: None, draws_at, .. }) => Scene::Drawing { draws: draws_at.map(moment) },
         Status::Waiting(Wait { placed, ahead: Some(ahead), eta_s, .. }) => {
-            let turn = terms.waiting.as_ref();
+            let turn = spec.waiting.as_ref();
             let turn = TurnLengths {
                 ttl_s: turn.map_or(0, |turn| turn.pass_ttl_s),
                 within_s: turn.map_or(0, |turn| turn.claim_pass_within_s),
@@ -136,10 +136,10 @@ pub(crate) async fn scene(
                 Status::Closed => State::Closed,
                 _ => app.waiting.state(&room).await?,
             };
-            let may_have_more = coupons.len() < usize::try_from(terms.per_user_limit).unwrap_or(usize::MAX);
-            let is_draw = terms.waiting.as_ref().is_some_and(|waiting| waiting.order == Order::Draw);
+            let may_have_more = coupons.len() < usize::try_from(spec.per_user_limit).unwrap_or(usize::MAX);
+            let is_draw = spec.waiting.as_ref().is_some_and(|waiting| waiting.order == Order::Draw);
             let takes_joins = state == State::Open || (state == State::Scheduled && is_draw);
-            match (state, terms.opens_at) {
+            match (state, spec.opens_at) {
                 _ if !coupons.is_empty() => Scene::Claimed { coupons, again: may_have_more && takes_joins },
                 (State::Closed, _) => Scene::Closed,
                 (State::Paused, _) => {
@@ -183,6 +183,6 @@ fn seconds_until(at: Millis, now: Millis) -> u64 {
 /// What is said of the campaign, whoever visits.
 pub(super) fn about_campaign(campaign: &Campaign) -> About {
     let definition = campaign.definition();
-    let message = definition.terms.waiting.as_ref().and_then(|waiting| waiting.message.clone());
-    About { id: definition.id().to_string(), name: definition.terms.name.clone(), message, ..About::default() }
+    let message = definition.spec.waiting.as_ref().and_then(|waiting| waiting.message.clone());
+    About { id: definition.id().to_string(), name: definition.spec.name.clone(), message, ..About::default() }
 }

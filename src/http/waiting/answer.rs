@@ -167,7 +167,7 @@ fn write_end(body: &mut Vec<u8>, state: &str, campaign: &Campaign) {
 
 /// What the operator says, if anything.
 fn write_message(body: &mut Vec<u8>, campaign: &Campaign) {
-    if let Some(message) = campaign.definition().terms.waiting.as_ref().and_then(|waiting| waiting.message.as_ref()) {
+    if let Some(message) = campaign.definition().spec.waiting.as_ref().and_then(|waiting| waiting.message.as_ref()) {
         body.extend_from_slice(b",\"message\":");
         serde_json::to_writer(body, message).expect("texts are JSON, and memory takes them");
     }

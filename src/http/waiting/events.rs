@@ -190,7 +190,7 @@ fn retry() -> String {
 }
 
 fn message_of(definition: &Definition) -> Option<&Message> {
-    definition.terms.waiting.as_ref()?.message.as_ref()
+    definition.spec.waiting.as_ref()?.message.as_ref()
 }
 
 /// One visitor's stream.

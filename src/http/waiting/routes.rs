@@ -178,7 +178,7 @@ async fn draw(State(app): State<App>, input: Input) -> Result<Response, Problem>
         campaign_id: id,
         state: if drawn.is_some() { "drawn" } else { "announced" },
         seed_hash: to_hex(&seed_hash(&bytes)),
-        draws_at: campaign.definition().terms.opens_at,
+        draws_at: campaign.definition().spec.opens_at,
         drawn_at: drawn.as_ref().map(|drawn| drawn.at),
         n: drawn.as_ref().map(|drawn| drawn.n),
         list_hash: drawn.as_ref().map(|drawn| drawn.list_hash.clone()),

@@ -287,7 +287,7 @@ async fn workers_that_are_gone_are_seen_by_who_serves_and_loops_that_restart() {
     }
     for _ in 0..5 {
         let restarts = worker.loops().restarts();
-        assert!(worker.loops().break_loop("halter"));
+        assert!(worker.loops().break_loop("quarantine"));
         eventually("it begins anew", async || worker.loops().restarts() > restarts).await;
     }
     becomes(&watcher, "loops_restarted", "CRITICAL").await;

@@ -1,11 +1,11 @@
 //! What there is to read: posts on their way from the author to the subscribers, and what they and everybody else read.
 
 mod author;
+mod dead_letters;
 mod desk;
 mod end_to_end;
 mod hang_up;
 mod lanes;
-mod letters;
 mod pace;
 mod parallel;
 mod posts;

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use onrush::app::Role;
 use onrush::database::{self, Database};
+use onrush::dead_letters::{DeadLetters, Which};
 use onrush::facts::Kind;
 use onrush::kafka::Offsets;
-use onrush::ledger::{Halter, Step, Tick};
-use onrush::letters::{LetterBox, Which};
+use onrush::ledger::{Quarantine, Step, Tick};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::Row;
@@ -156,9 +156,10 @@ async fn a_dead_letter_whose_fault_is_mended_meanwhile_needs_no_operator() {
     stores.publish(&[fact("c", 1, Kind::Claimed, 1)]).await;
     assert_eq!(write_all(&stores, 1).await, 1);
     mend(&stores.database).await;
-    let mut copier = onrush::letters::Copier::new(stores.database.clone(), stores.producer.clone(), &stores.config);
-    eventually("it is sent back", async || copier.tick().await.unwrap() == 1).await;
-    copier.close().await;
+    let mut ingester =
+        onrush::dead_letters::Ingester::new(stores.database.clone(), stores.producer.clone(), &stores.config);
+    eventually("it is sent back", async || ingester.tick().await.unwrap() == 1).await;
+    ingester.close().await;
     assert_eq!(write_all(&stores, 1).await, 1);
     assert_eq!(stores.count("SELECT count(*) FROM claims").await, 1);
     assert_eq!(stores.count("SELECT count(*) FROM dead_letters").await, 0);
@@ -303,7 +304,7 @@ async fn letters_come_in_pages_and_a_replay_says_exactly_what_it_wants() {
     // The same letter twice in one request is one letter.
     let twice = node.operator_sends(Method::POST, REPLAY, &json!({"ids": ["0-0", "0-0", "0-1"]})).await;
     assert_eq!(twice.body, json!({"replayed": 2}));
-    let again = LetterBox::new(stores.database.clone(), stores.producer.clone(), &stores.config);
+    let again = DeadLetters::new(stores.database.clone(), stores.producer.clone(), &stores.config);
     assert_eq!(again.replay(&Which::All).await.unwrap(), Some(3));
     assert_eq!(topic::read(&stores, 10).await.len(), 10, "five, and the same five again");
 }
@@ -348,9 +349,9 @@ async fn a_campaign_is_halted_when_redis_is_back_and_not_if_it_was_rebuilt_since
         sqlx::query(insert).bind(id).execute(&stores.database).await.unwrap();
     }
     // As after a crash between the record and the halt: it is still on the list.
-    let halter = Halter::new(stores.redis.clone(), stores.database.clone(), std::sync::Arc::default());
-    assert_eq!(halter.tick().await.unwrap(), 1);
-    assert_eq!(halter.tick().await.unwrap(), 0);
+    let quarantine = Quarantine::new(stores.redis.clone(), stores.database.clone(), std::sync::Arc::default());
+    assert_eq!(quarantine.tick().await.unwrap(), 1);
+    assert_eq!(quarantine.tick().await.unwrap(), 0);
     assert_eq!(stores.field(&campaign, "lost").await, "contradiction");
     assert_eq!(stores.field(&rebuilt, "lost").await, "");
     assert_eq!(stores.field(&"unknown".parse().unwrap(), "lost").await, "");

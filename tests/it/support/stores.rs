@@ -1,18 +1,19 @@
 //! Stores of a test's own: a prefix in Redis, a topic and a group in Kafka, a schema in PostgreSQL.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use fred::clients::Client;
-use fred::prelude::{ClientLike, HashesInterface, KeysInterface};
+use fred::prelude::{ClientLike, HashesInterface, KeysInterface, StreamsInterface};
 use onrush::config::Config;
 use onrush::database::{self, Database};
+use onrush::dead_letters::Ingester;
 use onrush::facts::{Fact, FactClaim, Kind, SCHEMA_VERSION};
 use onrush::ids::{AttemptId, CampaignId};
 use onrush::kafka::{Producer, ensure_topic};
 use onrush::ledger::{Auditor, Relay, Writer};
-use onrush::letters::Copier;
 use onrush::redis::{CampaignKeys, Keys, Redis, Reply, Script, Value};
 use onrush::script;
 use sqlx::Row;
@@ -62,13 +63,13 @@ impl Stores {
 
     /// Copies dead letters into their table until so many are there.
     pub(crate) async fn copy_letters(&self, count: i64) {
-        let mut copier = Copier::new(self.database.clone(), self.producer.clone(), &self.config);
+        let mut ingester = Ingester::new(self.database.clone(), self.producer.clone(), &self.config);
         eventually("the dead letters are in their table", async || {
-            copier.tick().await.unwrap();
+            ingester.tick().await.unwrap();
             self.count("SELECT count(*) FROM dead_letters").await >= count
         })
         .await;
-        copier.close().await;
+        ingester.close().await;
     }
 
     pub(crate) fn auditor(&self) -> Auditor {
@@ -219,6 +220,15 @@ pub(crate) async fn dump_campaign(config: &Config, campaign: &str) -> Vec<(Strin
     }
     client.quit().await.unwrap();
     dumped
+}
+
+/// The fields of each entry in a campaign's outbox, by name, as Redis has them.
+pub(crate) async fn outbox_entries(config: &Config, campaign: &str) -> Vec<HashMap<String, String>> {
+    let client = saboteur(config).await;
+    let outbox = keys_of(config, campaign).outbox();
+    let entries: Vec<(String, HashMap<String, String>)> = client.xrange_values(outbox, "-", "+", None).await.unwrap();
+    client.quit().await.unwrap();
+    entries.into_iter().map(|(_, fields)| fields).collect()
 }
 
 /// Sets a campaign back to what it was, as a Redis that came back with an older log would.

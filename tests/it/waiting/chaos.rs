@@ -223,9 +223,9 @@ async fn pace_cap_and_order_hold_while_nodes_are_killed_and_everybody_does_what_
     }
     let doors = Doors(Arc::new(Mutex::new(nodes.iter().map(|node| installation.client(&node.url)).collect())));
     let survivor = installation.client(&nodes[0].url);
-    let terms = json!({"admit": ADMIT, "every_ms": EVERY_MS, "active_max": CAP, "pass_ttl_s": TTL_S,
+    let spec = json!({"admit": ADMIT, "every_ms": EVERY_MS, "active_max": CAP, "pass_ttl_s": TTL_S,
         "claim_pass_within_s": WITHIN_S});
-    let campaign = open(&survivor, 10_000, terms).await;
+    let campaign = open(&survivor, 10_000, spec).await;
     let (seen, over, all_over) =
         (Arc::new(Mutex::new(Seen::default())), CancellationToken::new(), CancellationToken::new());
     let sampler = sample(&installation, &campaign, Arc::clone(&seen), all_over.clone());

@@ -13,5 +13,5 @@ mod passes;
 mod queue;
 mod robust;
 mod room;
-mod terms;
+mod spec;
 mod tickets;

@@ -163,8 +163,8 @@ async fn a_pass_of_ours_that_does_not_suit_is_refused_with_the_reason() {
 async fn a_pass_lasts_as_long_as_it_says_and_who_does_not_pick_it_up_in_time_is_no_show() {
     let installation = Installation::new().await;
     let node = installation.node(Role::Serve).await;
-    let terms = json!({"active_max": 1, "pass_ttl_s": 2, "claim_pass_within_s": 2});
-    let campaign = open(&node, 5, terms).await;
+    let spec = json!({"active_max": 1, "pass_ttl_s": 2, "claim_pass_within_s": 2});
+    let campaign = open(&node, 5, spec).await;
     let answer = join(&node, &campaign, "alice").await;
     let (pass, until_ms) = (answer.text("pass").to_owned(), time(&answer, "expires_at"));
     assert!((until_ms - Millis::now().0) <= 2_100, "{answer:?}");

@@ -28,8 +28,8 @@ impl Crowd {
 
 #[tokio::test]
 async fn of_fifty_inside_the_next_enters_as_soon_as_one_leaves_for_an_hour() {
-    let terms = Terms { active_max: 50, limit: 1, pass_ttl_ms: 300_000, ..Terms::default() };
-    let mut room = Room::open(terms).await;
+    let spec = Terms { active_max: 50, limit: 1, pass_ttl_ms: 300_000, ..Terms::default() };
+    let mut room = Room::open(spec).await;
     let mut dice = Dice(2);
     let mut crowd = Crowd { waiting: BTreeMap::new(), inside: BTreeSet::new() };
     let (mut came, mut claims, mut ends) = (0, 0, [0; 4]);
@@ -126,14 +126,14 @@ async fn of_fifty_inside_the_next_enters_as_soon_as_one_leaves_for_an_hour() {
 fn admit(crowd: &mut Crowd, deadlines: &mut BTreeMap<String, i64>, room: &Room, count: i64) {
     let next: Vec<String> = crowd.waiting.values().take(usize::try_from(count).unwrap()).cloned().collect();
     crowd.enter(count);
-    deadlines.extend(next.into_iter().map(|user| (user, room.now + room.terms.claim_pass_within_ms)));
+    deadlines.extend(next.into_iter().map(|user| (user, room.now + room.spec.claim_pass_within_ms)));
 }
 
 #[tokio::test]
 async fn no_more_are_inside_than_there_are_units_and_a_reserve() {
     for reserve in [0, 5] {
-        let terms = Terms { stock: 12, active_max: 100, reserve, ..Terms::default() };
-        let mut room = Room::open(terms).await;
+        let spec = Terms { stock: 12, active_max: 100, reserve, ..Terms::default() };
+        let mut room = Room::open(spec).await;
         assert_eq!(room.join(&people(1..=40)).await.admitted, 12 + reserve);
         // Each claim takes a unit and ends a pass: nobody may follow.
         for user in 1..=6 {
@@ -152,7 +152,7 @@ async fn no_more_are_inside_than_there_are_units_and_a_reserve() {
         }
         assert_eq!(inside, 7 + reserve);
         // A raise lets as many more in.
-        room.put(|terms| terms.stock += 3).await;
+        room.put(|spec| spec.stock += 3).await;
         assert_eq!(room.admit().await.entered, 3);
     }
 }

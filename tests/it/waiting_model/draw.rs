@@ -4,8 +4,8 @@ use super::Dice;
 use super::room::{DRAWING, EXPIRED, INSIDE, OPENS_AT, Room, Terms, WAITS, people};
 
 /// A draw that has not opened.
-async fn before_the_opening(terms: Terms) -> Room {
-    let mut room = Room::open(Terms { is_draw: true, ..terms }).await;
+async fn before_the_opening(spec: Terms) -> Room {
+    let mut room = Room::open(Terms { is_draw: true, ..spec }).await;
     room.now = OPENS_AT - 60_000;
     room
 }
@@ -137,8 +137,8 @@ async fn an_empty_draw_lets_later_ones_in_once_it_is_published() {
 /// Nodes send pieces of the drawn list from wherever they believe the room to be.
 #[tokio::test]
 async fn pieces_of_the_drawn_list_that_are_stale_or_early_neither_skip_nor_double_anybody() {
-    let terms = Terms { admit: 7, every_ms: 1_000, ..Terms::default() };
-    let mut room = before_the_opening(terms).await;
+    let spec = Terms { admit: 7, every_ms: 1_000, ..Terms::default() };
+    let mut room = before_the_opening(spec).await;
     let mut dice = Dice(4);
     let users = people(1..=200);
     room.join(&users).await;

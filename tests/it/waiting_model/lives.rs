@@ -12,8 +12,8 @@ async fn all_end(room: &Room) -> usize {
 #[tokio::test]
 async fn whatever_is_written_into_a_room_that_is_over_goes_with_it() {
     for last in ["leaves", "is let go", "stop", "nobody"] {
-        let terms = Terms { active_max: 1, closes_at: OPENS_AT + 10_000, ..Terms::default() };
-        let mut room = Room::open(terms).await;
+        let spec = Terms { active_max: 1, closes_at: OPENS_AT + 10_000, ..Terms::default() };
+        let mut room = Room::open(spec).await;
         room.join(&people(1..=3)).await;
         assert!(room.kept().await.iter().all(|(_, ms)| *ms == -1), "{last}");
         room.now = OPENS_AT + 10_000;
@@ -48,7 +48,7 @@ async fn a_room_that_goes_on_is_kept_again() {
     room.admit().await;
     all_end(&room).await;
     assert!((1..=KEPT_MS).contains(&room.snapshot(-1).await.kept_ms));
-    room.put(|terms| terms.closes_at = 0).await;
+    room.put(|spec| spec.closes_at = 0).await;
     assert_eq!(room.join_one("u3").await, (WAITS, 3, 1));
     assert!(room.kept().await.iter().all(|(_, ms)| *ms == -1));
     assert_eq!(room.snapshot(-1).await.kept_ms, -1);

@@ -24,7 +24,7 @@ struct Claim {
 
 #[derive(Debug)]
 pub(super) struct Model {
-    pub(super) terms: Terms,
+    pub(super) spec: Terms,
     pub(super) limits: Limits,
     pub(super) last_now: i64,
     pub(super) is_stopped: bool,
@@ -52,9 +52,9 @@ pub(super) fn count<T>(of: impl IntoIterator<Item = T>) -> i64 {
 }
 
 impl Model {
-    pub(super) fn new(terms: Terms, limits: Limits, now: i64) -> Self {
+    pub(super) fn new(spec: Terms, limits: Limits, now: i64) -> Self {
         Self {
-            terms,
+            spec,
             limits,
             last_now: now,
             is_stopped: false,
@@ -93,11 +93,11 @@ impl Model {
     /// All that the room holds is gone.
     pub(super) fn vanish(&mut self) {
         let claims = std::mem::take(&mut self.claims);
-        *self = Self { lives: self.lives, claims, ..Self::new(self.terms.clone(), self.limits, self.last_now) };
+        *self = Self { lives: self.lives, claims, ..Self::new(self.spec.clone(), self.limits, self.last_now) };
     }
 
     pub(super) fn left(&self) -> i64 {
-        self.terms.stock - count(self.claims.iter().filter(|claim| claim.is_live))
+        self.spec.stock - count(self.claims.iter().filter(|claim| claim.is_live))
     }
 
     pub(super) fn in_window(&self) -> i64 {
@@ -111,7 +111,7 @@ impl Model {
     }
 
     pub(super) fn is_over(&self, now: i64) -> bool {
-        self.terms.closed || now >= self.terms.closes_at
+        self.spec.closed || now >= self.spec.closes_at
     }
 
     fn is_inside(&self, user: &str, now: i64) -> bool {
@@ -143,18 +143,18 @@ impl Model {
 
     /// How many may enter for all but the pace.
     fn free(&self, now: i64) -> i64 {
-        if self.is_over(now) || self.terms.paused || now < self.terms.opens_at || self.left() <= 0 {
+        if self.is_over(now) || self.spec.paused || now < self.spec.opens_at || self.left() <= 0 {
             return 0;
         }
         let inside = count(&self.inside);
-        let units = self.left() + self.terms.reserve - inside;
-        if self.terms.active_max == 0 { units } else { units.min(self.terms.active_max - inside) }
+        let units = self.left() + self.spec.reserve - inside;
+        if self.spec.active_max == 0 { units } else { units.min(self.spec.active_max - inside) }
     }
 
     fn enter(&mut self, user: &str, now: i64) {
         let (number, waits) = self.places.get_mut(user).unwrap();
         *waits = false;
-        let deadline = now + self.terms.claim_pass_within_ms;
+        let deadline = now + self.spec.claim_pass_within_ms;
         self.inside.insert(user.to_owned(), Pass { number: *number, deadline, is_picked_up: false });
         self.admitted += 1;
     }
@@ -165,9 +165,9 @@ impl Model {
         if self.is_stopped || queue.is_empty() || allow <= 0 {
             return 0;
         }
-        if self.terms.admit > 0 {
-            self.window.retain(|(at, _)| *at > now - self.terms.every_ms);
-            allow = allow.min(self.terms.admit - self.in_window());
+        if self.spec.admit > 0 {
+            self.window.retain(|(at, _)| *at > now - self.spec.every_ms);
+            allow = allow.min(self.spec.admit - self.in_window());
         }
         let next: Vec<_> = queue.into_iter().take(usize::try_from(allow).unwrap_or_default()).collect();
         for (number, user) in &next {
@@ -175,7 +175,7 @@ impl Model {
             self.admitted_to = *number;
         }
         let admitted = count(next);
-        if self.terms.admit > 0 && admitted > 0 {
+        if self.spec.admit > 0 && admitted > 0 {
             self.window.push((now, admitted));
         }
         self.admitted_in_turn += admitted;
@@ -186,7 +186,7 @@ impl Model {
         let now = self.now(clock);
         let refused = if self.is_over(now) {
             "closed"
-        } else if now < self.terms.opens_at {
+        } else if now < self.spec.opens_at {
             "not_open_yet"
         } else {
             "ok"
@@ -228,7 +228,7 @@ impl Model {
         if waits {
             return (WAITS, number, 0);
         }
-        let ttl = self.terms.pass_ttl_ms;
+        let ttl = self.spec.pass_ttl_ms;
         let Some(pass) = self.inside.get_mut(user).filter(|pass| pass.deadline > now) else { return EXPIRED };
         if !pass.is_picked_up {
             (pass.is_picked_up, pass.deadline) = (true, now + ttl);
@@ -309,22 +309,22 @@ impl Model {
         if self.is_over(now) {
             return CLOSED;
         }
-        if self.terms.paused {
+        if self.spec.paused {
             return PAUSED;
         }
-        if now < self.terms.opens_at {
+        if now < self.spec.opens_at {
             return NOT_OPEN_YET;
         }
         let live: Vec<i64> = mine.iter().filter(|(_, claim)| claim.is_live).map(|(number, _)| *number).collect();
         let (held, ever) = (count(&live), count(mine));
         let has_pass = self.is_inside(user, now);
-        if held >= self.terms.limit {
+        if held >= self.spec.limit {
             if has_pass {
                 self.inside.remove(user);
             }
             return Answer::Held(live);
         }
-        if ever >= self.terms.user_max {
+        if ever >= self.spec.user_max {
             return EXHAUSTED;
         }
         if self.left() <= 0 {
@@ -337,7 +337,7 @@ impl Model {
         }
         self.claims.push(Claim { user: user.into(), attempt: attempt.into(), is_live: true });
         self.last_now = now;
-        if held + 1 >= self.terms.limit {
+        if held + 1 >= self.spec.limit {
             self.inside.remove(user);
         }
         Answer::Issued(count(&self.claims))
@@ -358,10 +358,10 @@ impl Model {
         code.into()
     }
 
-    pub(super) fn put(&mut self, terms: &Terms, clock: i64) {
-        if terms.stock != self.terms.stock {
+    pub(super) fn put(&mut self, spec: &Terms, clock: i64) {
+        if spec.stock != self.spec.stock {
             self.last_now = self.now(clock);
         }
-        self.terms = terms.clone();
+        self.spec = spec.clone();
     }
 }

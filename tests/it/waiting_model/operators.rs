@@ -58,7 +58,7 @@ async fn letting_in_stays_below_the_cap_and_the_units() {
     assert_eq!(room.let_in("u5", (0, 0)).await, "ok");
     assert_eq!(room.let_in("u6", (0, 0)).await, "ok");
     assert_eq!(room.let_in("u7", (0, 0)).await, "full");
-    room.put(|terms| terms.paused = true).await;
+    room.put(|spec| spec.paused = true).await;
     room.leave("u5", (0, 0)).await;
     assert_eq!(room.let_in("u7", (0, 0)).await, "full", "nobody enters what is paused");
 }
@@ -95,12 +95,12 @@ async fn a_stopped_room_admits_nobody_until_it_goes_on() {
 async fn a_cap_that_is_lowered_admits_nobody_until_enough_have_left() {
     let mut room = Room::open(Terms { active_max: 5, ..Terms::default() }).await;
     room.join(&people(1..=20)).await;
-    room.put(|terms| terms.active_max = 3).await;
+    room.put(|spec| spec.active_max = 3).await;
     for (user, admitted) in [("u1", 0), ("u2", 0), ("u3", 1), ("u4", 1)] {
         assert_eq!(room.leave(user, (0, 0)).await.1, admitted, "{user}");
         assert_eq!(room.admit().await.entered, 0);
     }
-    room.put(|terms| terms.active_max = 6).await;
+    room.put(|spec| spec.active_max = 6).await;
     assert_eq!(room.admit().await.entered, 3);
     assert_eq!(room.snapshot(-1).await.inside, 6);
 }
@@ -109,15 +109,15 @@ async fn a_cap_that_is_lowered_admits_nobody_until_enough_have_left() {
 async fn a_pace_that_is_changed_holds_at_once_for_what_was_admitted_before() {
     let mut room = Room::open(Terms { admit: 10, every_ms: 1_000, ..Terms::default() }).await;
     room.join(&people(1..=100)).await;
-    room.put(|terms| terms.admit = 4).await;
+    room.put(|spec| spec.admit = 4).await;
     room.now += 999;
     assert_eq!(room.admit().await.entered, 0);
     room.now += 1;
     assert_eq!(room.admit().await.entered, 4);
-    room.put(|terms| terms.admit = 7).await;
+    room.put(|spec| spec.admit = 7).await;
     assert_eq!(room.admit().await.entered, 3, "four of the seven have entered");
     // A longer window counts what was admitted before, too.
-    room.put(|terms| terms.every_ms = 3_000).await;
+    room.put(|spec| spec.every_ms = 3_000).await;
     let start = room.now;
     let mut log = vec![(start, 7)];
     for _ in 0..20 {
@@ -130,6 +130,6 @@ async fn a_pace_that_is_changed_holds_at_once_for_what_was_admitted_before() {
         [0, 3_000, 6_000, 9_000]
     );
     // Without a pace all may enter; a pace that comes back does not know of them.
-    room.put(|terms| (terms.admit, terms.every_ms, terms.active_max) = (0, 0, 1_000)).await;
+    room.put(|spec| (spec.admit, spec.every_ms, spec.active_max) = (0, 0, 1_000)).await;
     assert_eq!(room.admit().await.entered, 100 - 10 - 7 - 21);
 }

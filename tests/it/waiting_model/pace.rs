@@ -94,8 +94,8 @@ async fn people_who_drop_in_at_any_moment_never_exceed_the_pace_and_use_all_of_i
 #[tokio::test]
 async fn a_hundred_every_five_seconds_stop_at_ten_thousand_inside() {
     let hour = 3_600_000;
-    let terms = Terms { admit: 100, every_ms: 5_000, active_max: 10_000, ..Terms::default() };
-    let mut room = Room::open(Terms { pass_ttl_ms: hour, claim_pass_within_ms: hour, ..terms }).await;
+    let spec = Terms { admit: 100, every_ms: 5_000, active_max: 10_000, ..Terms::default() };
+    let mut room = Room::open(Terms { pass_ttl_ms: hour, claim_pass_within_ms: hour, ..spec }).await;
     let mut log = vec![(room.now, 0)];
     for first in (1..=12_000).step_by(1_000) {
         log[0].1 += room.join(&people(first..=first + 999)).await.admitted;

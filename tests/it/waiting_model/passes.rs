@@ -146,19 +146,19 @@ async fn a_refused_claim_keeps_the_pass() {
     let mut room = Room::open(Terms { active_max: 5, user_max: 1, limit: 2, ..Terms::default() }).await;
     room.join(&people(1..=3)).await;
     assert_eq!(room.claim_one("u1", "a", 2).await, PASS_REQUIRED, "another's");
-    room.put(|terms| terms.paused = true).await;
+    room.put(|spec| spec.paused = true).await;
     assert_eq!(room.claim_one("u1", "a", 1).await, PAUSED);
-    room.put(|terms| terms.paused = false).await;
+    room.put(|spec| spec.paused = false).await;
     // The opening is put off.
-    room.put(|terms| terms.opens_at += 1_000).await;
+    room.put(|spec| spec.opens_at += 1_000).await;
     assert_eq!(room.claim_one("u1", "a", 1).await, NOT_OPEN_YET);
     room.now += 1_000;
     assert_eq!(room.claim_one("u1", "a", 1).await, Answer::Issued(1));
     assert_eq!(room.claim_one("u1", "b", 1).await, EXHAUSTED);
     assert_eq!(room.look("u1").await.0, INSIDE);
-    room.put(|terms| terms.closes_at = OPENS_AT + 1_000).await;
+    room.put(|spec| spec.closes_at = OPENS_AT + 1_000).await;
     assert_eq!(room.claim_one("u2", "a", 2).await, CLOSED);
-    room.put(|terms| terms.closes_at = 0).await;
+    room.put(|spec| spec.closes_at = 0).await;
     assert_eq!(room.claim_one("u2", "a", 2).await, Answer::Issued(2));
 }
 
@@ -171,9 +171,9 @@ async fn replay_then_state_then_limit_then_stock_then_pass() {
     assert_eq!(room.claim_one("u1", "a", 1).await, Answer::Issued(1));
     assert_eq!(room.claim_one("u2", "none", 0).await, SOLD_OUT);
     assert_eq!(room.claim_one("u1", "none", 0).await, Answer::Held(vec![1]));
-    room.put(|terms| terms.paused = true).await;
+    room.put(|spec| spec.paused = true).await;
     assert_eq!(room.claim_one("u1", "none", 0).await, PAUSED);
-    room.put(|terms| terms.closed = true).await;
+    room.put(|spec| spec.closed = true).await;
     assert_eq!(room.claim_one("u1", "none", 0).await, CLOSED);
     assert_eq!(room.claim_one("u1", "a", 0).await, Answer::Replayed(1));
 }

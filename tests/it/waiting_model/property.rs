@@ -96,15 +96,15 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn terms() -> impl Strategy<Value = (Terms, Limits)> {
+fn spec() -> impl Strategy<Value = (Terms, Limits)> {
     let ends = (0..2_i64, prop::sample::select(vec![5_000_i64, 100_000]));
     let settings = (0..5_i64, 0..7_i64, 0..3_i64, 2..12_i64, 1..3_i64);
     let few = || prop::sample::select(vec![1_usize, 2, 100, 100]);
     (settings, few(), few(), prop::sample::select(vec![9_usize, 100, 100]), ends).prop_map(
         |((admit, active_max, reserve, stock, limit), admit_at_once, expire, places, (spare, open_for))| {
             let active_max = if admit == 0 { active_max.max(1) } else { active_max };
-            let terms = Terms { stock, limit, admit, active_max, reserve, every_ms: EVERY_MS, ..Terms::default() };
-            let times = Terms { pass_ttl_ms: 4_000, claim_pass_within_ms: 2_000, ..terms };
+            let spec = Terms { stock, limit, admit, active_max, reserve, every_ms: EVERY_MS, ..Terms::default() };
+            let times = Terms { pass_ttl_ms: 4_000, claim_pass_within_ms: 2_000, ..spec };
             let limits = Limits { admit: admit_at_once, expire, places };
             (Terms { user_max: limit + spare, closes_at: OPENS_AT + open_for, ..times }, limits)
         },
@@ -169,16 +169,16 @@ impl Witness {
     }
 }
 
-fn edited(edit: &Edit, terms: &mut Terms) {
+fn edited(edit: &Edit, spec: &mut Terms) {
     match *edit {
-        Edit::Admit(admit) => terms.admit = admit,
-        Edit::Cap(active_max) => terms.active_max = active_max,
-        Edit::Reserve(reserve) => terms.reserve = reserve,
-        Edit::Raise(by) => terms.stock += by,
-        Edit::Pause(paused) => terms.paused = paused,
+        Edit::Admit(admit) => spec.admit = admit,
+        Edit::Cap(active_max) => spec.active_max = active_max,
+        Edit::Reserve(reserve) => spec.reserve = reserve,
+        Edit::Raise(by) => spec.stock += by,
+        Edit::Pause(paused) => spec.paused = paused,
     }
     // A room has a pace or a cap.
-    terms.active_max = if terms.admit == 0 { terms.active_max.max(1) } else { terms.active_max };
+    spec.active_max = if spec.admit == 0 { spec.active_max.max(1) } else { spec.active_max };
 }
 
 /// One call by both. How many were admitted in turn by it.
@@ -240,8 +240,8 @@ async fn call(room: &mut Room, model: &mut Model, witness: &mut Witness, step: &
             model.stop(*is_stopped, now);
         }
         Step::Put(edit) => {
-            room.put(|terms| edited(edit, terms)).await;
-            model.put(&room.terms, now);
+            room.put(|spec| edited(edit, spec)).await;
+            model.put(&room.spec, now);
             witness.log.clear();
         }
         Step::Vanish => {
@@ -313,7 +313,7 @@ fn check(
     step: &Step,
     admitted: i64,
 ) -> Result<(), TestCaseError> {
-    let terms = &room.terms;
+    let spec = &room.spec;
     let number = |pass: &String| pass.split(':').next().unwrap().parse::<i64>().unwrap();
     let inside: BTreeMap<String, i64> = passes.iter().map(|(user, pass)| (user.clone(), number(pass))).collect();
     let entered: Vec<i64> = inside
@@ -323,11 +323,11 @@ fn check(
         .collect();
     let (before, after) = (count(&witness.inside), count(&inside));
     if !entered.is_empty() {
-        prop_assert!(terms.active_max == 0 || after <= terms.active_max, "{} inside", after);
-        prop_assert!(after <= model.left() + terms.reserve, "{} inside, {} left", after, model.left());
-        prop_assert!(!terms.paused && !terms.closed && model.left() > 0);
+        prop_assert!(spec.active_max == 0 || after <= spec.active_max, "{} inside", after);
+        prop_assert!(after <= model.left() + spec.reserve, "{} inside, {} left", after, model.left());
+        prop_assert!(!spec.paused && !spec.closed && model.left() > 0);
     }
-    prop_assert!(terms.active_max == 0 || after <= before.max(terms.active_max));
+    prop_assert!(spec.active_max == 0 || after <= before.max(spec.active_max));
     for number in &entered {
         prop_assert!(witness.entered.insert(*number), "{} entered twice", number);
     }
@@ -338,19 +338,19 @@ fn check(
     }
     witness.inside = inside;
     witness.log.push((room.decided_at, admitted));
-    if terms.admit > 0 {
-        prop_assert!(most_in_a_window(&witness.log, EVERY_MS) <= terms.admit, "{:?}", witness.log);
+    if spec.admit > 0 {
+        prop_assert!(most_in_a_window(&witness.log, EVERY_MS) <= spec.admit, "{:?}", witness.log);
     }
     Ok(())
 }
 
 async fn agree(
     redis: Arc<Redis>,
-    (terms, limits): (Terms, Limits),
+    (spec, limits): (Terms, Limits),
     steps: Vec<(usize, Step)>,
 ) -> Result<BTreeSet<String>, TestCaseError> {
-    let mut room = Room::open_in(redis, terms.clone()).await;
-    let mut model = Model::new(terms, limits, OPENS_AT - 100_000);
+    let mut room = Room::open_in(redis, spec.clone()).await;
+    let mut model = Model::new(spec, limits, OPENS_AT - 100_000);
     let mut witness = Witness::default();
     room.limits = limits;
     room.now = OPENS_AT - 300;
@@ -379,7 +379,7 @@ async fn agree(
         last = step;
     }
     // At its end it goes with all that it has, whoever was last.
-    room.now = room.now.max(model.terms.closes_at);
+    room.now = room.now.max(model.spec.closes_at);
     room.admit().await;
     let kept = room.kept().await;
     prop_assert!(kept.iter().all(|(_, ms)| (1..=KEPT_MS).contains(ms)), "{:?}", kept);
@@ -426,8 +426,8 @@ fn the_waiting_room_does_what_the_model_does() {
     let met = RefCell::new(BTreeSet::new());
     let steps = prop::collection::vec((0..3_usize, step()), 20..250);
     runner
-        .run(&(terms(), steps), |(terms, steps)| {
-            met.borrow_mut().extend(runtime.block_on(agree(Arc::clone(&redis), terms, steps))?);
+        .run(&(spec(), steps), |(spec, steps)| {
+            met.borrow_mut().extend(runtime.block_on(agree(Arc::clone(&redis), spec, steps))?);
             Ok(())
         })
         .unwrap_or_else(|failure| panic!("{failure}"));

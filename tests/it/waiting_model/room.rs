@@ -157,7 +157,7 @@ pub(super) struct Snapshot {
 pub(super) struct Room {
     pub(super) redis: Arc<Redis>,
     pub(super) campaign: CampaignId,
-    pub(super) terms: Terms,
+    pub(super) spec: Terms,
     pub(super) version: i64,
     pub(super) now: i64,
     pub(super) limits: Limits,
@@ -181,20 +181,20 @@ pub(super) fn number(value: Option<&Value>) -> i64 {
 
 impl Room {
     /// A new campaign, armed, at its opening.
-    pub(super) async fn open(terms: Terms) -> Self {
-        Self::open_in(Arc::new(Redis::connect(&names::config().redis).await.unwrap()), terms).await
+    pub(super) async fn open(spec: Terms) -> Self {
+        Self::open_in(Arc::new(Redis::connect(&names::config().redis).await.unwrap()), spec).await
     }
 
-    pub(super) async fn open_in(redis: Arc<Redis>, terms: Terms) -> Self {
+    pub(super) async fn open_in(redis: Arc<Redis>, spec: Terms) -> Self {
         let campaign = names::unique("room").parse().unwrap();
         let limits = Limits { admit: 1_000, expire: 1_000, places: 1_000_000 };
-        let now = terms.opens_at - 100_000;
+        let now = spec.opens_at - 100_000;
         let (known, node, decided_at) = ([0; 3], 0, 0);
         let mut room =
-            Self { redis, campaign, terms, version: 1, now, limits, known, node, decided_at, life: 0, moves: 0 };
+            Self { redis, campaign, spec, version: 1, now, limits, known, node, decided_at, life: 0, moves: 0 };
         assert_eq!(room.put_as(0, 0).await, "created");
         assert_eq!(room.put_as(1, 1).await, "unchanged");
-        room.now = room.terms.opens_at;
+        room.now = room.spec.opens_at;
         room
     }
 
@@ -203,12 +203,12 @@ impl Room {
     }
 
     async fn put_as(&mut self, generation: u32, put_before: u8) -> String {
-        let Terms { stock, limit, user_max, opens_at, closes_at, .. } = self.terms;
-        let Terms { admit, every_ms, active_max, pass_ttl_ms, claim_pass_within_ms, reserve, .. } = self.terms;
-        let order = if self.terms.is_draw { 'd' } else { 'f' };
+        let Terms { stock, limit, user_max, opens_at, closes_at, .. } = self.spec;
+        let Terms { admit, every_ms, active_max, pass_ttl_ms, claim_pass_within_ms, reserve, .. } = self.spec;
+        let order = if self.spec.is_draw { 'd' } else { 'f' };
         let mut args = vec![text(self.now), text(generation), text(0), text(put_before), text(self.version)];
         args.extend([stock, limit, user_max, opens_at, closes_at].map(text));
-        args.extend([u8::from(self.terms.paused), u8::from(self.terms.closed)].map(text));
+        args.extend([u8::from(self.spec.paused), u8::from(self.spec.closed)].map(text));
         args.extend([text(1_000_000), text("{}")]);
         args.push(
             format!("{admit}:{every_ms}:{active_max}:{pass_ttl_ms}:{claim_pass_within_ms}:{reserve}:{order}").into(),
@@ -219,7 +219,7 @@ impl Room {
 
     /// Changes the campaign's row, and brings it to Redis.
     pub(super) async fn put(&mut self, change: impl FnOnce(&mut Terms)) {
-        change(&mut self.terms);
+        change(&mut self.spec);
         self.version += 1;
         assert_eq!(self.put_as(1, 1).await, "ok");
     }

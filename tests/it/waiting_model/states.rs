@@ -26,20 +26,20 @@ async fn nobody_joins_before_the_opening_and_nobody_enters_a_paused_or_closed_ca
     assert_eq!(room.look("u1").await, NEVER);
     assert_eq!(room.let_in("u1", (0, 0)).await, "full");
     room.now = OPENS_AT;
-    room.put(|terms| terms.paused = true).await;
+    room.put(|spec| spec.paused = true).await;
     let joined = room.join(&people(1..=5)).await;
     assert_eq!((joined.code.as_str(), joined.admitted), ("ok", 0));
     assert_eq!(room.admit().await.entered, 0);
-    room.put(|terms| terms.paused = false).await;
+    room.put(|spec| spec.paused = false).await;
     assert_eq!(room.admit().await.entered, 3);
-    room.put(|terms| terms.closes_at = OPENS_AT + 10).await;
+    room.put(|spec| spec.closes_at = OPENS_AT + 10).await;
     room.now += 10;
     assert_eq!(room.leave("u1", (0, 0)).await.1, 0);
     assert_eq!(room.admit().await.entered, 0);
     assert_eq!(room.join(&people(6..=6)).await.code, "closed");
-    room.put(|terms| terms.closes_at = 0).await;
+    room.put(|spec| spec.closes_at = 0).await;
     assert_eq!(room.admit().await.entered, 1, "it was put off");
-    room.put(|terms| terms.closed = true).await;
+    room.put(|spec| spec.closed = true).await;
     assert_eq!(room.leave("u2", (0, 0)).await.1, 0);
     assert_eq!(room.admit().await.entered, 0);
     assert_eq!(room.let_in("u5", (0, 0)).await, "full");
@@ -51,7 +51,7 @@ async fn a_room_whose_campaign_is_over_is_kept_for_a_while_and_all_of_it_goes() 
     room.join(&people(1..=9)).await;
     room.admit().await;
     assert!(kept(&room).await.iter().all(|ms| *ms < 0), "for ever, while it is open");
-    room.put(|terms| terms.closes_at = OPENS_AT + 10).await;
+    room.put(|spec| spec.closes_at = OPENS_AT + 10).await;
     room.now += 10;
     room.admit().await;
     assert!(kept(&room).await[1..5].iter().all(|ms| *ms > 0));
@@ -62,7 +62,7 @@ async fn a_room_whose_campaign_is_over_is_kept_for_a_while_and_all_of_it_goes() 
     assert_eq!(after[0], -1, "the campaign itself stays");
     assert!(after[1..].iter().all(|ms| *ms > 0), "{after:?}");
     // It goes on after all: then nothing of it may vanish.
-    room.put(|terms| terms.closes_at = 0).await;
+    room.put(|spec| spec.closes_at = 0).await;
     room.now += 1_000;
     assert_eq!(room.admit().await.entered, 2);
     let after = kept(&room).await;
@@ -103,8 +103,8 @@ async fn a_room_of_an_older_generation_is_cleared() {
 
 #[tokio::test]
 async fn a_clock_that_runs_back_lets_nobody_in_early() {
-    let terms = Terms { admit: 3, every_ms: 1_000, active_max: 12, pass_ttl_ms: 5_000, ..Terms::default() };
-    let mut room = Room::open(Terms { claim_pass_within_ms: 5_000, ..terms }).await;
+    let spec = Terms { admit: 3, every_ms: 1_000, active_max: 12, pass_ttl_ms: 5_000, ..Terms::default() };
+    let mut room = Room::open(Terms { claim_pass_within_ms: 5_000, ..spec }).await;
     let mut log = vec![(0, room.join(&people(1..=30)).await.admitted)];
     for ms in [1_000, 400, 0, -500, 1_500, 1_999, 2_000, 100, 2_999, 3_000, 2_000] {
         room.now = OPENS_AT + ms;
@@ -129,11 +129,11 @@ async fn a_clock_that_runs_back_does_not_open_a_window_twice() {
     let mut log = vec![(0, room.join(&people(1..=6)).await.admitted)];
     room.now += 500;
     log.push((500, room.join(&people(7..=30)).await.admitted));
-    room.put(|terms| terms.admit = 4).await;
+    room.put(|spec| spec.admit = 4).await;
     room.now = OPENS_AT + 1_000;
     // Four of the window before are left in it: nobody may enter, but the six are out of it.
     assert_eq!(room.admit().await.entered, 0);
-    room.put(|terms| terms.admit = 10).await;
+    room.put(|spec| spec.admit = 10).await;
     room.now = OPENS_AT + 900;
     log.push((room.now - OPENS_AT, room.admit().await.entered));
     log.last_mut().unwrap().0 = room.decided_at - OPENS_AT;

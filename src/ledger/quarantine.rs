@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::LedgerError;
+use super::error::LedgerError;
 use crate::database::Database;
 use crate::ids::CampaignId;
 use crate::redis::{Redis, Script};
@@ -19,13 +19,13 @@ static HALT: Script<1> = script!("campaign/halt");
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Halts campaigns in Redis. What was recorded stays on the list until that has succeeded, whoever dies meanwhile.
-pub struct Halter {
+pub struct Quarantine {
     redis: Arc<Redis>,
     database: Database,
     recorded: Arc<Notify>,
 }
 
-impl Halter {
+impl Quarantine {
     /// Connects to nothing yet. `recorded` wakes it before its time.
     #[must_use]
     pub fn new(redis: Arc<Redis>, database: Database, recorded: Arc<Notify>) -> Self {

@@ -7,15 +7,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use sqlx::FromRow;
 
-use super::RebuildError;
+use super::error::RebuildError;
 use crate::database::Database;
-use crate::facts::Fact;
+use crate::facts::{Fact, GENERATION_MAX, NUMBER_MAX};
 use crate::ids::CampaignId;
 
 /// Letters that are read at a time.
 const PAGE: i64 = 1_000;
-/// What a coupon code has room for; a fact beyond it is none that a script has written.
-const NUMBER_MAX: u64 = 2_147_483_647;
 
 /// What the letters say of one campaign.
 #[derive(Debug, Default)]
@@ -124,14 +122,14 @@ fn named_by<'a>(row: &Row, found: &'a mut HashMap<CampaignId, Letters>) -> Optio
     found.get_mut(&id)
 }
 
-/// The facts of a record; `None` if it is none, or none that a script can have written.
+/// The facts of a record; `None` if it is none, or none that a script can have written: a claim has a coupon code.
 fn facts_of(record: &[u8]) -> Option<Vec<Fact>> {
     let facts = Fact::all_from_json(record).ok()?;
     let is_possible = |fact: &Fact| {
         let claim = fact.claim.as_ref();
-        u64::from(fact.generation) <= u64::from(super::GENERATION_MAX)
+        fact.generation <= GENERATION_MAX
             && i64::try_from(fact.fact_no).is_ok()
-            && claim.is_none_or(|claim| claim.number <= NUMBER_MAX && claim.generation <= super::GENERATION_MAX)
+            && claim.is_none_or(|claim| claim.number <= NUMBER_MAX && claim.generation <= GENERATION_MAX)
     };
     facts.iter().all(is_possible).then_some(facts)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use metrics::Counter;
 
-use super::issue::Answer;
+use super::answer::Answer;
 use crate::campaign::{Campaign, Definition};
 use crate::clock;
 use crate::config;
@@ -30,9 +30,9 @@ static COUNTERS: LazyLock<Counters> = LazyLock::new(|| {
     Counters { closed: counter("closed"), not_open_yet: counter("not_open_yet"), sold_out: counter("sold_out") }
 });
 
-/// How long memory is trusted.
+/// How long a refusal is trusted.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Memory {
+pub(super) struct LocalRefusals {
     lease_us: u64,
     estimate_age_max: Duration,
     margin_ms: i64,
@@ -51,7 +51,7 @@ enum Window {
     Unsure,
 }
 
-impl Memory {
+impl LocalRefusals {
     pub(super) fn new(limits: &config::Claim) -> Self {
         Self {
             lease_us: limits.latch_lease_ms * 1_000,
@@ -99,8 +99,8 @@ impl Memory {
             // For good: no later version opens it again.
             return Window::After;
         }
-        let terms = &definition.terms;
-        if terms.opens_at.is_none() && terms.closes_at.is_none() {
+        let spec = &definition.spec;
+        if spec.opens_at.is_none() && spec.closes_at.is_none() {
             return Window::Inside;
         }
         // The window may be moved: what is known of it is a lease, too.
@@ -116,7 +116,7 @@ impl Memory {
     /// `decided_at`: the time of the latest decision that this node knows of. Redis' time never runs back behind it.
     fn place(self, definition: &Definition, estimate: TimeEstimate, decided_at: i64) -> Window {
         let (earliest, latest) = (estimate.earliest.0 - self.margin_ms, estimate.latest.0 + self.margin_ms);
-        let (opens_at, closes_at) = (definition.terms.opens_at, definition.terms.closes_at);
+        let (opens_at, closes_at) = (definition.spec.opens_at, definition.spec.closes_at);
         if closes_at.is_some_and(|closes_at| closes_at.0 <= earliest) {
             Window::After
         } else if opens_at.is_some_and(|opens_at| latest.max(decided_at) < opens_at.0) {
@@ -134,17 +134,17 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::campaign::Draft;
+    use crate::campaign::Spec;
     use crate::clock::Millis;
 
     #[test]
     fn near_an_end_of_the_window_nothing_is_certain() {
-        let memory = Memory { lease_us: 100_000, estimate_age_max: Duration::from_secs(3), margin_ms: 50 };
+        let refusals = LocalRefusals { lease_us: 100_000, estimate_age_max: Duration::from_secs(3), margin_ms: 50 };
         let (opens_at, closes_at) = (Some(Millis(10_000)), Some(Millis(20_000)));
-        let definition = Definition::first(Draft { opens_at, closes_at, ..Draft::new("c".parse().unwrap(), "n", 1) });
+        let definition = Definition::first(Spec { opens_at, closes_at, ..Spec::new("c".parse().unwrap(), "n", 1) });
         let at = |earliest, latest, decided_at| {
             let estimate = TimeEstimate { earliest: Millis(earliest), latest: Millis(latest) };
-            match memory.place(&definition, estimate, decided_at) {
+            match refusals.place(&definition, estimate, decided_at) {
                 Window::Before(_) => "before",
                 Window::Inside => "inside",
                 Window::After => "after",

@@ -7,23 +7,23 @@
 //! - A letter knows what it is: its topic and place, the lane that could not deal with it, and where a replay sends it. Only
 //!   that lane sees it again.
 
-mod copier;
-mod letter;
-mod letter_box;
+mod desk;
+mod ingester;
+mod record;
 mod rows;
 
 use thiserror::Error;
 
-pub use copier::Copier;
-pub use letter::{FromOutbox, Headers, Refused, is_retried, key_and_lane, set_aside, set_unreadable_aside};
-pub use letter_box::{Letter, LetterBox, Which};
+pub use desk::{DeadLetter, DeadLetters, Which};
+pub use ingester::Ingester;
+pub use record::{FromOutbox, Headers, Refused, is_retried, key_and_lane, set_aside, set_unreadable_aside};
 pub use rows::keep;
 
 use crate::kafka::KafkaError;
 
 /// A store that could not be asked. All of it is worth another try.
 #[derive(Debug, Error)]
-pub enum LettersError {
+pub enum DeadLettersError {
     /// Kafka is away.
     #[error(transparent)]
     Kafka(#[from] KafkaError),

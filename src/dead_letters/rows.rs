@@ -1,6 +1,6 @@
 //! Letters become rows, for operators to see.
 
-use super::letter::{Headers, campaign_of};
+use super::record::{Headers, campaign_of};
 use crate::database::Database;
 use crate::kafka::Record;
 

@@ -20,7 +20,7 @@ pub struct Waiting {
 
 /// The figures now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Vitals {
+pub struct LedgerHealth {
     /// Dead letters that wait for an operator, by their positions.
     pub dead_letters: Waiting,
     /// Contradictions recorded lately, by when they were.
@@ -31,7 +31,7 @@ pub struct Vitals {
 
 type Counted = (i64, i64, Vec<String>);
 
-impl Vitals {
+impl LedgerHealth {
     /// As they are now; contradictions of this last while.
     pub async fn read(database: &Database, lately: Duration) -> Result<Self, sqlx::Error> {
         let letters: Counted = sqlx::query_as(

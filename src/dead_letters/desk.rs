@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use sqlx::FromRow;
 
-use super::LettersError;
-use super::letter::Headers;
+use super::DeadLettersError;
+use super::record::Headers;
 use crate::clock::Millis;
 use crate::config::Config;
 use crate::database::Database;
@@ -21,7 +21,7 @@ const REPLAY_AT_ONCE: i64 = 200;
 
 /// The operators' door to dead letters.
 #[derive(Clone)]
-pub struct LetterBox {
+pub struct DeadLetters {
     database: Database,
     producer: Arc<Producer>,
     facts_topic: String,
@@ -29,7 +29,7 @@ pub struct LetterBox {
 
 /// A record that was set aside.
 #[derive(Debug, Clone, FromRow)]
-pub struct Letter {
+pub struct DeadLetter {
     /// Where it stands in the topic of dead letters, after the lane's name if it is a lane's.
     pub id: String,
     /// Its place in the list.
@@ -56,7 +56,7 @@ pub struct Letter {
     discarded_at_ms: Option<i64>,
 }
 
-impl Letter {
+impl DeadLetter {
     /// When it was copied into the table, by the database's clock.
     #[must_use]
     pub fn noticed_at(&self) -> Millis {
@@ -79,7 +79,7 @@ pub enum Which {
     All,
 }
 
-impl LetterBox {
+impl DeadLetters {
     /// Connects to nothing yet.
     #[must_use]
     pub fn new(database: Database, producer: Arc<Producer>, config: &Config) -> Self {
@@ -87,7 +87,7 @@ impl LetterBox {
     }
 
     /// Letters after this position, in the order in which they were noticed, at most so many.
-    pub async fn page(&self, after: i64, count_max: usize) -> Result<Vec<Letter>, LettersError> {
+    pub async fn page(&self, after: i64, count_max: usize) -> Result<Vec<DeadLetter>, DeadLettersError> {
         let letters = sqlx::query_as(
             "SELECT id, position, reason, attempts, topic, partition, record_offset, lane, record, state, discard_reason,
                     floor(extract(epoch FROM noticed_at) * 1000)::bigint AS noticed_at_ms,
@@ -103,7 +103,7 @@ impl LetterBox {
 
     /// Sends letters back, and answers how many; those that were sent back before are left alone. `None`, and nothing
     /// is done, if one of the ids is no letter's.
-    pub async fn replay(&self, which: &Which) -> Result<Option<u64>, LettersError> {
+    pub async fn replay(&self, which: &Which) -> Result<Option<u64>, DeadLettersError> {
         if let Which::Ids(ids) = which
             && !self.knows_all(ids).await?
         {
@@ -124,7 +124,7 @@ impl LetterBox {
 
     /// Leaves letters at that, for this reason, and answers how many; those that do not wait are left alone. They stay in the
     /// list, and nobody is told of them any more. `None`, and nothing is done, if one of the ids is no letter's.
-    pub async fn discard(&self, ids: &[String], reason: &str) -> Result<Option<u64>, LettersError> {
+    pub async fn discard(&self, ids: &[String], reason: &str) -> Result<Option<u64>, DeadLettersError> {
         if !self.knows_all(ids).await? {
             return Ok(None);
         }
@@ -155,7 +155,7 @@ impl LetterBox {
 
     /// Some of them, in one transaction: Kafka has acknowledged them when it is committed. If it cannot be committed they
     /// go on waiting, and may be published once more: the ledger drops doubles, and lanes bear them.
-    async fn replay_some(&self, which: &Which, last: i64) -> Result<u64, LettersError> {
+    async fn replay_some(&self, which: &Which, last: i64) -> Result<u64, DeadLettersError> {
         let ids = match which {
             Which::Ids(ids) => Some(ids),
             Which::All => None,

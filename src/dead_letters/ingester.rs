@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::letter::Headers;
-use super::{LettersError, rows};
+use super::record::Headers;
+use super::{DeadLettersError, rows};
 use crate::config::{self, Config};
 use crate::database::Database;
 use crate::kafka::{Consumer, Outgoing, Producer, Record, Taken, ensure_dead_letters_topic};
@@ -19,7 +19,7 @@ use crate::kafka::{Consumer, Outgoing, Producer, Record, Taken, ensure_dead_lett
 const COUNT_EVERY: Duration = Duration::from_secs(2);
 
 /// Copies the ledger's dead letters. One a node; several share the partitions.
-pub struct Copier {
+pub struct Ingester {
     database: Database,
     producer: Arc<Producer>,
     kafka: config::Kafka,
@@ -28,7 +28,7 @@ pub struct Copier {
     consumer: Option<Consumer>,
 }
 
-impl Copier {
+impl Ingester {
     /// Connects to nothing yet.
     #[must_use]
     pub fn new(database: Database, producer: Arc<Producer>, config: &Config) -> Self {
@@ -69,7 +69,7 @@ impl Copier {
 
     /// Copies what has arrived or sends it back to be tried again, and lets its offsets be committed. Answers how many records
     /// that were.
-    pub async fn tick(&mut self) -> Result<usize, LettersError> {
+    pub async fn tick(&mut self) -> Result<usize, DeadLettersError> {
         let consumer = if let Some(consumer) = &self.consumer {
             consumer
         } else {
@@ -95,7 +95,7 @@ impl Copier {
     }
 
     /// Sends those back to the topic of facts that have had their pause, and holds the others until then.
-    async fn try_again(&self, taken: &mut Taken) -> Result<(), LettersError> {
+    async fn try_again(&self, taken: &mut Taken) -> Result<(), DeadLettersError> {
         let (mut due, mut early) = (Vec::new(), Vec::new());
         for (place, record) in taken.records().iter().enumerate().filter(|(_, record)| self.is_tried_again(record)) {
             if record.tries == 0 { early.push(place) } else { due.extend(once_more(record)) }

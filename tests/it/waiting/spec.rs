@@ -50,9 +50,9 @@ fn bad_terms() -> Vec<(&'static str, Value)> {
             values.push(json!(null));
         }
         for value in values {
-            let mut terms = json!({"admit": 5, "every_ms": 1_000, "active_max": 5});
-            terms[name] = value;
-            bad.push((pointer, terms));
+            let mut spec = json!({"admit": 5, "every_ms": 1_000, "active_max": 5});
+            spec[name] = value;
+            bad.push((pointer, spec));
         }
     }
     bad
@@ -64,14 +64,14 @@ async fn every_member_that_is_wrong_is_named_when_a_room_is_made_and_when_it_is_
     let node = installation.node(Role::Serve).await;
     let campaign = open(&node, 5, json!({"admit": 5, "every_ms": 1_000, "active_max": 5})).await;
     let before = node.view(&campaign).await.body["waiting"].clone();
-    let draft = |terms: &Value| json!({"id": names::unique("c"), "name": "n", "stock": 1, "waiting": terms});
-    for (pointer, terms) in bad_terms() {
-        let answer = node.operator_sends(Method::POST, "/v1/campaigns", &draft(&terms)).await;
-        assert_names(&answer, pointer, &terms);
-        assert_names(&patch(&node, &campaign, &json!({"waiting": terms})).await, pointer, &terms);
+    let draft = |spec: &Value| json!({"id": names::unique("c"), "name": "n", "stock": 1, "waiting": spec});
+    for (pointer, spec) in bad_terms() {
+        let answer = node.operator_sends(Method::POST, "/v1/campaigns", &draft(&spec)).await;
+        assert_names(&answer, pointer, &spec);
+        assert_names(&patch(&node, &campaign, &json!({"waiting": spec})).await, pointer, &spec);
     }
     // What is wrong as a whole.
-    for (pointer, terms) in [
+    for (pointer, spec) in [
         ("/waiting", json!({})),
         ("/waiting", json!({"reserve": 5})),
         ("/waiting", json!({"admit": null, "every_ms": null, "active_max": null})),
@@ -80,18 +80,18 @@ async fn every_member_that_is_wrong_is_named_when_a_room_is_made_and_when_it_is_
         ("/waiting/admit", json!({"every_ms": 1_000})),
         ("/waiting/order", json!({"active_max": 5, "order": "draw"})),
     ] {
-        let answer = node.operator_sends(Method::POST, "/v1/campaigns", &draft(&terms)).await;
-        assert_names(&answer, pointer, &terms);
+        let answer = node.operator_sends(Method::POST, "/v1/campaigns", &draft(&spec)).await;
+        assert_names(&answer, pointer, &spec);
     }
-    for (pointer, terms) in [
+    for (pointer, spec) in [
         ("/waiting", json!(null)),
         ("/waiting/every_ms", json!({"every_ms": null})),
         ("/waiting/admit", json!({"admit": null})),
         ("/waiting", json!({"admit": null, "every_ms": null, "active_max": null})),
         ("/waiting/order", json!({"order": "draw"})),
     ] {
-        let answer = patch(&node, &campaign, &json!({"waiting": terms})).await;
-        assert_names(&answer, pointer, &terms);
+        let answer = patch(&node, &campaign, &json!({"waiting": spec})).await;
+        assert_names(&answer, pointer, &spec);
     }
     // All that is wrong is named at once.
     let both = json!({"admit": 0, "every_ms": 1, "order": "x"});
