@@ -6,11 +6,9 @@ use anyhow::Context;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::{Method, RequestBuilder};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-
-use crate::history::{Asked, Edit};
 
 /// The operator's token; its hash is in every node's configuration.
 pub const OPERATOR: &str = "operator-of-the-faults";
@@ -29,15 +27,41 @@ pub struct Client {
     http: reqwest::Client,
 }
 
-/// Who asks for what.
+/// A request.
 #[derive(Debug, Clone)]
-pub struct Request {
-    /// Who.
-    pub user: String,
-    /// The token that says so, or the operator's.
-    pub token: String,
-    /// For what.
-    pub asked: Asked,
+pub struct HttpRequest {
+    method: Method,
+    path: String,
+    token: Option<String>,
+    headers: Vec<(&'static str, String)>,
+    body: Option<Value>,
+}
+
+impl HttpRequest {
+    /// With nothing but its method and path.
+    #[must_use]
+    pub fn new(method: Method, path: impl Into<String>) -> Self {
+        Self { method, path: path.into(), token: None, headers: Vec::new(), body: None }
+    }
+
+    /// Of whoever has this token.
+    #[must_use]
+    pub fn bearer(self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self }
+    }
+
+    /// With a header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    /// With a body.
+    #[must_use]
+    pub fn json(self, body: Value) -> Self {
+        Self { body: Some(body), ..self }
+    }
 }
 
 /// What came back.
@@ -65,48 +89,6 @@ impl Answer {
     }
 }
 
-/// A request as HTTP has it.
-struct Words {
-    method: Method,
-    path: String,
-    headers: Vec<(&'static str, String)>,
-    body: Option<Value>,
-}
-
-fn words(campaign: &str, asked: &Asked) -> Words {
-    let of_campaign = |rest: &str| format!("/v1/campaigns/{campaign}{rest}");
-    let plain = |method, path| Words { method, path, headers: Vec::new(), body: None };
-    let with = |method, path, body| Words { method, path, headers: Vec::new(), body: Some(body) };
-    match asked {
-        Asked::Claim { key } => {
-            let headers = key.iter().map(|key| ("Idempotency-Key", key.clone())).collect();
-            Words { headers, ..plain(Method::POST, of_campaign("/claims")) }
-        }
-        Asked::ClaimWithPass { key, pass } => {
-            let headers = vec![("Idempotency-Key", key.clone()), ("Onrush-Pass", pass.clone())];
-            Words { headers, ..plain(Method::POST, of_campaign("/claims")) }
-        }
-        Asked::GiveBack { claim } => plain(Method::POST, format!("/v1/claims/{claim}/give-back")),
-        Asked::Redeem { coupon, .. } => plain(Method::POST, format!("/v1/coupons/{coupon}/redeem")),
-        Asked::Raise { stock } => with(Method::PATCH, of_campaign(""), json!({ "stock": stock })),
-        Asked::Edit(Edit::Create { stock, limit, room }) => {
-            let mut body = json!({"id": campaign, "name": "A rush", "stock": stock, "per_user_limit": limit});
-            if let Some((admit, every_ms, active_max)) = room {
-                body["waiting"] = json!({"admit": admit, "every_ms": every_ms, "active_max": active_max,
-                    "pass_ttl_s": 60});
-            }
-            with(Method::POST, "/v1/campaigns".to_owned(), body)
-        }
-        Asked::Edit(Edit::Rename { name }) => with(Method::PATCH, of_campaign(""), json!({ "name": name })),
-        Asked::Edit(Edit::Pause) => plain(Method::POST, of_campaign("/pause")),
-        Asked::Edit(Edit::Resume) => plain(Method::POST, of_campaign("/resume")),
-        Asked::Edit(Edit::Close) => plain(Method::POST, of_campaign("/close")),
-        Asked::Wait { joins } => plain(if *joins { Method::POST } else { Method::GET }, of_campaign("/waiting")),
-        Asked::Look => plain(Method::GET, of_campaign("")),
-        Asked::List => plain(Method::GET, "/v1/campaigns?limit=100".to_owned()),
-    }
-}
-
 impl Client {
     /// A client of the node at this address.
     pub fn new(url: &str) -> anyhow::Result<Self> {
@@ -114,22 +96,29 @@ impl Client {
         Ok(Self { url: url.to_owned(), http })
     }
 
-    /// Asks for what the request wants.
-    pub async fn ask(&self, campaign: &str, request: &Request) -> Option<Answer> {
-        let Words { method, path, headers, body } = words(campaign, &request.asked);
-        let builder = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&request.token);
-        let builder = headers.into_iter().fold(builder, |builder, (name, value)| builder.header(name, value));
-        send(body.iter().fold(builder, RequestBuilder::json)).await
+    /// The answer to a request; `None` where none came, or only a part of one.
+    pub async fn send(&self, request: &HttpRequest) -> Option<Answer> {
+        let HttpRequest { method, path, token, headers, body } = request;
+        let builder = self.http.request(method.clone(), format!("{}{path}", self.url));
+        let builder = token.iter().fold(builder, RequestBuilder::bearer_auth);
+        let builder = headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, value));
+        let response = body.iter().fold(builder, RequestBuilder::json).send().await.ok()?;
+        let status = response.status().as_u16();
+        let replayed = response.headers().get("Idempotency-Replayed").is_some_and(|value| value == "true");
+        let body = serde_json::from_slice(&response.bytes().await.ok()?).unwrap_or_default();
+        Some(Answer { status, replayed, body })
     }
 
-    /// Asks, and hangs up after a while without having listened. An error: the node was not even there.
-    pub async fn ask_and_hang_up(&self, campaign: &str, request: &Request, after: Duration) -> anyhow::Result<()> {
-        let Words { method, path, headers, body } = words(campaign, &request.asked);
-        let body = body.map(|body| body.to_string()).unwrap_or_default();
-        let mut text =
-            format!("{method} {path} HTTP/1.1\r\nHost: faults\r\nAuthorization: Bearer {}\r\n", request.token);
+    /// Sends a request, and hangs up after a while without having listened. An error: the node was not even there.
+    pub async fn send_and_hang_up(&self, request: &HttpRequest, after: Duration) -> anyhow::Result<()> {
+        let HttpRequest { method, path, token, headers, body } = request;
+        let body = body.as_ref().map(Value::to_string).unwrap_or_default();
+        let mut text = format!("{method} {path} HTTP/1.1\r\nHost: testkit\r\n");
+        if let Some(token) = token {
+            text.extend(["Authorization: Bearer ", token, "\r\n"]);
+        }
         for (name, value) in headers {
-            text.extend([name, ": ", &value, "\r\n"]);
+            text.extend([name, ": ", value, "\r\n"]);
         }
         if !body.is_empty() {
             text += "Content-Type: application/json\r\n";
@@ -144,12 +133,12 @@ impl Client {
 
     /// Whether the node can serve.
     pub async fn is_ready(&self) -> bool {
-        send(self.request(Method::GET, "/readyz")).await.is_some_and(|answer| answer.status == 200)
+        self.send(&HttpRequest::new(Method::GET, "/readyz")).await.is_some_and(|answer| answer.status == 200)
     }
 
-    /// Its figures.
+    /// Its metrics, as Prometheus reads them.
     pub async fn metrics(&self) -> anyhow::Result<String> {
-        Ok(self.request(Method::GET, "/metrics").send().await?.text().await?)
+        Ok(self.http.get(format!("{}/metrics", self.url)).send().await?.text().await?)
     }
 
     /// Makes a campaign of this body.
@@ -157,24 +146,11 @@ impl Client {
         self.operate(Method::POST, "/v1/campaigns", Some(body)).await
     }
 
-    /// Something of an operator's that is not about a campaign.
+    /// What only an operator may ask for.
     pub async fn operate(&self, method: Method, path: &str, body: Option<&Value>) -> Option<Answer> {
-        let builder = self.request(method, path).bearer_auth(OPERATOR);
-        send(body.into_iter().fold(builder, RequestBuilder::json)).await
+        let request = HttpRequest::new(method, path).bearer(OPERATOR);
+        self.send(&body.cloned().into_iter().fold(request, HttpRequest::json)).await
     }
-
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.url))
-    }
-}
-
-/// `None` where no answer came, or only a part of one.
-async fn send(request: RequestBuilder) -> Option<Answer> {
-    let response = request.send().await.ok()?;
-    let status = response.status().as_u16();
-    let replayed = response.headers().get("Idempotency-Replayed").is_some_and(|value| value == "true");
-    let body = serde_json::from_slice(&response.bytes().await.ok()?).unwrap_or_default();
-    Some(Answer { status, replayed, body })
 }
 
 /// A user's token.

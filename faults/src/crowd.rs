@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::client::{Request, token};
-use crate::history::{Asked, Edit, Event};
+use crate::client::token;
+use crate::history::Event;
 use crate::plan::{Act, Does, Plan, Room, Side};
+use crate::request::{Asked, Edit, Request};
 use crate::rush::{Rush, operators};
 
 /// How often a stranger looks.
@@ -142,7 +143,7 @@ pub fn strangers(rush: &Rush, plan: &Plan) -> (Arc<AtomicBool>, JoinSet<()>) {
 async fn look(rush: &Rush, node: usize, campaign: &str, asked: Asked) {
     let request = operators(asked);
     let sent = rush.history.now();
-    let answer = rush.clients[node].ask(campaign, &request).await;
+    let answer = rush.clients[node].send(&request.http(campaign)).await;
     let heard = rush.history.now();
     if answer.as_ref().is_none_or(|answer| answer.status >= 500) || heard.saturating_sub(sent) > SLOW {
         let (campaign, user, asked) = (campaign.to_owned(), "a stranger".to_owned(), request.asked);

@@ -9,7 +9,7 @@
 //! - [`run`]: it happens.
 //! - [`storm`]: what goes wrong, one file a kind.
 //! - [`oracle`]: was every promise kept, and which invariant is broken? [`evidence`]: what it judges by.
-//! - [`rush`], [`crowd`], [`history`], [`client`]: who asks, and what they were told.
+//! - [`rush`], [`crowd`], [`request`], [`history`], [`client`]: who asks, and what they were told.
 //! - [`installation`], [`stores`], [`redis`], [`kafka`], [`postgres`], [`proxy`], [`processes`]: what is hurt.
 //! - [`report`]: what many runs come to.
 //! - [`soak`]: not a rush and a storm, but many connections and mild weather for a long time.
@@ -28,6 +28,7 @@ pub mod processes;
 pub mod proxy;
 pub mod redis;
 pub mod report;
+pub mod request;
 pub mod run;
 pub mod rush;
 pub mod soak;

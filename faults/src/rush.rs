@@ -6,9 +6,10 @@ use std::time::Duration;
 use anyhow::bail;
 use tokio::task::JoinSet;
 
-use crate::client::{Answer, Client, OPERATOR, Request, token};
-use crate::history::{Asked, Edit, Event, History};
+use crate::client::{Answer, Client, OPERATOR, token};
+use crate::history::{Event, History};
 use crate::plan::{Plan, Then, User, Wish};
+use crate::request::{Asked, Edit, Request};
 
 /// How soon one asks again at first, and at last.
 const AGAIN: Duration = Duration::from_millis(80);
@@ -167,7 +168,7 @@ impl Rush {
     pub async fn ask(&self, node: usize, request: &Request) -> Option<Answer> {
         let node = node % self.clients.len();
         let sent = self.history.now();
-        let answer = self.clients[node].ask(&self.campaign, request).await;
+        let answer = self.clients[node].send(&request.http(&self.campaign)).await;
         self.note(node, request, sent, answer.clone());
         answer
     }
@@ -176,7 +177,7 @@ impl Rush {
     pub async fn ask_and_hang_up(&self, node: usize, request: &Request, after: Duration) {
         let node = node % self.clients.len();
         let sent = self.history.now();
-        if self.clients[node].ask_and_hang_up(&self.campaign, request, after).await.is_ok() {
+        if self.clients[node].send_and_hang_up(&request.http(&self.campaign), after).await.is_ok() {
             self.note(node, request, sent, None);
         }
     }

@@ -1,7 +1,7 @@
 //! A read is answered within its limit, whatever is dead behind it.
 
 use super::Judge;
-use crate::history::Asked;
+use crate::request::Asked;
 
 impl Judge<'_> {
     pub(super) fn reads_are_answered(&mut self) {

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{Judge, Row};
-use crate::history::{Asked, Edit, Event};
+use crate::history::Event;
+use crate::request::{Asked, Edit};
 
 /// A node may remember for so long that nothing is left; twice that, since it need not have answered at once.
 const REMEMBERED: Duration = Duration::from_millis(300);

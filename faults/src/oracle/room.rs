@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Judge;
-use crate::history::Asked;
+use crate::request::Asked;
 
 /// What a visitor who waits is told may be so old.
 const TOLD_LATE: Duration = Duration::from_secs(1);

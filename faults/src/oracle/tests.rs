@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::client::Answer;
-use crate::history::Edit;
+use crate::request::Edit;
 
 fn event(user: &str, asked: Asked, sent: u64, answer: Option<Answer>) -> Event {
     let (sent, heard) = (Duration::from_millis(sent), Duration::from_millis(sent + 10));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Scale;
 use crate::draw::Draw;
-use crate::history::Edit;
+use crate::request::Edit;
 
 /// A user of the rush.
 #[derive(Debug)]

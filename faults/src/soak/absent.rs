@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::board::Kind;
+use super::scale::ANSWER_MAX;
 use super::stage::Stage;
 use super::wire::Counted;
 use crate::client::token;
@@ -81,7 +82,7 @@ async fn connect(stage: &Stage, place: usize) -> anyhow::Result<TcpStream> {
     socket.set_recv_buffer_size(RECEIVE_BYTES)?;
     socket.set_send_buffer_size(SEND_BYTES)?;
     let connecting = socket.connect(stage.nodes[place % stage.nodes.len()]);
-    Ok(tokio::time::timeout(super::wire::ANSWER_MAX, connecting).await??)
+    Ok(tokio::time::timeout(ANSWER_MAX, connecting).await??)
 }
 
 /// Until the node closes it; or, where the node has nothing that waits to be written, for a while.

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::board::Set;
 use super::ledger::Ledger;
+use super::scale::ANSWER_MAX;
 use super::stage::Stage;
-use super::wire::ANSWER_MAX;
 use crate::client::{Answer, Client};
 use crate::evidence::rows;
 use crate::installation::Installation;

@@ -8,8 +8,9 @@ use tokio::net::TcpStream;
 
 use super::board::Kind;
 use super::garbage::{Then, garbage};
+use super::scale::ANSWER_MAX;
 use super::stage::Stage;
-use super::wire::{ANSWER_MAX, Counted};
+use super::wire::Counted;
 use crate::client::token;
 use crate::draw::Draw;
 

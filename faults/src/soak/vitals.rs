@@ -155,7 +155,7 @@ fn median(samples: &[Sample]) -> f64 {
 
 /// By how much it grows a minute.
 fn slope(samples: &[Sample]) -> f64 {
-    let count = super::stage::ratio(samples.len(), 1);
+    let count = super::scale::ratio(samples.len(), 1);
     let mean = |of: fn(&Sample) -> f64| samples.iter().map(of).sum::<f64>() / count;
     let (minute, mib) = (mean(|sample| sample.0), mean(|sample| sample.1));
     let (mut both, mut square) = (0.0, 0.0);

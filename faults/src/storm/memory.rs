@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::Storm;
-use crate::client::{Request, token};
-use crate::history::Asked;
+use crate::client::token;
 use crate::installation::Store;
+use crate::request::{Asked, Request};
 use crate::rush::Rush;
 
 /// How long the outbox may take to be drained by a relay that may have to take over first, and a give-back.

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use faults::client::{Request, token};
+use faults::client::token;
 use faults::evidence::rows;
-use faults::history::Asked;
 use faults::installation::{Role, Store};
 use faults::processes::Patience;
 use faults::redis::Fsync;
+use faults::request::{Asked, Request};
 
 use crate::support::{Scene, Set, USUAL, run};
 

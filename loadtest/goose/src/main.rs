@@ -10,6 +10,7 @@ mod attack;
 mod books;
 mod caller;
 mod campaign;
+mod published;
 mod queue;
 mod scenarios;
 mod scene;

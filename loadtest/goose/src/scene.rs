@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::books::Books;
 use crate::campaign::Campaign;
+use crate::published::Feed;
 use crate::queue::Queue;
-use crate::scenarios::Feed;
 use crate::settings::Settings;
 use crate::users::User;
 

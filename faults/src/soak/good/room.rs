@@ -9,8 +9,9 @@ use serde_json::Value;
 use super::{Ask, Good};
 use crate::soak::board::Kind;
 use crate::soak::ledger::Ledger;
+use crate::soak::scale::ANSWER_MAX;
 use crate::soak::sky::Needs;
-use crate::soak::wire::{ANSWER_MAX, Answer};
+use crate::soak::wire::Answer;
 
 /// Of a hundred who wait so many listen instead of asking.
 const LISTENS_PERCENT: u64 = 20;

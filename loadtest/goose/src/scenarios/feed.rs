@@ -5,7 +5,6 @@
 //! and none that was deleted in any.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -15,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::caller::Caller;
+use crate::published::Published;
 use crate::scene::Scene;
 use crate::users::User;
 
@@ -25,17 +25,6 @@ const POSTS: u64 = 3;
 /// Pages of a feed at most.
 const PAGES_MAX: u32 = 20;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-
-/// What an author's posts came to.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Published {
-    /// Posts that are to be read, and what they are called.
-    kept: BTreeMap<String, String>,
-    /// Posts that were deleted.
-    deleted: Vec<String>,
-    /// Who follows the author.
-    subscribers: Vec<String>,
-}
 
 /// One visit.
 pub(super) async fn visit(caller: &mut Caller<'_>, user: &User) -> anyhow::Result<()> {
@@ -261,32 +250,4 @@ async fn send(
 
 fn text<'a>(body: &'a Value, member: &str) -> &'a str {
     body[member].as_str().unwrap_or_default()
-}
-
-/// Everything that was published in this run.
-#[derive(Default)]
-pub(crate) struct Feed(Mutex<BTreeMap<String, Published>>);
-
-impl Feed {
-    fn change(&self, author: &str, change: impl FnOnce(&mut Published)) {
-        change(self.lock().entry(author.to_owned()).or_default());
-    }
-
-    /// One of the posts, and whether it was deleted.
-    fn any(&self, number: u64) -> Option<(String, bool)> {
-        let authors = self.lock();
-        let count = authors.len().max(1);
-        let index = usize::try_from(number).unwrap_or_default() % count;
-        let published = authors.values().nth(index)?;
-        let kept = published.kept.keys().map(|id| (id.clone(), false));
-        kept.chain(published.deleted.iter().map(|id| (id.clone(), true))).nth(index % 3)
-    }
-
-    fn all(&self) -> BTreeMap<String, Published> {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Published>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
