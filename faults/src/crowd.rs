@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use testkit::client::token;
 use tokio::task::JoinSet;
 
-use crate::client::token;
 use crate::history::Event;
 use crate::plan::{Act, Does, Plan, Room, Side};
 use crate::request::{Asked, Edit, Request};

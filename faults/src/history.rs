@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use testkit::client::Answer;
 
-use crate::client::Answer;
 use crate::request::Asked;
 
 /// One request.

@@ -9,28 +9,24 @@
 //! - [`run`]: it happens.
 //! - [`storm`]: what goes wrong, one file a kind.
 //! - [`oracle`]: was every promise kept, and which invariant is broken? [`evidence`]: what it judges by.
-//! - [`rush`], [`crowd`], [`request`], [`history`], [`client`]: who asks, and what they were told.
-//! - [`installation`], [`stores`], [`redis`], [`kafka`], [`postgres`], [`proxy`], [`processes`]: what is hurt.
+//! - [`rush`], [`crowd`], [`request`], [`history`]: who asks, and what they were told.
+//! - [`installation`], [`stores`], [`slots`], [`proxy`]: what is hurt. How any of it starts is the testkit's.
 //! - [`report`]: what many runs come to.
 //! - [`soak`]: not a rush and a storm, but many connections and mild weather for a long time.
 
-pub mod client;
 pub mod crowd;
 pub mod draw;
 pub mod evidence;
 pub mod history;
 pub mod installation;
-pub mod kafka;
 pub mod oracle;
 pub mod plan;
-pub mod postgres;
-pub mod processes;
 pub mod proxy;
-pub mod redis;
 pub mod report;
 pub mod request;
 pub mod run;
 pub mod rush;
+pub mod slots;
 pub mod soak;
 pub mod stores;
 pub mod storm;

@@ -1,10 +1,9 @@
 //! What can a client ask for, and what is that over HTTP?
 
-use reqwest::Method;
 use serde::Serialize;
 use serde_json::{Value, json};
-
-use crate::client::HttpRequest;
+use testkit::client::HttpRequest;
+use testkit::client::Method;
 
 /// Who asks for what.
 #[derive(Debug, Clone)]

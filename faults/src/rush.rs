@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use testkit::client::{Answer, Client, OPERATOR, token};
 use tokio::task::JoinSet;
 
-use crate::client::{Answer, Client, OPERATOR, token};
 use crate::history::{Event, History};
 use crate::plan::{Plan, Then, User, Wish};
 use crate::request::{Asked, Edit, Request};

@@ -9,9 +9,10 @@ mod tests;
 use std::fmt;
 use std::time::Duration;
 
+use testkit::redis::Fsync;
+
 use crate::draw::Draw;
 use crate::installation::Role;
-use crate::redis::Fsync;
 pub use fault::{Around, Fault, Garbage, Ledger, Step};
 pub use people::{Act, Does, Room, Side, Then, User, Wish};
 

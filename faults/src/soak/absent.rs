@@ -5,13 +5,13 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use testkit::client::token;
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::board::Kind;
 use super::scale::ANSWER_MAX;
 use super::stage::Stage;
 use super::wire::Counted;
-use crate::client::token;
 use crate::draw::Draw;
 
 /// Requests on one connection; then one more now and then, since only who sends notices that a node has closed it.
@@ -71,7 +71,7 @@ pub(super) async fn play(stage: Arc<Stage>, place: usize) -> anyhow::Result<()> 
             let _counted = Counted::new(&stage.open.absent);
             hold(&stage, &stream, wants, &mut request).await;
         }
-        token = crate::client::token(&user)?;
+        token = testkit::client::token(&user)?;
         stage.sleep(draw.ms(10..500)).await;
     }
     Ok(())

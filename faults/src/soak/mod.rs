@@ -10,7 +10,6 @@
 
 mod absent;
 mod board;
-mod files;
 mod garbage;
 mod good;
 mod ledger;
@@ -31,12 +30,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use testkit::node::Setting;
+use testkit::open_files;
+use testkit::redis::Fsync;
 use tokio::task::JoinSet;
 
-use crate::installation::{Installation, Node, Role, Setting};
-use crate::redis::Fsync;
+use crate::installation::{Installation, Node, Role};
 use crate::stores::Stores;
-pub use files::raise_limit;
 use operator::Operator;
 pub use scale::Scale;
 use stage::Stage;
@@ -48,6 +48,8 @@ use vitals::Vitals;
 const PATIENCE_MS: u64 = 5_000;
 /// How long everything may take to arrive at the end.
 const SETTLE_MAX: Duration = Duration::from_mins(2);
+/// Besides the clients' connections: the proxies', both ends of each, and what is beside them.
+const OTHER_FILES: u64 = 1_500;
 /// So many of a hundred well-behaved clients are connected, as a rule; else it was no soak.
 const CONNECTED_PERCENT: usize = 95;
 
@@ -78,6 +80,12 @@ impl Outcome {
     pub fn is_well(&self) -> bool {
         self.wrong.is_empty()
     }
+}
+
+/// May so many connections be open? Said before anything begins. The nodes inherit it.
+pub fn raise_limit(connections: usize) -> anyhow::Result<()> {
+    let raised = open_files::raise_to(connections as u64 + OTHER_FILES);
+    raised.with_context(|| format!("{connections} connections are too many; use fewer --connections"))
 }
 
 /// Plays it.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use testkit::client::token;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -11,7 +12,6 @@ use super::garbage::{Then, garbage};
 use super::scale::ANSWER_MAX;
 use super::stage::Stage;
 use super::wire::Counted;
-use crate::client::token;
 use crate::draw::Draw;
 
 /// Plays one of them to the end of the soak.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use testkit::client::token;
+
 use super::Storm;
-use crate::client::token;
 use crate::installation::Store;
 use crate::request::{Asked, Request};
 use crate::rush::Rush;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use faults::client::token;
 use faults::evidence::rows;
 use faults::installation::{Role, Store};
-use faults::processes::Patience;
-use faults::redis::Fsync;
 use faults::request::{Asked, Request};
+use testkit::client::token;
+use testkit::patience::Patience;
+use testkit::redis::Fsync;
 
 use crate::support::{Scene, Set, USUAL, run};
 

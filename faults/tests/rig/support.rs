@@ -4,14 +4,15 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use faults::evidence::evidence;
-use faults::installation::{Installation, Node, Role, Setting, Store};
+use faults::installation::{Installation, Node, Role, Store};
 use faults::oracle::judge;
 use faults::plan::{Plan, Scale};
-use faults::processes::Patience;
-use faults::redis::Fsync;
 use faults::rush::Rush;
 use faults::stores::Stores;
 use faults::storm::Notes;
+use testkit::node::Setting;
+use testkit::patience::Patience;
+use testkit::redis::Fsync;
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 

@@ -6,9 +6,11 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder, Locator};
-use faults::processes::{Patience, Process, Program, free_port};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
+use testkit::patience::Patience;
+use testkit::port::free_port;
+use testkit::process::{Process, Program};
 
 const READY_MAX: Duration = Duration::from_mins(1);
 /// How long a page may take to show what it will show.

@@ -1,16 +1,17 @@
 //! A visitor's way through the waiting room. Each step says what must be seen, and takes a picture of it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use anyhow::ensure;
-use reqwest::Method;
 use serde_json::json;
+use testkit::client::Method;
+use testkit::node::Setting;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::browser::{Browser, Taste, Window};
-use crate::installation::{Installation, Node, Setting};
+use crate::installation::{Installation, Node};
 
 /// Users who queue before the visitor, those inside included.
 const BEFORE: usize = 27;
@@ -29,8 +30,6 @@ const FORWARDED_BY: Duration = Duration::from_secs(5);
 
 /// Where everything is.
 pub struct Places {
-    /// The program that is visited.
-    pub onrush: PathBuf,
     /// Where logs and browsers' files are.
     pub folder: PathBuf,
     /// Where the pictures are put.
@@ -52,7 +51,7 @@ struct Tour {
 /// The whole tour.
 pub async fn take(places: Places) -> anyhow::Result<()> {
     std::fs::create_dir_all(&places.pictures)?;
-    let installation = Installation::new(&places.onrush, &places.folder).await?;
+    let installation = Installation::new(&places.folder).await?;
     let look: [Setting; 2] = [("PAGE__NAME", "Haru Market".into()), ("PAGE__HOME_URL", "https://shop.example".into())];
     let node = installation.node(&look).await?;
     // Whatever answers where a visitor is sent to will do: here the node itself does.
@@ -313,22 +312,4 @@ async fn says(browser: &Browser, css: &str, words: &str) -> anyhow::Result<()> {
 async fn same_document(browser: &Browser) -> anyhow::Result<()> {
     ensure!(browser.value("window.sameDocument === true").await? == json!(true), "the page was loaded again");
     Ok(())
-}
-
-/// A folder of this process' own below this one; those of processes that are gone are taken away.
-pub fn folder(all: &Path) -> anyhow::Result<PathBuf> {
-    const PREFIX: &str = "tour-";
-    std::fs::create_dir_all(all)?;
-    for entry in std::fs::read_dir(all)?.flatten() {
-        let name = entry.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else { continue };
-        if !Path::new("/proc").join(pid).exists() {
-            // Another program may be at it, too.
-            let _gone = std::fs::remove_dir_all(entry.path());
-        }
-    }
-    let folder = all.join(format!("{PREFIX}{}", std::process::id()));
-    let _none = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder)?;
-    Ok(folder)
 }

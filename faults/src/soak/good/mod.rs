@@ -12,19 +12,20 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Method, Request};
+use testkit::client::{TOKEN_VALID_FOR, token};
 
 use super::ledger::{Attempt, Ledger, name_of};
 use super::sky::Needs;
 use super::stage::Stage;
 use super::wire::{Answer, Connection};
-use crate::client::token;
 use crate::draw::Draw;
 use room::Place;
 
 /// Claims that a client remembers.
 const REMEMBERED_MAX: usize = 4;
-/// A token lasts for longer.
-const TOKEN_RENEWED_AFTER: Duration = Duration::from_hours(1);
+/// Well before a token ends.
+const TOKEN_RENEWED_AFTER: Duration = Duration::from_mins(2);
+const _: () = assert!(TOKEN_RENEWED_AFTER.as_secs() < TOKEN_VALID_FOR.as_secs());
 
 /// One of them.
 struct Good {

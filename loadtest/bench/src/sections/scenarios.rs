@@ -4,9 +4,9 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use faults::client::{OPERATOR, SECRET};
-use faults::processes::Program;
 use report::data::{Run, Table, Version};
+use testkit::client::{OPERATOR, SECRET};
+use testkit::process::Program;
 
 use crate::bench::Bench;
 use crate::machine;

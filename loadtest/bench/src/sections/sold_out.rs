@@ -1,9 +1,8 @@
 //! What does a refusal cost, beside the bare framework? In pairs, of a campaign whose one unit is gone.
 
 use anyhow::{Context, ensure};
-use faults::client::{HttpRequest, token};
 use report::data::{Latencies, Run, Table};
-use reqwest::Method;
+use testkit::client::{HttpRequest, Method, token};
 
 use super::Promise;
 use super::window::{self, BARE, claims_of};

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use faults::processes::Program;
 use report::data::{Run, Strategy, Table};
 use serde::Deserialize;
+use testkit::process::Program;
 
 use super::Promise;
 use crate::bench::Bench;

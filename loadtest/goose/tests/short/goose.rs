@@ -1,6 +1,6 @@
 //! The scenarios by goose. It makes every visit, so that every count is known beforehand.
 
-use faults::processes::Program;
+use testkit::process::Program;
 
 use crate::node::node;
 use crate::tool::{self, Ended, LIMITED_STOCK, VISITS, run};

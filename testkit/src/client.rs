@@ -4,21 +4,22 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use reqwest::{Method, RequestBuilder};
+pub use reqwest::Method;
+use reqwest::RequestBuilder;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 /// The operator's token; its hash is in every node's configuration.
-pub const OPERATOR: &str = "operator-of-the-faults";
+pub const OPERATOR: &str = "operator-of-the-testkit";
 /// What users' tokens are signed with.
-pub const SECRET: &str = "a secret that only the faults have, 32 bytes or more";
+pub const SECRET: &str = "a secret that only the testkit has, 32 bytes or more";
 
 /// No answer by then is none.
 pub const ANSWER_MAX: Duration = Duration::from_secs(6);
-/// Longer than any run.
-const TOKEN_VALID_FOR: Duration = Duration::from_mins(4);
+/// Who runs for longer has to have tokens signed anew.
+pub const TOKEN_VALID_FOR: Duration = Duration::from_mins(4);
 
 /// Calls one node.
 #[derive(Clone)]
@@ -92,7 +93,12 @@ impl Answer {
 impl Client {
     /// A client of the node at this address.
     pub fn new(url: &str) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder().timeout(ANSWER_MAX).no_proxy().build()?;
+        Self::patient(url, ANSWER_MAX)
+    }
+
+    /// One that waits so long for an answer.
+    pub fn patient(url: &str, answer_max: Duration) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder().timeout(answer_max).no_proxy().build()?;
         Ok(Self { url: url.to_owned(), http })
     }
 
