@@ -51,7 +51,7 @@ k6: ## build k6, which `make load` uses, from its Go module
 	dev/k6
 
 load: ## a load scenario against `make run`: make load TOOL=k6 SCENARIO=limited RATE=200 DURATION=5s, or TOOL=goose
-	@if [ "$(TOOL)" = goose ]; then cargo build --release -p crowd; fi
+	@if [ "$(TOOL)" = goose ]; then cargo build --release -p goose-load; fi
 	TOOL=$(TOOL) SCENARIO=$(SCENARIO) dev/load
 
 upstream: prerequisites ## the other teams' APIs alone, which misbehave: make upstream FAIL_PERCENT=20 FAIL_AFTER=1s

@@ -100,7 +100,7 @@ async fn visit(rush: &Rush, index: usize) {
     let began = rush.history.now();
     let mut joins = true;
     while rush.history.now() < began + WAITS_MAX {
-        let Some(answer) = rush.ask(index, &request(Asked::Wait { joins })).await else {
+        let Some(answer) = rush.ask(index, &request(if joins { Asked::Join } else { Asked::Status })).await else {
             tokio::time::sleep(ASKS_EVERY).await;
             continue;
         };
@@ -132,7 +132,7 @@ pub fn strangers(rush: &Rush, plan: &Plan) -> (Arc<AtomicBool>, JoinSet<()>) {
             while !stop.load(Ordering::Relaxed) {
                 look(&rush, node, "", Asked::List).await;
                 turn += 1;
-                look(&rush, node, &names[turn % names.len()], Asked::Look).await;
+                look(&rush, node, &names[turn % names.len()], Asked::View).await;
                 tokio::time::sleep(LOOKS_EVERY).await;
             }
         });

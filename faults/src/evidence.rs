@@ -200,7 +200,7 @@ async fn views(rush: &Rush, campaigns: impl Iterator<Item = &String>) -> BTreeMa
     let mut views: BTreeMap<String, Vec<View>> = BTreeMap::new();
     for id in campaigns {
         for (node, client) in rush.clients.iter().enumerate() {
-            let answer = client.send(&operators(Asked::Look).http(id)).await;
+            let answer = client.send(&operators(Asked::View).http(id)).await;
             let view = answer.map_or_else(View::default, |answer| View {
                 node,
                 status: answer.status,

@@ -93,7 +93,7 @@ impl History {
     #[must_use]
     pub fn count(&self, status: u16) -> usize {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        let counts = |event: &&Event| event.status() == status && !matches!(event.asked, Asked::Look | Asked::List);
+        let counts = |event: &&Event| event.status() == status && !matches!(event.asked, Asked::View | Asked::List);
         events.iter().filter(counts).count()
     }
 

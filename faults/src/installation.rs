@@ -346,8 +346,8 @@ impl Node {
         Ok(())
     }
 
-    /// Its figures, as Prometheus would read them: the sum of a counter over its labels.
-    pub async fn figure(&self, name: &str) -> anyhow::Result<f64> {
+    /// One of its metrics, as Prometheus would read it: the sum of a counter over its labels.
+    pub async fn metric(&self, name: &str) -> anyhow::Result<f64> {
         let text = Client::new(&self.url)?.metrics().await?;
         let lines =
             text.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));

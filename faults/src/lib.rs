@@ -3,7 +3,9 @@
 //! A run starts a private Redis, and nodes of Onrush as processes, with a proxy between each node and each store; Kafka
 //! and PostgreSQL are private, too, and shared by the runs of one program. A seed decides who asks for what and which
 //! fault strikes when. At the end an oracle compares what the clients were told with the rows in the database: it knows
-//! nothing of the product's insides, and believes none of its figures.
+//! nothing of the product's insides, and believes none of its metrics.
+//!
+//! Weather is what is wrong between nodes and stores at a moment; a sky is the weather over one connection, or one answer.
 //!
 //! - [`plan`]: what happens, from a seed.
 //! - [`run`]: it happens.

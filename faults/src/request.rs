@@ -50,14 +50,13 @@ pub enum Asked {
     },
     /// Another thing that only an operator may ask for.
     Edit(Edit),
-    /// A place in the waiting room, or how it stands.
-    Wait {
-        /// Whether it asks for the place; otherwise how it stands.
-        joins: bool,
-    },
-    /// To look at this campaign.
-    Look,
-    /// To look at all campaigns.
+    /// A place in the waiting room.
+    Join,
+    /// The status of that place.
+    Status,
+    /// This campaign.
+    View,
+    /// All campaigns.
     List,
 }
 
@@ -117,9 +116,9 @@ impl Request {
             Asked::Edit(Edit::Pause) => post(of_campaign("/pause")),
             Asked::Edit(Edit::Resume) => post(of_campaign("/resume")),
             Asked::Edit(Edit::Close) => post(of_campaign("/close")),
-            Asked::Wait { joins: true } => post(of_campaign("/waiting")),
-            Asked::Wait { joins: false } => get(of_campaign("/waiting")),
-            Asked::Look => get(of_campaign("")),
+            Asked::Join => post(of_campaign("/waiting")),
+            Asked::Status => get(of_campaign("/waiting")),
+            Asked::View => get(of_campaign("")),
             Asked::List => get("/v1/campaigns?limit=100".to_owned()),
         };
         request.bearer(&self.token)

@@ -4,7 +4,7 @@
 import http from 'k6/http';
 
 import { claimRequest } from './lib/calls.js';
-import { grants, must } from './lib/books.js';
+import { grants, must } from './lib/records.js';
 import { finish, open } from './lib/campaign.js';
 import { claimed } from './lib/judge.js';
 import { options as optionsOf, rush } from './lib/load.js';

@@ -3,7 +3,7 @@
 
 import { claim, giveBack, readClaim, readMine, view } from './lib/calls.js';
 import { badInput } from './lib/bad_input.js';
-import { giveBack as noteGiveBack, must, said } from './lib/books.js';
+import { giveBack as noteGiveBack, must, said } from './lib/records.js';
 import { finish, open } from './lib/campaign.js';
 import { body, claimed, describe, isClaim, isRefusal, mayHear } from './lib/judge.js';
 import { options as optionsOf, steady } from './lib/load.js';

@@ -7,7 +7,7 @@ import { sleep } from 'k6';
 import encoding from 'k6/encoding';
 
 import { claim, claimWithPass, join, leave, look, room } from './lib/calls.js';
-import { QUEUES, closeQueue, isWrong, must, queued, said } from './lib/books.js';
+import { QUEUES, closeQueue, isWrong, must, queued, said } from './lib/records.js';
 import { finish, open } from './lib/campaign.js';
 import { body, claimed, describe, isRefusal, mayHear } from './lib/judge.js';
 import { options as optionsOf, rush } from './lib/load.js';

@@ -53,7 +53,7 @@ impl<'a> Operator<'a> {
         }
     }
 
-    /// Asks for the auditor's figures.
+    /// Asks for the auditor's counts.
     pub(crate) async fn audit(&self, campaign: &str) -> anyhow::Result<Result<Answer, NoAnswer>> {
         let request = self.request(Method::GET, &format!("/v1/ops/audit/{campaign}"), String::new())?;
         Ok(http_client::once(self.target, request, self.timeout).await)

@@ -7,7 +7,7 @@ impl Judge<'_> {
     pub(super) fn reads_are_answered(&mut self) {
         let evidence = self.evidence;
         for event in &evidence.events {
-            let is_read = matches!(event.asked, Asked::Look | Asked::List | Asked::Wait { joins: false });
+            let is_read = matches!(event.asked, Asked::View | Asked::List | Asked::Status);
             let mut disturbed = evidence.disturbed.iter();
             let excused =
                 disturbed.any(|bad| bad.node == event.node && bad.from <= event.heard && bad.until >= event.sent);

@@ -95,7 +95,7 @@ impl Storm {
         let mut closed = Vec::new();
         for campaign in self.campaigns().await? {
             for (place, client) in self.rush.clients.iter().enumerate() {
-                let answer = client.send(&operators(Asked::Look).http(&campaign)).await;
+                let answer = client.send(&operators(Asked::View).http(&campaign)).await;
                 if answer.as_ref().is_none_or(|answer| answer.status != 200 || answer.text("state") == "unavailable") {
                     let said =
                         answer.map(|answer| (answer.status, answer.code().to_owned(), answer.text("state").to_owned()));

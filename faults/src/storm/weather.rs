@@ -76,7 +76,7 @@ impl Storm {
                 let wanted = Asked::Edit(Edit::Create { stock: 3, limit: 1, room: None });
                 let request = operators(wanted);
                 let making = made.ask(time, &request);
-                tokio::join!(making, look(Asked::List), look(Asked::Look), look(Asked::Look));
+                tokio::join!(making, look(Asked::List), look(Asked::View), look(Asked::View));
             }
             tokio::time::sleep(FORGETS_EVERY).await;
         }

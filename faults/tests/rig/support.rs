@@ -87,8 +87,8 @@ impl Scene {
         plan.limit = set.limit;
         // Whoever hangs up has no answer, whatever the fault; here each answer that is missing is the fault's.
         for user in &mut plan.users {
-            for wish in &mut user.wishes {
-                wish.hangs_up = None;
+            for intent in &mut user.intents {
+                intent.hangs_up = None;
             }
         }
         plan.stock = if set.plenty { 100_000 } else { plan.stock };

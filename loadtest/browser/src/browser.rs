@@ -99,8 +99,8 @@ impl Browser {
         Ok(self.client.title().await?)
     }
 
-    /// Presses a button or a link.
-    pub async fn press(&self, css: &str) -> anyhow::Result<()> {
+    /// Clicks a button or a link.
+    pub async fn click(&self, css: &str) -> anyhow::Result<()> {
         self.client.find(Locator::Css(css)).await.with_context(|| css.to_owned())?.click().await?;
         Ok(())
     }

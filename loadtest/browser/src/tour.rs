@@ -91,7 +91,7 @@ impl Tour {
         self.picture(&browser, "0-not-open-yet").await?;
         browser.until("document.querySelector('#join').disabled === false").await?;
         same_document(&browser).await?;
-        browser.press("#join").await?;
+        browser.click("#join").await?;
         browser.until("document.querySelector('main').dataset.scene === 'admitted'").await?;
         browser.end().await;
         Ok(())
@@ -107,7 +107,7 @@ impl Tour {
         says(&browser, "h1", "Join the queue").await?;
         self.picture(&browser, "1-join").await?;
 
-        browser.press("#join").await?;
+        browser.click("#join").await?;
         browser.until("document.querySelector('main').dataset.scene === 'waiting'").await?;
         says(&browser, "#ahead", "24").await?;
         says(&browser, "#people", "people ahead of you").await?;
@@ -142,7 +142,7 @@ impl Tour {
         ensure!(title.starts_with("It is your turn") && title != before, "the tab does not tell: {title}");
         self.picture(&browser, "5-admitted").await?;
 
-        browser.press("#claim").await?;
+        browser.click("#claim").await?;
         browser.until("document.querySelector('main').dataset.scene === 'claimed'").await?;
         says(&browser, "dd.number", "1").await?;
         let code = browser.text("dd.code").await?;
@@ -157,7 +157,7 @@ impl Tour {
         let users = self.campaign("LAST", "The last pair", 1).await?;
         let browser = self.browser("sold-out", ENGLISH).await?;
         browser.open(&self.node.entrance("LAST", "visitor")?).await?;
-        browser.press("#join").await?;
+        browser.click("#join").await?;
         browser.until("document.querySelector('main').dataset.scene === 'waiting'").await?;
         browser.run("window.sameDocument = true").await?;
         let claim = self.installation.claim(&self.node, "LAST", &users[0]).await?;
@@ -177,7 +177,7 @@ impl Tour {
         let browser = self.browser("korean", KOREAN).await?;
         browser.open(&self.shop.entrance("SEOUL", "손님")?).await?;
         says(&browser, "h1", "대기열에 참여하세요").await?;
-        browser.press("#join").await?;
+        browser.click("#join").await?;
         browser.until("document.querySelector('main').dataset.scene === 'waiting'").await?;
         says(&browser, "#people", "내 앞 대기 인원").await?;
         says(&browser, "#place", "28번").await?;
@@ -200,7 +200,7 @@ impl Tour {
         let users = self.campaign("QUIET", "Winter boots, 40 % off", 100).await?;
         let browser = self.browser("without-events", ENGLISH).await?;
         browser.open(&self.mute.entrance("QUIET", "visitor")?).await?;
-        browser.press("#join").await?;
+        browser.click("#join").await?;
         browser.until("document.querySelector('main').dataset.scene === 'waiting'").await?;
         browser.run("window.sameDocument = true").await?;
         self.installation.leave(&self.mute, "QUIET", &users[..20]).await?;
@@ -209,7 +209,7 @@ impl Tour {
         says(&browser, "#lost", "").await?;
         self.installation.leave(&self.mute, "QUIET", &users[20..]).await?;
         browser.until("document.querySelector('#forward')?.hidden === false").await?;
-        browser.press("#stay").await?;
+        browser.click("#stay").await?;
         browser.until("document.querySelector('#forward').hidden").await?;
         tokio::time::sleep(FORWARDED_BY).await;
         same_document(&browser).await?;
@@ -222,7 +222,7 @@ impl Tour {
         self.campaign("STOP", "Winter boots, 40 % off", 100).await?;
         let browser = self.browser("operators", ENGLISH).await?;
         browser.open(&self.node.entrance("STOP", "visitor")?).await?;
-        browser.press("#join").await?;
+        browser.click("#join").await?;
         browser.until("document.querySelector('main').dataset.scene === 'waiting'").await?;
         browser.run("window.sameDocument = true").await?;
         let operate = async |path: &str| self.installation.operate(&self.node, Method::POST, path, &json!({})).await;
@@ -252,7 +252,7 @@ impl Tour {
         let users = self.campaign("DESK", "Winter boots, 40 % off", 100).await?;
         let browser = self.browser("desktop", DESKTOP).await?;
         browser.open(&self.node.entrance("DESK", "visitor")?).await?;
-        browser.press("#join").await?;
+        browser.click("#join").await?;
         browser.until("document.querySelector('main').dataset.scene === 'waiting'").await?;
         self.installation.leave(&self.node, "DESK", &users[..12]).await?;
         browser.until_says("#ahead", "12").await?;
@@ -266,7 +266,7 @@ impl Tour {
         let users = self.campaign("NIGHT", "Winter boots, 40 % off", 100).await?;
         let browser = self.browser("dark", DARK).await?;
         browser.open(&self.node.entrance("NIGHT", "visitor")?).await?;
-        browser.press("#join").await?;
+        browser.click("#join").await?;
         browser.until("document.querySelector('main').dataset.scene === 'waiting'").await?;
         browser.until("matchMedia('(prefers-color-scheme: dark)').matches").await?;
         self.installation.leave(&self.node, "NIGHT", &users[..16]).await?;

@@ -14,13 +14,13 @@ export function claimRequest(settings, campaign, user, key) {
     return { method: 'POST', url, body: null, params: params('claim', headers) };
 }
 
-/** Press the button. */
+/** Submit a claim. */
 export function claim(settings, campaign, user, key) {
     const { url, params } = claimRequest(settings, campaign, user, key);
     return http.post(url, null, params);
 }
 
-/** Press the button of a campaign with a waiting room. */
+/** Submit a claim of a campaign with a waiting room. */
 export function claimWithPass(settings, campaign, user, pass) {
     const { url, params } = claimRequest(settings, campaign, user);
     params.headers['Onrush-Pass'] = pass;

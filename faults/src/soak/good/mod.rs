@@ -48,7 +48,7 @@ struct Good {
     pass: Option<(Arc<Ledger>, String)>,
 }
 
-/// What is asked: a name for the figures, what the answer needs, and the request.
+/// What is asked: a name for the counts, what the answer needs, and the request.
 struct Ask {
     what: &'static str,
     needs: Needs,
@@ -117,7 +117,7 @@ impl Good {
             self.wait().await;
         } else {
             match self.draw.number(0..100) {
-                0..42 => self.press().await,
+                0..42 => self.submit().await,
                 42..48 => self.replay().await,
                 48..54 => self.look_at_own().await,
                 54..62 => self.give_back().await,
@@ -166,7 +166,7 @@ impl Good {
         let is_excused = || {
             let lag = stage.sky.excuse(node, ask.needs, sent, heard);
             let s = lag.map(|lag| format!("excused, sent so many s after a fault: {}", lag.as_secs()));
-            s.map(|figure| stage.verdict.count(figure)).is_some()
+            s.map(|what| stage.verdict.count(what)).is_some()
         };
         let took = heard.duration_since(sent).as_millis();
         let at = stage.at();

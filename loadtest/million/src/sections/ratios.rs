@@ -1,4 +1,4 @@
-//! What does it cost to ask where one stands, and to join, beside the bare framework? In pairs.
+//! What does it cost to ask for the status, and to join, beside the bare framework? In pairs.
 
 use std::sync::Arc;
 use std::time::Duration;

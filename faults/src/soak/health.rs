@@ -45,7 +45,7 @@ pub struct Memory {
 
 /// What was seen.
 #[derive(Default)]
-pub(super) struct Vitals {
+pub(super) struct Health {
     memory: BTreeMap<String, Vec<Sample>>,
     pids: BTreeMap<String, u32>,
     /// By node and loop.
@@ -54,7 +54,7 @@ pub(super) struct Vitals {
     open: [Vec<usize>; 3],
 }
 
-impl Vitals {
+impl Health {
     /// Looks at all nodes, again and again until the soak is over.
     pub(super) async fn watch(&mut self, stage: &Stage, nodes: &[Arc<Node>]) -> anyhow::Result<()> {
         while stage.goes_on() {
