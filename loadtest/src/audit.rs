@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hyper::StatusCode;
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::operator::Operator;
@@ -35,11 +35,11 @@ pub(crate) struct Audit {
 }
 
 /// Asks until the verdict is not `settling`. What fails on the way is asked again: the server may be restarting.
-pub(crate) async fn wait(operator: &Operator<'_>, campaign: &str, at_most: Duration) -> anyhow::Result<Audit> {
+pub(crate) async fn wait(operator: &Operator<'_>, campaign: &str, at_most: Duration) -> Audit {
     let begun = Instant::now();
     let mut audit = Audit { counts: None, settled: None, trouble: None };
     loop {
-        match counts(operator, campaign).await? {
+        match counts(operator, campaign).await {
             Ok(counts) => {
                 audit.settled = (counts.verdict != "settling").then(Instant::now);
                 audit.counts = Some(counts);
@@ -48,18 +48,18 @@ pub(crate) async fn wait(operator: &Operator<'_>, campaign: &str, at_most: Durat
             Err(trouble) => audit.trouble = Some(trouble),
         }
         if audit.settled.is_some() || begun.elapsed() + EVERY > at_most {
-            return Ok(audit);
+            return audit;
         }
         tokio::time::sleep(EVERY).await;
     }
 }
 
-async fn counts(operator: &Operator<'_>, campaign: &str) -> anyhow::Result<Result<Counts, String>> {
-    Ok(match operator.audit(campaign).await? {
+async fn counts(operator: &Operator<'_>, campaign: &str) -> Result<Counts, String> {
+    match operator.audit(campaign).await {
         Ok(answer) if answer.status == StatusCode::OK => {
             serde_json::from_slice(&answer.body).map_err(|error| format!("its answer is unreadable: {error}"))
         }
         Ok(answer) => Err(tally::label(answer.status, &answer.body)),
         Err(why) => Err(why.label().to_owned()),
-    })
+    }
 }

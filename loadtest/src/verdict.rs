@@ -88,7 +88,7 @@ impl Failures {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use hyper::StatusCode;
+    use http::StatusCode;
 
     use super::*;
     use crate::audit::Counts;

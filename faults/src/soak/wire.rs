@@ -1,4 +1,5 @@
-//! How does a well-behaved client talk to a node? On one connection that stays open, one request at a time.
+//! How does a well-behaved client talk to a node? On one connection that stays open, one request at a time. By hyper: headers
+//! and streams matter here, and so does when the node closes a connection.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

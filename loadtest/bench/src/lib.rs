@@ -2,7 +2,7 @@
 //! leaves a [`report::data::Run`].
 //!
 //! - [`sections`]: what is measured, one module each; [`plan`]: for how long.
-//! - [`load`], [`users`], [`texts`], [`wire`], [`ticker`]: who asks; built to be light, since they share the cores with the server.
+//! - [`load`], [`users`], [`texts`], [`ticker`]: who asks; built to be light, since they share the cores with the server.
 //! - [`tally`], [`histogram`], [`pairs`], [`oracle`]: what was answered, and what that means.
 //! - [`rig`], [`stores`], [`slow_line`], [`proc`], [`sampler`], [`machine`]: what is asked, and what it runs on.
 
@@ -24,4 +24,3 @@ pub mod tally;
 pub mod texts;
 pub mod ticker;
 pub mod users;
-pub mod wire;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use loadtest::wire::{Kind, Wire};
 use onrush::database::{self, Database};
 use serde_json::json;
 use testkit::client::Client;
@@ -13,7 +14,6 @@ use testkit::node::{self, free_address, names, program};
 use testkit::redis::{Fsync, Redis};
 
 use crate::stores::Stores;
-use crate::wire::{Kind, Wire};
 
 /// How long a node may take to get ready, or to stop.
 const READY_MAX: Duration = Duration::from_secs(30);

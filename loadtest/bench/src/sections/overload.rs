@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use loadtest::wire::Kind;
 use report::data::{Run, Series, Table, Timeline};
 
 use super::Promise;
@@ -15,7 +16,6 @@ use crate::sampler::{Sample, Sampler, mean_mib};
 use crate::slow_line::SlowLine;
 use crate::tally::{Tally, us};
 use crate::users::Requests;
-use crate::wire::Kind;
 
 /// What it is to find out.
 pub const PROMISES: &[Promise] = &[

@@ -1,6 +1,7 @@
 //! What does a refusal cost, beside the bare framework? In pairs, of a campaign whose one unit is gone.
 
 use anyhow::{Context, ensure};
+use loadtest::wire::Kind;
 use report::data::{Latencies, Run, Table};
 use testkit::client::{HttpRequest, Method, token};
 
@@ -10,7 +11,6 @@ use crate::bench::Bench;
 use crate::histogram::Histogram;
 use crate::pairs::{Pairs, Spread, spread_of};
 use crate::rig::{Node, Rig};
-use crate::wire::Kind;
 
 /// What it is to find out.
 pub const PROMISES: &[Promise] =

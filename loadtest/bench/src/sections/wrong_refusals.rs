@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use loadtest::wire::{Kind, Wire};
 use report::data::{Run, Table};
 use testkit::client::OPERATOR;
 use testkit::patience::Patience;
@@ -21,7 +22,6 @@ use crate::oracle::{Added, History, Refused, Us};
 use crate::rig::Rig;
 use crate::tally::us;
 use crate::users::{Requests, Users};
-use crate::wire::{Kind, Wire};
 
 /// What it is to find out.
 pub const PROMISES: &[Promise] = &[

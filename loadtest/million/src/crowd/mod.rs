@@ -17,15 +17,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use bench::load::on_a_thread;
 use bench::users::Users;
-use bench::wire::Wire;
+use loadtest::wire::Wire;
 use tokio::sync::Semaphore;
 use tokio::task::LocalSet;
 
-pub(crate) use found::{Found, Second};
-pub(crate) use people::{People, State};
-
 use crate::history::{History, StatusAnswer};
 use crate::wheel::Wheel;
+pub(crate) use found::{Found, Second};
+pub(crate) use people::{People, State};
 use request::Phrases;
 
 /// How often due timers are looked for.

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bench::wire::{Answer, Wire};
+use loadtest::wire::{Answer, Wire};
 
 use super::{Found, Shared, State, Turn};
 use crate::history::StatusAnswer;
@@ -224,7 +224,7 @@ fn mix(number: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use bench::wire::Kind;
+    use loadtest::wire::Kind;
 
     use super::*;
 

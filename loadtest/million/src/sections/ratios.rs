@@ -13,7 +13,7 @@ use bench::sections::Promise;
 use bench::sections::window::BARE;
 use bench::tally::Tally;
 use bench::users::Requests;
-use bench::wire::Kind;
+use loadtest::wire::Kind;
 use report::data::{Latencies, Run, Table};
 
 use crate::joined::join_all;

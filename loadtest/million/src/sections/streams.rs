@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use bench::proc::Watched;
 use bench::rig::Node;
 use bench::sections::Promise;
-use bench::wire::Wire;
+use loadtest::wire::Wire;
 use report::data::{Run, Table};
 use testkit::process::{Process, Program};
 use testkit::usage::resident_bytes;

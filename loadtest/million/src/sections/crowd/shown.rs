@@ -184,7 +184,7 @@ fn ages(findings: &Findings<'_>) -> Table {
              the later of the two looks to when the node was asked, which leaves the way out, it was {} ms at most.",
             LOOK_EVERY.as_millis(),
             findings.seen.look_gap_max.as_millis(),
-            if ages.findings.is_empty() { "none" } else { &ages.told },
+            if ages.told.is_empty() { "none" } else { &ages.told },
             ages.oldest_asked.as_millis()
         ),
         head: ["age", "answers"].map(String::from).to_vec(),
