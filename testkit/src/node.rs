@@ -35,9 +35,7 @@ pub struct Node {
 /// The program: where `ONRUSH_BINARY` says it is; otherwise the one that was built beside this one, or beside the tests of
 /// this one.
 pub fn binary() -> anyhow::Result<PathBuf> {
-    #[expect(clippy::disallowed_methods, reason = "who starts a tool says so which build is tried")]
-    let told = std::env::var_os(BINARY).filter(|path| !path.is_empty());
-    if let Some(path) = told.map(PathBuf::from) {
+    if let Some(path) = told_binary() {
         ensure!(path.is_file(), "{BINARY} is {}, and nothing is there", path.display());
         // Programs run in other folders than this one.
         return Ok(path.canonicalize()?);
@@ -47,6 +45,17 @@ pub fn binary() -> anyhow::Result<PathBuf> {
     let found = beside.find(|path| path.is_file());
     found
         .with_context(|| format!("the program onrush is not built; `cargo build -p onrush` does that, or set {BINARY}"))
+}
+
+/// A command as one types it to have the same build tried.
+#[must_use]
+pub fn typed(command: &str) -> String {
+    told_binary().map_or_else(|| command.to_owned(), |path| format!("{BINARY}={} {command}", path.display()))
+}
+
+#[expect(clippy::disallowed_methods, reason = "whoever starts a tool may say which build is tried")]
+fn told_binary() -> Option<PathBuf> {
+    std::env::var_os(BINARY).filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 /// The program with these settings, and with those that let this kit's client in.

@@ -223,7 +223,7 @@ fn command(cli: &Cli) -> String {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match (words.is_empty(), cli.quick) {
         (true, _) => "make million".to_owned(),
-        _ => format!("target/release/million {}", words.join(" ")),
+        _ => testkit::node::typed(&format!("target/release/million {}", words.join(" "))),
     }
 }
 
