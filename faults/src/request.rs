@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use testkit::client::HttpRequest;
-use testkit::client::Method;
+use testkit::client::{HttpRequest, Method};
 
 /// Who asks for what.
 #[derive(Debug, Clone)]

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use testkit::client::Client;
-use testkit::client::Method;
+use testkit::client::{Client, Method};
 use testkit::usage::resident_bytes;
 
 use super::stage::Stage;

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use serde_json::{Value, json};
-use testkit::client::Method;
-use testkit::client::{Answer, Client};
+use testkit::client::{Answer, Client, Method};
 
 use super::board::Set;
 use super::ledger::Ledger;
