@@ -46,12 +46,12 @@ export default visits(settings, (campaign, user) => {
 
 function claimAndReplay(campaign, user) {
     const key = `visit-${user.visit}`;
-    const press = (may) => claimed(claim(settings, campaign, user, key), user, campaign, settings, key, may);
-    const first = press(allowed);
+    const submit = (may) => claimed(claim(settings, campaign, user, key), user, campaign, settings, key, may);
+    const first = submit(allowed);
     if (first.meaning !== 'granted') {
         return;
     }
-    const again = press(['replayed']);
+    const again = submit(['replayed']);
     must(
         again.meaning !== 'replayed' || again.claim.coupon_code === first.claim.coupon_code,
         () => `${key} was answered with ${first.claim.claim_id} and then with ${again.claim.claim_id}`,
