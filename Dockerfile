@@ -8,13 +8,13 @@ RUN apt-get update && apt-get install -y --no-install-recommends cmake pkg-confi
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked --bin onrush
+RUN cargo build --profile dist --locked --bin onrush
 
 FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates zlib1g \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --no-create-home onrush
-COPY --from=build /src/target/release/onrush /usr/local/bin/onrush
+COPY --from=build /src/target/dist/onrush /usr/local/bin/onrush
 USER onrush
 EXPOSE 8080
 ENTRYPOINT ["onrush"]

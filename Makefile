@@ -17,6 +17,10 @@ CONNECTIONS ?= 16000
 FAIL_PERCENT ?= 20
 FAIL_AFTER ?= 1s
 
+TARGET = $${CARGO_TARGET_DIR:-target}
+# What is measured is the product as it is shipped.
+OF_DIST = ONRUSH_BINARY=$(TARGET)/dist/onrush
+
 help: ## this list
 	@grep -E '^[a-z0-9]+:.*##' Makefile | sed -E 's/:.*##/\t/' | expand -t 14
 
@@ -64,7 +68,7 @@ k6: ## build k6, which `make load` uses, from its Go module
 	dev/k6
 
 load: ## a load scenario against `make run`: make load TOOL=k6 SCENARIO=limited RATE=200 DURATION=5s, or TOOL=goose
-	@if [ "$(TOOL)" = goose ]; then cargo build --release -p crowd; fi
+	@if [ "$(TOOL)" = goose ]; then cargo build --release -p goose-load; fi
 	TOOL=$(TOOL) SCENARIO=$(SCENARIO) dev/load
 
 upstream: prerequisites ## the other teams' APIs alone, which misbehave: make upstream FAIL_PERCENT=20 FAIL_AFTER=1s
@@ -73,7 +77,7 @@ upstream: prerequisites ## the other teams' APIs alone, which misbehave: make up
 tour: prerequisites services ## go through the waiting room in a real browser: pictures in reports/waiting-room/
 	dev/chromium
 	cargo build -p onrush -p browser
-	$${CARGO_TARGET_DIR:-target}/debug/tour
+	$(TARGET)/debug/tour
 
 docs: ## write docs/metrics.md and docs/configuration.md anew, from the code and config/default.toml
 	ONRUSH_WRITE_DOCS=1 cargo test -p onrush --lib page_of_metrics
@@ -90,22 +94,26 @@ faults: prerequisites services binaries ## hurt it in mid-rush and judge its pro
 	cargo run --quiet -p faults --bin faults -- --seed $(SEED) --runs $(RUNS) --jobs $(JOBS) $(if $(REPORT),--report $(REPORT))
 
 soak: prerequisites services binaries ## thousands of connections, some of them bad, for half an hour: make soak TIME=30m CONNECTIONS=16000
-	cargo build --release -p onrush -p faults
-	$${CARGO_TARGET_DIR:-target}/release/faults soak --time $(TIME) --connections $(CONNECTIONS) --seed $(SEED) $(if $(REPORT),--report $(REPORT))
+	cargo build --profile dist -p onrush
+	cargo build --release -p faults
+	$(OF_DIST) $(TARGET)/release/faults soak --time $(TIME) --connections $(CONNECTIONS) --seed $(SEED) $(if $(REPORT),--report $(REPORT))
 
 strategies: USERS = 20000
 strategies: STOCK = 10000
+# The product is a part of this program: it is built as the product is.
 strategies: prerequisites services binaries ## ways to sell a stock, side by side: make strategies USERS=20000 STOCK=10000
-	cargo run --release --quiet -p strategies -- all --users $(USERS) --stock $(STOCK)
+	cargo run --profile dist --quiet -p strategies -- all --users $(USERS) --stock $(STOCK)
 
 bench: prerequisites services binaries ## measure what is promised of its speed, judge it, and write reports/<date>-<commit>/
 	dev/k6 --if-possible
-	cargo build --release --workspace
-	$${CARGO_TARGET_DIR:-target}/release/bench
+	cargo build --profile dist -p onrush -p strategies
+	cargo build --release -p bench -p goose-load
+	$(OF_DIST) $(TARGET)/release/bench
 
 million: prerequisites services binaries ## a million users in one waiting room: what they are told, and what it costs
-	cargo build --release -p onrush -p million
-	$${CARGO_TARGET_DIR:-target}/release/million
+	cargo build --profile dist -p onrush
+	cargo build --release -p million
+	$(OF_DIST) $(TARGET)/release/million
 
 down: ## stop the services
 	dev/services down

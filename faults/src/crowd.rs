@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use testkit::client::token;
 use tokio::task::JoinSet;
 
-use crate::client::{Request, token};
-use crate::history::{Asked, Edit, Event};
+use crate::history::Event;
 use crate::plan::{Act, Does, Plan, Room, Side};
+use crate::request::{Asked, Edit, Request};
 use crate::rush::{Rush, operators};
 
 /// How often a stranger looks.
@@ -99,7 +100,7 @@ async fn visit(rush: &Rush, index: usize) {
     let began = rush.history.now();
     let mut joins = true;
     while rush.history.now() < began + WAITS_MAX {
-        let Some(answer) = rush.ask(index, &request(Asked::Wait { joins })).await else {
+        let Some(answer) = rush.ask(index, &request(if joins { Asked::Join } else { Asked::Status })).await else {
             tokio::time::sleep(ASKS_EVERY).await;
             continue;
         };
@@ -131,7 +132,7 @@ pub fn strangers(rush: &Rush, plan: &Plan) -> (Arc<AtomicBool>, JoinSet<()>) {
             while !stop.load(Ordering::Relaxed) {
                 look(&rush, node, "", Asked::List).await;
                 turn += 1;
-                look(&rush, node, &names[turn % names.len()], Asked::Look).await;
+                look(&rush, node, &names[turn % names.len()], Asked::View).await;
                 tokio::time::sleep(LOOKS_EVERY).await;
             }
         });
@@ -142,7 +143,7 @@ pub fn strangers(rush: &Rush, plan: &Plan) -> (Arc<AtomicBool>, JoinSet<()>) {
 async fn look(rush: &Rush, node: usize, campaign: &str, asked: Asked) {
     let request = operators(asked);
     let sent = rush.history.now();
-    let answer = rush.clients[node].ask(campaign, &request).await;
+    let answer = rush.clients[node].send(&request.http(campaign)).await;
     let heard = rush.history.now();
     if answer.as_ref().is_none_or(|answer| answer.status >= 500) || heard.saturating_sub(sent) > SLOW {
         let (campaign, user, asked) = (campaign.to_owned(), "a stranger".to_owned(), request.asked);

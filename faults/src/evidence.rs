@@ -7,11 +7,12 @@ use serde::Deserialize;
 use sqlx::{PgPool, Row as _};
 
 use crate::crowd::ROOM;
-use crate::history::{Asked, Edit, Event};
+use crate::history::Event;
 use crate::installation::Installation;
 use crate::oracle::operators::{Definition, End, View};
 use crate::oracle::{Evidence, Generations, Loss, Row};
 use crate::plan::Plan;
+use crate::request::{Asked, Edit};
 use crate::rush::{Rush, operators};
 use crate::storm::{Lost, Notes};
 
@@ -199,7 +200,7 @@ async fn views(rush: &Rush, campaigns: impl Iterator<Item = &String>) -> BTreeMa
     let mut views: BTreeMap<String, Vec<View>> = BTreeMap::new();
     for id in campaigns {
         for (node, client) in rush.clients.iter().enumerate() {
-            let answer = client.ask(id, &operators(Asked::Look)).await;
+            let answer = client.send(&operators(Asked::View).http(id)).await;
             let view = answer.map_or_else(View::default, |answer| View {
                 node,
                 status: answer.status,

@@ -6,78 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use testkit::client::Answer;
 
-use crate::client::Answer;
-
-/// What a client asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub enum Asked {
-    /// A unit.
-    Claim {
-        /// The `Idempotency-Key`.
-        key: Option<String>,
-    },
-    /// A unit, with a pass of the waiting room.
-    ClaimWithPass {
-        /// The `Idempotency-Key`.
-        key: String,
-        /// The pass.
-        pass: String,
-    },
-    /// To give this claim back.
-    GiveBack {
-        /// Its id.
-        claim: String,
-    },
-    /// To use this claim's coupon.
-    Redeem {
-        /// Its id.
-        claim: String,
-        /// Its code.
-        coupon: String,
-    },
-    /// That there be so many units.
-    Raise {
-        /// The stock.
-        stock: u64,
-    },
-    /// Another thing that only an operator may ask for.
-    Edit(Edit),
-    /// A place in the waiting room, or how it stands.
-    Wait {
-        /// Whether it asks for the place; otherwise how it stands.
-        joins: bool,
-    },
-    /// To look at this campaign.
-    Look,
-    /// To look at all campaigns.
-    List,
-}
-
-/// What an operator does to a campaign, besides raising its stock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub enum Edit {
-    /// Makes it.
-    Create {
-        /// Its units.
-        stock: u64,
-        /// Units that a user may hold.
-        limit: usize,
-        /// Its waiting room: the pace's number and window in ms, and the cap.
-        room: Option<(u64, u64, u64)>,
-    },
-    /// Names it.
-    Rename {
-        /// The name.
-        name: String,
-    },
-    /// Stops claims for a while.
-    Pause,
-    /// Takes claims again.
-    Resume,
-    /// Stops claims for good.
-    Close,
-}
+use crate::request::Asked;
 
 /// One request.
 #[derive(Debug, Clone, Serialize)]
@@ -162,7 +93,7 @@ impl History {
     #[must_use]
     pub fn count(&self, status: u16) -> usize {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        let counts = |event: &&Event| event.status() == status && !matches!(event.asked, Asked::Look | Asked::List);
+        let counts = |event: &&Event| event.status() == status && !matches!(event.asked, Asked::View | Asked::List);
         events.iter().filter(counts).count()
     }
 

@@ -1,19 +1,20 @@
 //! One installation of Onrush for one run: a Redis of its own, a schema and a topic, nodes as processes, and a proxy
 //! between each node and each store.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
-use sha2::{Digest, Sha256};
+use anyhow::{bail, ensure};
+use testkit::client::Client;
+use testkit::node::{Setting, binary, program};
+use testkit::port::free_port;
+use testkit::postgres::Postgres;
+use testkit::process::{Process, Program};
+use testkit::redis::{Fsync, Redis};
 
-use crate::client::{Client, OPERATOR, SECRET};
-use crate::kafka::Slot;
-use crate::postgres::Postgres;
-use crate::processes::{Process, Program, free_port};
 use crate::proxy::{Protocol, Proxy};
-use crate::redis::{Fsync, Redis};
+use crate::slots::Slot;
 use crate::stores::{Stores, Use};
 
 /// How long a node may take to get ready, its stores' recovery included.
@@ -62,9 +63,6 @@ pub enum Store {
     /// The one that remembers.
     Postgres,
 }
-
-/// A setting other than the rig's: `RELAY__LEASE_MS` and its value.
-pub type Setting = (&'static str, String);
 
 /// One installation.
 pub struct Installation {
@@ -115,7 +113,7 @@ impl Installation {
             settings: settings.to_vec(),
             _use: held,
         };
-        let migrate = installation.onrush("migrate", &[], None);
+        let migrate = installation.onrush("migrate", &[], None)?;
         migrate.succeed(&installation.folder.join("onrush.log"), READY_MAX).await?;
         Ok(installation)
     }
@@ -146,7 +144,7 @@ impl Installation {
             role,
             url: format!("http://127.0.0.1:{port}"),
             redis: Proxy::start(Protocol::Redis, self.redis().address()).await?,
-            kafka: self.stores.kafka.slot()?,
+            kafka: self.stores.slots.borrow()?,
             postgres: Proxy::start(Protocol::Any, self.stores.postgres.address()).await?,
             name: name.to_owned(),
             port,
@@ -169,7 +167,7 @@ impl Installation {
             if !held.as_mut().is_some_and(Process::is_alive) {
                 let mut settings = vec![("HTTP__LISTEN", format!("127.0.0.1:{}", node.port))];
                 settings.extend(node.settings.iter().cloned());
-                *held = Some(self.onrush(node.role.as_str(), &settings, Some(node)).start(&log)?);
+                *held = Some(self.onrush(node.role.as_str(), &settings, Some(node))?.start(&log)?);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -177,12 +175,10 @@ impl Installation {
     }
 
     /// The program itself, with this installation's settings; through a node's proxies, or past them.
-    #[must_use]
-    pub fn onrush(&self, subcommand: &str, more: &[(&str, String)], node: Option<&Node>) -> Program {
+    pub fn onrush(&self, subcommand: &str, more: &[(&str, String)], node: Option<&Node>) -> anyhow::Result<Program> {
         let redis = node.map_or(self.redis().address(), |node| node.redis.address());
         let kafka = node.map_or(self.stores.kafka.address(), |node| node.kafka.address());
         let postgres = node.map_or(self.stores.postgres.address(), |node| node.postgres.address());
-        let operator = Sha256::digest(OPERATOR).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         let own = [
             ("REDIS__URL", format!("redis://{redis}")),
             ("POSTGRES__URL", Postgres::url(postgres)),
@@ -192,9 +188,6 @@ impl Installation {
             ("KAFKA__LEDGER_GROUP", self.name.clone()),
             // Nothing here is about posts.
             ("FEED__LANES", "[]".into()),
-            ("AUTH__HS256_SECRET", SECRET.into()),
-            ("AUTH__OPERATOR_TOKEN_SHA256", format!("[\"{operator}\"]")),
-            ("COUPON__KEY_HEX", format!("\"{}\"", "07".repeat(32))),
         ];
         // Soon rather than late: a run lasts seconds, and what a node notices after ten of them it never sees.
         let quick = [
@@ -219,10 +212,7 @@ impl Installation {
         ];
         let quick = quick.into_iter().map(|(name, value)| (name, value.to_owned()));
         let all = own.into_iter().chain(quick).chain(self.settings.iter().cloned()).chain(more.iter().cloned());
-        Program::new("onrush", binary())
-            .args([subcommand])
-            .envs(all.map(|(name, value)| (format!("ONRUSH__{name}"), value)))
-            .folder(&self.folder)
+        Ok(program(subcommand, all)?.folder(&self.folder))
     }
 
     /// The topic of facts.
@@ -256,7 +246,7 @@ impl Installation {
     /// Runs a command of the program past all proxies. Its exit status.
     pub async fn command(&self, arguments: &[&str], timeout: Duration) -> anyhow::Result<Option<i32>> {
         let Some((subcommand, rest)) = arguments.split_first() else { bail!("which command?") };
-        let program = self.onrush(subcommand, &[("TELEMETRY__LOG", "warn".into())], None).args(rest);
+        let program = self.onrush(subcommand, &[("TELEMETRY__LOG", "warn".into())], None)?.args(rest);
         Ok(program.run(&self.folder.join("onrush.log"), timeout).await?.code())
     }
 
@@ -356,8 +346,8 @@ impl Node {
         Ok(())
     }
 
-    /// Its figures, as Prometheus would read them: the sum of a counter over its labels.
-    pub async fn figure(&self, name: &str) -> anyhow::Result<f64> {
+    /// One of its metrics, as Prometheus would read it: the sum of a counter over its labels.
+    pub async fn metric(&self, name: &str) -> anyhow::Result<f64> {
         let text = Client::new(&self.url)?.metrics().await?;
         let lines =
             text.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
@@ -365,14 +355,7 @@ impl Node {
     }
 }
 
-/// The program, built beside this one, or beside the tests of this one.
-fn binary() -> PathBuf {
-    let this = std::env::current_exe().unwrap_or_default();
-    let candidates = this.ancestors().skip(1).take(2).map(|folder: &Path| folder.join("onrush"));
-    candidates.into_iter().find(|path| path.is_file()).unwrap_or_else(|| PathBuf::from("onrush"))
-}
-
 /// Says what is missing before anything is started.
 pub fn check_binary() -> anyhow::Result<()> {
-    binary().is_file().then_some(()).context("the program onrush is not built; `cargo build --workspace` does that")
+    binary().map(drop)
 }

@@ -39,7 +39,7 @@ struct Arguments {
     /// Only plans with a fault of this kind, as `SetRedisBack`.
     #[arg(long)]
     only: Option<String>,
-    /// Writes the figures into this folder.
+    /// Writes the results into this folder.
     #[arg(long)]
     report: Option<PathBuf>,
     /// Only say what would happen.
@@ -61,7 +61,7 @@ enum Command {
         /// The same seed is the same weather.
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// Writes the figures into this folder.
+        /// Writes the results into this folder.
         #[arg(long)]
         report: Option<PathBuf>,
     },
@@ -144,7 +144,7 @@ async fn all(plans: Vec<Plan>, arguments: &Arguments) -> anyhow::Result<u64> {
         tally.add(&plan, &outcome);
         report(&plan, outcome);
     }
-    for (name, value) in tally.figures(began.elapsed()) {
+    for (name, value) in tally.totals(began.elapsed()) {
         println!("{name:>24} {value}");
     }
     if let Some(folder) = &arguments.report {

@@ -1,4 +1,4 @@
-//! What do many runs come to? A few figures, for people.
+//! What do many runs come to? A few totals, for people.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -66,9 +66,9 @@ impl Tally {
         self.failed
     }
 
-    /// The figures, a line each.
+    /// The totals, a line each.
     #[must_use]
-    pub fn figures(&self, took: Duration) -> Vec<(&'static str, String)> {
+    pub fn totals(&self, took: Duration) -> Vec<(&'static str, String)> {
         vec![
             ("runs that passed", self.passed.to_string()),
             ("runs that failed", self.failed.to_string()),
@@ -88,7 +88,7 @@ impl Tally {
     /// Writes `report.md` into this folder.
     pub fn write(&self, folder: &Path, command: &str, took: Duration) -> anyhow::Result<()> {
         let mut text = format!("# Promises under faults\n\n`{command}`\n\n| | |\n|---|--:|\n");
-        for (name, value) in self.figures(took) {
+        for (name, value) in self.totals(took) {
             writeln!(text, "| {name} | {value} |")?;
         }
         text += "\nWhat went wrong on purpose, and how often:\n\n| fault | times |\n|---|--:|\n";

@@ -6,11 +6,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use testkit::node::Setting;
 use tokio::task::JoinSet;
 
 use crate::crowd;
 use crate::evidence::{end, evidence};
-use crate::installation::{Installation, Node, Setting, Store};
+use crate::installation::{Installation, Node, Store};
 use crate::oracle::judge;
 use crate::oracle::operators::{End, judge_operators};
 use crate::plan::{Fault, Plan};

@@ -1,14 +1,15 @@
-//! What do users do? They press, wait, press again, hang up, give back, and use what they got.
+//! What do users do? They submit claims, wait, submit again, hang up, give back, and use what they got.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use testkit::client::{Answer, Client, OPERATOR, token};
 use tokio::task::JoinSet;
 
-use crate::client::{Answer, Client, OPERATOR, Request, token};
-use crate::history::{Asked, Edit, Event, History};
-use crate::plan::{Plan, Then, User, Wish};
+use crate::history::{Event, History};
+use crate::plan::{Intent, Plan, Then, User};
+use crate::request::{Asked, Edit, Request};
 
 /// How soon one asks again at first, and at last.
 const AGAIN: Duration = Duration::from_millis(80);
@@ -53,12 +54,12 @@ impl Rush {
         let mut tasks = JoinSet::new();
         for (index, user) in plan.users.iter().enumerate() {
             let (rush, token) = (self.clone(), token(&user.name)?);
-            let User { name, arrives, wishes } = user;
-            let (name, arrives, wishes) = (name.clone(), *arrives, wishes.clone());
+            let User { name, arrives, intents } = user;
+            let (name, arrives, intents) = (name.clone(), *arrives, intents.clone());
             tasks.spawn(async move {
                 tokio::time::sleep(arrives).await;
-                for (place, wish) in wishes.iter().enumerate() {
-                    rush.wish(&name, &token, wish, place, index + place).await;
+                for (place, intent) in intents.iter().enumerate() {
+                    rush.carry_out(&name, &token, intent, place, index + place).await;
                 }
             });
         }
@@ -92,31 +93,31 @@ impl Rush {
         Ok(self.until_known(user.len(), &request).await)
     }
 
-    async fn wish(&self, user: &str, token: &str, wish: &Wish, place: usize, node: usize) {
+    async fn carry_out(&self, user: &str, token: &str, intent: &Intent, place: usize, node: usize) {
         let request = |asked| Request { user: user.to_owned(), token: token.to_owned(), asked };
         let mut answer = None;
-        for again in 0..=wish.again_max {
+        for again in 0..=intent.again_max {
             if again > 0 {
                 tokio::time::sleep(AGAIN * again).await;
             }
-            let key = wish.with_key.then(|| format!("{user}-{place}-{again}"));
+            let key = intent.with_key.then(|| format!("{user}-{place}-{again}"));
             let claim = request(Asked::Claim { key });
-            if let Some(after) = wish.hangs_up.filter(|_| again == 0) {
+            if let Some(after) = intent.hangs_up.filter(|_| again == 0) {
                 self.ask_and_hang_up(node, &claim, after).await;
             }
-            answer = self.press(&claim, wish, node).await;
+            answer = self.submit(&claim, intent, node).await;
             if answer.as_ref().is_some_and(|answer| answer.status == 201 || answer.code() == "limit_reached") {
                 break;
             }
         }
-        tokio::time::sleep(wish.pause).await;
+        tokio::time::sleep(intent.pause).await;
         let Some(answer) = answer.filter(|answer| answer.status == 201) else { return };
         let claim = answer.text("claim_id").to_owned();
-        match wish.then {
+        match intent.then {
             Then::Keep => {}
             Then::GiveBack => {
                 let request = request(Asked::GiveBack { claim });
-                if let Some(after) = wish.hangs_up {
+                if let Some(after) = intent.hangs_up {
                     self.ask_and_hang_up(node, &request, after).await;
                 }
                 self.until_known(node, &request).await;
@@ -129,18 +130,18 @@ impl Rush {
     }
 
     /// With a key until the outcome is known, without one once; doubled, at two nodes at the same time first.
-    async fn press(&self, request: &Request, wish: &Wish, node: usize) -> Option<Answer> {
-        if wish.doubled {
+    async fn submit(&self, request: &Request, intent: &Intent, node: usize) -> Option<Answer> {
+        if intent.doubled {
             let (one, other) = tokio::join!(self.ask(node, request), self.ask(node + 1, request));
             let got = |answer: &Option<Answer>| answer.as_ref().is_some_and(|answer| answer.status == 201);
             if got(&one) {
                 return one;
             }
-            if got(&other) || !wish.with_key {
+            if got(&other) || !intent.with_key {
                 return other;
             }
         }
-        if wish.with_key { self.until_known(node, request).await } else { self.ask(node, request).await }
+        if intent.with_key { self.until_known(node, request).await } else { self.ask(node, request).await }
     }
 
     /// Again and again, at the nodes in turn.
@@ -167,7 +168,7 @@ impl Rush {
     pub async fn ask(&self, node: usize, request: &Request) -> Option<Answer> {
         let node = node % self.clients.len();
         let sent = self.history.now();
-        let answer = self.clients[node].ask(&self.campaign, request).await;
+        let answer = self.clients[node].send(&request.http(&self.campaign)).await;
         self.note(node, request, sent, answer.clone());
         answer
     }
@@ -176,7 +177,7 @@ impl Rush {
     pub async fn ask_and_hang_up(&self, node: usize, request: &Request, after: Duration) {
         let node = node % self.clients.len();
         let sent = self.history.now();
-        if self.clients[node].ask_and_hang_up(&self.campaign, request, after).await.is_ok() {
+        if self.clients[node].send_and_hang_up(&request.http(&self.campaign), after).await.is_ok() {
             self.note(node, request, sent, None);
         }
     }

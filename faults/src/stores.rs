@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::ensure;
+use testkit::folder::{abandoned, checkout};
+use testkit::kafka::Kafka;
+use testkit::postgres::Postgres;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, OwnedSemaphorePermit, RwLock, Semaphore};
 
-use crate::kafka::{INSTALLATIONS_MAX, Kafka};
-use crate::postgres::Postgres;
+use crate::slots::{INSTALLATIONS_MAX, Slots};
 
 /// Both of them.
 pub struct Stores {
@@ -20,6 +22,8 @@ pub struct Stores {
     pub folder: PathBuf,
     /// The broker.
     pub kafka: Kafka,
+    /// Nodes' ways to the broker.
+    pub slots: Slots,
     /// The database.
     pub postgres: Postgres,
     users: Arc<RwLock<()>>,
@@ -42,18 +46,20 @@ enum Guard {
 impl Stores {
     /// Starts both, and takes away what programs left that are gone.
     pub async fn start() -> anyhow::Result<Self> {
-        let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+        let checkout = checkout()?;
         let all = checkout.join(".local/faults");
         let folder = all.join(std::process::id().to_string());
         std::fs::create_dir_all(&folder)?;
         sweep(&all)?;
         let (kafka_home, postgres_home) = (folder.join("kafka"), folder.join("postgres"));
+        let (slots, listeners) = Slots::open().await?;
         let (kafka, postgres) =
-            tokio::try_join!(Kafka::start(&checkout, &all, &kafka_home), Postgres::start(&postgres_home))?;
+            tokio::try_join!(Kafka::start(&checkout, &all, &kafka_home, &listeners), Postgres::start(&postgres_home))?;
         Ok(Self {
             checkout,
             folder,
             kafka,
+            slots,
             postgres,
             users: Arc::default(),
             places: Arc::new(Semaphore::new(INSTALLATIONS_MAX)),
@@ -82,15 +88,10 @@ impl Stores {
 
 /// What programs left that could not clean up.
 fn sweep(all: &Path) -> anyhow::Result<()> {
-    for entry in std::fs::read_dir(all)?.flatten() {
-        let name = entry.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        if !Path::new("/proc").join(pid.to_string()).exists() {
-            remove_data(&entry.path())?;
-            let outside = std::env::temp_dir().join(format!("onrush-faults-{pid}"));
-            // Only there where PostgreSQL could not go to our folder.
-            let _none = std::fs::remove_dir_all(outside);
-        }
+    for (pid, folder) in abandoned(all, "") {
+        remove_data(&folder)?;
+        // Only there where PostgreSQL could not go to our folder.
+        let _none = std::fs::remove_dir_all(Postgres::outside(pid));
     }
     Ok(())
 }

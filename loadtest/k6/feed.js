@@ -4,7 +4,7 @@
 import { sleep } from 'k6';
 
 import { changePost, deletePost, post, readOwn, readPost, search, subscribe } from './lib/calls.js';
-import { isWrong, must, said } from './lib/books.js';
+import { isWrong, must, said } from './lib/records.js';
 import { finish, open } from './lib/campaign.js';
 import { body, describe, isRefusal } from './lib/judge.js';
 import { options as optionsOf, steady } from './lib/load.js';

@@ -1,7 +1,7 @@
 // limited: everybody at once, and units for a few. Exactly the stock is granted, and everybody else hears that it is sold out.
 
 import { claim } from './lib/calls.js';
-import { grants } from './lib/books.js';
+import { grants } from './lib/records.js';
 import { finish, open } from './lib/campaign.js';
 import { claimed, mayHear } from './lib/judge.js';
 import { options as optionsOf, rush } from './lib/load.js';

@@ -3,7 +3,7 @@
 
 import { claim, giveBack, readClaim, readMine, view } from './lib/calls.js';
 import { badInput } from './lib/bad_input.js';
-import { giveBack as noteGiveBack, must, said } from './lib/books.js';
+import { giveBack as noteGiveBack, must, said } from './lib/records.js';
 import { finish, open } from './lib/campaign.js';
 import { body, claimed, describe, isClaim, isRefusal, mayHear } from './lib/judge.js';
 import { options as optionsOf, steady } from './lib/load.js';
@@ -46,12 +46,12 @@ export default visits(settings, (campaign, user) => {
 
 function claimAndReplay(campaign, user) {
     const key = `visit-${user.visit}`;
-    const press = (may) => claimed(claim(settings, campaign, user, key), user, campaign, settings, key, may);
-    const first = press(allowed);
+    const submit = (may) => claimed(claim(settings, campaign, user, key), user, campaign, settings, key, may);
+    const first = submit(allowed);
     if (first.meaning !== 'granted') {
         return;
     }
-    const again = press(['replayed']);
+    const again = submit(['replayed']);
     must(
         again.meaning !== 'replayed' || again.claim.coupon_code === first.claim.coupon_code,
         () => `${key} was answered with ${first.claim.claim_id} and then with ${again.claim.claim_id}`,

@@ -1,7 +1,7 @@
 // plenty: everybody at once, and a unit for everybody. Whoever comes gets one.
 
 import { claim } from './lib/calls.js';
-import { grants } from './lib/books.js';
+import { grants } from './lib/records.js';
 import { finish, open } from './lib/campaign.js';
 import { claimed, mayHear } from './lib/judge.js';
 import { options as optionsOf, rush } from './lib/load.js';

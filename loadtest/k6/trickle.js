@@ -4,7 +4,7 @@
 import { sleep } from 'k6';
 
 import { claim, giveBack, readClaim } from './lib/calls.js';
-import { giveBack as noteGiveBack, must, said } from './lib/books.js';
+import { giveBack as noteGiveBack, must, said } from './lib/records.js';
 import { finish, open } from './lib/campaign.js';
 import { body, claimed, describe, isClaim, mayHear } from './lib/judge.js';
 import { options as optionsOf, steady } from './lib/load.js';

@@ -6,8 +6,8 @@
 import { sleep } from 'k6';
 import encoding from 'k6/encoding';
 
-import { claim, claimWithPass, join, leave, look, room } from './lib/calls.js';
-import { QUEUES, closeQueue, isWrong, must, queued, said } from './lib/books.js';
+import { claim, claimWithPass, join, leave, room, statusOf } from './lib/calls.js';
+import { QUEUES, closeQueue, isWrong, must, queued, said } from './lib/records.js';
 import { finish, open } from './lib/campaign.js';
 import { body, claimed, describe, isRefusal, mayHear } from './lib/judge.js';
 import { options as optionsOf, rush } from './lib/load.js';
@@ -48,31 +48,31 @@ export default visits(settings, (campaign, user) => {
     if (manner === 'pushy') {
         refused(campaign, user, claim(settings, campaign, user));
     }
-    let stand = understand(join(settings, campaign, user), 202, user);
-    if (stand === undefined) {
+    let position = understand(join(settings, campaign, user), 202, user);
+    if (position === undefined) {
         return;
     }
-    queued(stand.place);
-    if (manner === 'nervous' && stand.pass === undefined) {
+    queued(position.place);
+    if (manner === 'nervous' && position.pass === undefined) {
         // `ahead` was exact when the visitor joined, and may now be a second old.
-        stand = understand(join(settings, campaign, user), 202, user, { ...stand, ahead: Infinity });
+        position = understand(join(settings, campaign, user), 202, user, { ...position, ahead: Infinity });
     }
-    for (let asked = 0; asked < ASKED_MAX && stand !== undefined; asked += 1) {
-        if (stand.pass !== undefined) {
-            enter(campaign, user, manner, stand);
+    for (let asked = 0; asked < ASKED_MAX && position !== undefined; asked += 1) {
+        if (position.pass !== undefined) {
+            comeIn(campaign, user, manner, position);
             return;
         }
         if (manner === 'leaves the queue') {
-            goAway(campaign, user, stand);
+            goAway(campaign, user, position);
             return;
         }
-        sleep(stand.again_s);
-        stand = understand(look(settings, campaign, user, stand.ticket), 200, user, stand);
+        sleep(position.again_s);
+        position = understand(statusOf(settings, campaign, user, position.ticket), 200, user, position);
     }
-    must(stand === undefined, () => `${user.name} asked ${ASKED_MAX} times and still waits`);
+    must(position === undefined, () => `${user.name} asked ${ASKED_MAX} times and still waits`);
 });
 
-/** Where a visitor stands by this answer; undefined if that cannot be, by the contract or by what was said before. */
+/** A visitor's position by this answer; undefined if that cannot be, by the contract or by what was said before. */
 function understand(response, status, user, before) {
     const answer = body(response);
     const isPersonal = typeof answer.ticket === 'string' && response.headers['Cache-Control'] === 'no-store';
@@ -112,25 +112,25 @@ function numberOf(pass, user) {
     }
 }
 
-function enter(campaign, user, manner, stand) {
+function comeIn(campaign, user, manner, position) {
     said.admitted.add(1);
     if (manner === 'leaves inside') {
-        goAway(campaign, user, stand);
-        refused(campaign, user, claimWithPass(settings, campaign, user, stand.pass));
+        goAway(campaign, user, position);
+        refused(campaign, user, claimWithPass(settings, campaign, user, position.pass));
         return;
     }
-    const answer = claimWithPass(settings, campaign, user, stand.pass);
+    const answer = claimWithPass(settings, campaign, user, position.pass);
     claimed(answer, user, campaign, settings, undefined, allowed);
 }
 
 /** Leaves, twice, and is told so when asking. */
-function goAway(campaign, user, stand) {
+function goAway(campaign, user, position) {
     for (let times = 0; times < 2; times += 1) {
         const answer = leave(settings, campaign, user);
         must(answer.status === 204, () => `not left: ${describe(answer)}`);
     }
     said.left.add(1);
-    const answer = look(settings, campaign, user, stand.ticket);
+    const answer = statusOf(settings, campaign, user, position.ticket);
     must(
         answer.status === 200 && body(answer).state === 'expired',
         () => `${user.name} has left: ${describe(answer)}`,

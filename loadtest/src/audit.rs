@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hyper::StatusCode;
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::operator::Operator;
@@ -10,9 +10,9 @@ use crate::tally;
 
 const EVERY: Duration = Duration::from_millis(200);
 
-/// The auditor's figures, as the server gives them: its HTTP API says what each is.
+/// The auditor's counts, as the server gives them: its HTTP API says what each is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Figures {
+pub(crate) struct Counts {
     pub(crate) verdict: String,
     pub(crate) stock: u64,
     pub(crate) left: i64,
@@ -26,40 +26,40 @@ pub(crate) struct Figures {
 
 /// How asking went.
 pub(crate) struct Audit {
-    /// The last figures, if there were any.
-    pub(crate) figures: Option<Figures>,
+    /// The last counts, if there were any.
+    pub(crate) counts: Option<Counts>,
     /// When the verdict was no longer `settling`.
     pub(crate) settled: Option<Instant>,
-    /// Why the last question brought no figures.
+    /// Why the last question brought no counts.
     pub(crate) trouble: Option<String>,
 }
 
 /// Asks until the verdict is not `settling`. What fails on the way is asked again: the server may be restarting.
-pub(crate) async fn wait(operator: &Operator<'_>, campaign: &str, at_most: Duration) -> anyhow::Result<Audit> {
+pub(crate) async fn wait(operator: &Operator<'_>, campaign: &str, at_most: Duration) -> Audit {
     let begun = Instant::now();
-    let mut audit = Audit { figures: None, settled: None, trouble: None };
+    let mut audit = Audit { counts: None, settled: None, trouble: None };
     loop {
-        match figures(operator, campaign).await? {
-            Ok(figures) => {
-                audit.settled = (figures.verdict != "settling").then(Instant::now);
-                audit.figures = Some(figures);
+        match counts(operator, campaign).await {
+            Ok(counts) => {
+                audit.settled = (counts.verdict != "settling").then(Instant::now);
+                audit.counts = Some(counts);
                 audit.trouble = None;
             }
             Err(trouble) => audit.trouble = Some(trouble),
         }
         if audit.settled.is_some() || begun.elapsed() + EVERY > at_most {
-            return Ok(audit);
+            return audit;
         }
         tokio::time::sleep(EVERY).await;
     }
 }
 
-async fn figures(operator: &Operator<'_>, campaign: &str) -> anyhow::Result<Result<Figures, String>> {
-    Ok(match operator.audit(campaign).await? {
+async fn counts(operator: &Operator<'_>, campaign: &str) -> Result<Counts, String> {
+    match operator.audit(campaign).await {
         Ok(answer) if answer.status == StatusCode::OK => {
             serde_json::from_slice(&answer.body).map_err(|error| format!("its answer is unreadable: {error}"))
         }
         Ok(answer) => Err(tally::label(answer.status, &answer.body)),
         Err(why) => Err(why.label().to_owned()),
-    })
+    }
 }

@@ -1,7 +1,7 @@
 //! `rush`: many users ask an Onrush server for few coupons, over real HTTP, and a table says how it went.
 //!
-//! It shares its machine with the server that it measures, so it is built to be light: tokens and header values are made
-//! before the clock starts, nothing is spawned for a request, and bodies are read only as far as they are needed.
+//! It shares its machine with the server that it measures, so it is built to be light: tokens are made before the clock
+//! starts, nothing is spawned for a request, and bodies are read only as far as they are needed.
 
 mod audit;
 mod http_client;

@@ -4,10 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
-use hyper::{Method, Request, StatusCode};
+use http::StatusCode;
+use http::header::HeaderValue;
 
 use crate::http_client::{self, Answer, NoAnswer};
 use crate::tally;
@@ -16,7 +14,7 @@ use crate::target::Target;
 /// An operator with a token.
 pub(crate) struct Operator<'a> {
     target: &'a Target,
-    token: HeaderValue,
+    token: String,
     timeout: Duration,
 }
 
@@ -27,8 +25,8 @@ impl<'a> Operator<'a> {
         let token = std::fs::read_to_string(token_file)
             .with_context(|| format!("cannot read the operator's token from {file} (`make run` writes one)"))?;
         ensure!(!token.trim().is_empty(), "{file} is empty");
-        let token = HeaderValue::try_from(format!("Bearer {}", token.trim()))
-            .with_context(|| format!("what is in {file} is not a token"))?;
+        let token = token.trim().to_owned();
+        HeaderValue::try_from(&token).with_context(|| format!("what is in {file} is not a token"))?;
         Ok(Self { target, token, timeout })
     }
 
@@ -37,8 +35,8 @@ impl<'a> Operator<'a> {
         let body = serde_json::json!({
             "id": id, "name": format!("Rush: {users} users, {stock} coupons"), "stock": stock, "per_user_limit": 1,
         });
-        let request = self.request(Method::POST, "/v1/campaigns", body.to_string())?;
-        let answer = match http_client::once(self.target, request, self.timeout).await {
+        let request = self.request("POST", "/v1/campaigns", &body.to_string());
+        let answer = match http_client::once(self.target, request.as_bytes(), self.timeout).await {
             Ok(answer) => answer,
             Err(why) => bail!("campaign {id} was not created: no answer ({})", why.label()),
         };
@@ -53,19 +51,17 @@ impl<'a> Operator<'a> {
         }
     }
 
-    /// Asks for the auditor's figures.
-    pub(crate) async fn audit(&self, campaign: &str) -> anyhow::Result<Result<Answer, NoAnswer>> {
-        let request = self.request(Method::GET, &format!("/v1/ops/audit/{campaign}"), String::new())?;
-        Ok(http_client::once(self.target, request, self.timeout).await)
+    /// Asks for the auditor's counts.
+    pub(crate) async fn audit(&self, campaign: &str) -> Result<Answer, NoAnswer> {
+        let request = self.request("GET", &format!("/v1/ops/audit/{campaign}"), "");
+        http_client::once(self.target, request.as_bytes(), self.timeout).await
     }
 
-    fn request(&self, method: Method, path: &str, body: String) -> anyhow::Result<Request<Full<Bytes>>> {
-        let builder = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, self.target.host())
-            .header(AUTHORIZATION, self.token.clone())
-            .header(CONTENT_TYPE, "application/json");
-        builder.body(Full::from(body)).with_context(|| format!("cannot ask for {path}"))
+    fn request(&self, method: &str, path: &str, body: &str) -> String {
+        let (host, token, length) = (self.target.authority(), &self.token, body.len());
+        format!(
+            "{method} {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
     }
 }

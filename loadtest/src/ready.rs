@@ -2,11 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::HOST;
-use hyper::{Request, StatusCode};
+use anyhow::bail;
+use http::StatusCode;
 
 use crate::http_client;
 use crate::target::Target;
@@ -17,11 +14,10 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Returns when `GET /readyz` is answered 200. If that does not happen in time, the error says what was answered.
 pub(crate) async fn wait(target: &Target, timeout: Duration) -> anyhow::Result<()> {
     let begun = Instant::now();
+    let request = format!("GET /readyz HTTP/1.1\r\nhost: {}\r\n\r\n", target.authority());
     loop {
-        let request = Request::get("/readyz").header(HOST, target.host()).body(Full::<Bytes>::default());
         let left = timeout.saturating_sub(begun.elapsed());
-        let answer =
-            http_client::once(target, request.context("cannot ask for /readyz")?, left.min(REQUEST_TIMEOUT)).await;
+        let answer = http_client::once(target, request.as_bytes(), left.min(REQUEST_TIMEOUT)).await;
         let said = match answer {
             Ok(answer) if answer.status == StatusCode::OK => return Ok(()),
             Ok(answer) => format!("{} {}", answer.status.as_u16(), String::from_utf8_lossy(&answer.body)),

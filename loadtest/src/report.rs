@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::audit::{Audit, Figures};
+use crate::audit::{Audit, Counts};
 use crate::latency::Latency;
 use crate::plan::Plan;
 use crate::tally::Tally;
@@ -33,8 +33,8 @@ pub(crate) struct Report {
     pub(crate) requests_per_second: f64,
     /// From a request's sending to the last byte of its answer.
     pub(crate) latency_ms: Latency,
-    /// The auditor's last figures.
-    pub(crate) audit: Option<Figures>,
+    /// The auditor's last counts.
+    pub(crate) audit: Option<Counts>,
     /// From the last answer until the auditor said `ok`, in ms: at most so long, as it is asked every 200 ms.
     pub(crate) rows_complete_after_ms: Option<f64>,
     /// What is wrong; empty if all is well.
@@ -47,7 +47,7 @@ impl Report {
         let failures = verdict::failures(plan, &tally, &audit);
         let wall = tally.last_done.zip(tally.first_sent).map_or(0.0, |(last, first)| (last - first).as_secs_f64());
         let answered: u64 = tally.answers.iter().map(|(_, _, count)| count).sum();
-        let is_ok = audit.figures.as_ref().is_some_and(|figures| figures.verdict == "ok");
+        let is_ok = audit.counts.as_ref().is_some_and(|counts| counts.verdict == "ok");
         let complete = audit.settled.filter(|_| is_ok).zip(tally.last_done);
         Self {
             campaign: plan.campaign.clone(),
@@ -60,7 +60,7 @@ impl Report {
             wall_ms: wall * 1e3,
             requests_per_second: per_second(answered, wall),
             latency_ms: Latency::of(tally.latencies),
-            audit: audit.figures,
+            audit: audit.counts,
             rows_complete_after_ms: complete.map(|(settled, last)| (settled - last).as_secs_f64() * 1e3),
             failures,
         }

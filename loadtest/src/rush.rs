@@ -4,10 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{AUTHORIZATION, HOST, HeaderValue};
-use hyper::{Request, Uri};
+use http::Uri;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -22,9 +19,9 @@ use crate::{audit, open_files, tokens};
 /// What all connections share.
 struct Crowd {
     target: Target,
-    uri: Uri,
-    host: HeaderValue,
-    tokens: Vec<HeaderValue>,
+    /// Every request up to its token.
+    head: String,
+    tokens: Vec<String>,
     timeout: Duration,
     start: Barrier,
 }
@@ -42,10 +39,11 @@ pub(crate) async fn run(
     );
     let connections = plan.connections_used();
     open_files::check(connections)?;
+    let path: Uri = format!("/v1/campaigns/{}/claims", plan.campaign).parse().context("--campaign is not an id")?;
+    let host = target.authority();
     let crowd = Arc::new(Crowd {
         target: target.clone(),
-        uri: format!("/v1/campaigns/{}/claims", plan.campaign).parse().context("--campaign is not an id")?,
-        host: target.host(),
+        head: format!("POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\nauthorization: Bearer "),
         tokens: tokens::mint(plan.users, &hs256_secret)?,
         timeout: plan.timeout,
         start: Barrier::new(connections as usize),
@@ -61,7 +59,7 @@ pub(crate) async fn run(
     while let Some(seen) = asking.join_next().await {
         tally.merge(seen.context("a connection's task failed")?);
     }
-    let audit = audit::wait(operator, &plan.campaign, plan.audit_wait).await?;
+    let audit = audit::wait(operator, &plan.campaign, plan.audit_wait).await;
     Ok(Report::new(plan, tally, audit))
 }
 
@@ -98,19 +96,13 @@ async fn ask_once(crowd: &Crowd, connection: &mut Option<Connection>, user: u32)
         Some(kept) => kept,
         None => Connection::open(&crowd.target, crowd.timeout).await.map_err(|_| NoAnswer::CannotConnect)?,
     };
-    let answer = open.exchange(crowd.request(user), crowd.timeout).await?;
+    let answer = open.exchange(&crowd.request(user), crowd.timeout).await?;
     *connection = Some(open);
     Ok(answer)
 }
 
 impl Crowd {
-    /// Made of parts that are shared, not copied.
-    fn request(&self, user: u32) -> Request<Full<Bytes>> {
-        let mut request = Request::post(self.uri.clone())
-            .body(Full::default())
-            .expect("a method and a path that were parsed are a request");
-        request.headers_mut().insert(HOST, self.host.clone());
-        request.headers_mut().insert(AUTHORIZATION, self.tokens[user as usize].clone());
-        request
+    fn request(&self, user: u32) -> Vec<u8> {
+        [self.head.as_bytes(), self.tokens[user as usize].as_bytes(), b"\r\n\r\n"].concat()
     }
 }

@@ -1,4 +1,4 @@
-//! How is it shown? As plain text, a figure a line, units in the label, so that the figures align.
+//! How is it shown? As plain text, a number a line, units in the label, so that the numbers align.
 
 use std::fmt::Write;
 
@@ -9,12 +9,12 @@ pub(crate) fn render(report: &Report) -> String {
     let sections = [size(report), answers(report), speed(report), audit(report)];
     let rows = || sections.iter().flatten();
     let label_width = rows().map(|(label, _)| label.len()).max().unwrap_or(0);
-    let figure_width = rows().map(|(_, figure)| figure.len()).max().unwrap_or(0);
+    let value_width = rows().map(|(_, value)| value.len()).max().unwrap_or(0);
     let mut text = format!("campaign {}\n", report.campaign);
     for section in &sections {
         text.push('\n');
-        for (label, figure) in section {
-            let _ = writeln!(text, "  {label:<label_width$}  {figure:>figure_width$}");
+        for (label, value) in section {
+            let _ = writeln!(text, "  {label:<label_width$}  {value:>value_width$}");
         }
     }
     let _ = writeln!(text, "\n{}", verdict(report));
@@ -53,19 +53,19 @@ fn speed(report: &Report) -> Rows {
 }
 
 fn audit(report: &Report) -> Rows {
-    let Some(figures) = &report.audit else {
+    let Some(counts) = &report.audit else {
         return vec![row("audit", "none".to_owned())];
     };
     let mut rows = vec![
-        row("audit", figures.verdict.clone()),
-        row("  stock", whole(figures.stock)),
-        row("  left", figures.left.to_string()),
-        row("  live claims", whole(figures.live)),
-        row("  rows in the database", whole(figures.rows)),
-        row("  missing", whole(figures.missing)),
-        row("  doubled", whole(figures.doubled)),
-        row("  oversold", whole(figures.oversold)),
-        row("  lag", whole(figures.lag)),
+        row("audit", counts.verdict.clone()),
+        row("  stock", whole(counts.stock)),
+        row("  left", counts.left.to_string()),
+        row("  live claims", whole(counts.live)),
+        row("  rows in the database", whole(counts.rows)),
+        row("  missing", whole(counts.missing)),
+        row("  doubled", whole(counts.doubled)),
+        row("  oversold", whole(counts.oversold)),
+        row("  lag", whole(counts.lag)),
     ];
     if let Some(after_ms) = report.rows_complete_after_ms {
         rows.push(row("all rows after the last answer, ms", rounded(after_ms)));
@@ -81,8 +81,8 @@ fn verdict(report: &Report) -> String {
     format!("passed: exactly {granted} granted, each number and each user once; every one is a row in the database")
 }
 
-fn row(label: &str, figure: String) -> (String, String) {
-    (label.to_owned(), figure)
+fn row(label: &str, value: String) -> (String, String) {
+    (label.to_owned(), value)
 }
 
 /// A whole number with its thousands apart: 10,000.
@@ -116,7 +116,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::audit::Figures;
+    use crate::audit::Counts;
     use crate::latency::Latency;
 
     fn report() -> Report {
@@ -131,7 +131,7 @@ mod tests {
             wall_ms: 412.34,
             requests_per_second: 24_251.6,
             latency_ms: Latency { p50: 12.0, p90: 20.04, p99: 40.06, max: 1_250.0 },
-            audit: Some(Figures {
+            audit: Some(Counts {
                 verdict: "ok".into(),
                 stock: 100,
                 left: 0,
@@ -189,10 +189,10 @@ passed: exactly 100 granted, each number and each user once; every one is a row 
         let mut report = report();
         report.no_answers.insert("timed out", 3);
         report.audit = None;
-        report.failures = vec!["3 requests had no answer".into(), "the auditor gave no figures: timed out".into()];
+        report.failures = vec!["3 requests had no answer".into(), "the auditor gave no counts: timed out".into()];
         let text = render(&report);
         assert!(text.contains("\n  no answer                  3\n    timed out                3\n"), "{text}");
-        assert!(text.ends_with("FAILED: 3 requests had no answer; the auditor gave no figures: timed out\n"), "{text}");
+        assert!(text.ends_with("FAILED: 3 requests had no answer; the auditor gave no counts: timed out\n"), "{text}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use hyper::StatusCode;
+use http::StatusCode;
 use serde::Deserialize;
 
 use crate::http_client::{Answer, NoAnswer};

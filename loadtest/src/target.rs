@@ -3,15 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 use anyhow::{Context, bail, ensure};
-use hyper::Uri;
-use hyper::header::HeaderValue;
+use http::Uri;
 
 /// A server that may be loaded. All of its addresses are loopback.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     addresses: Vec<SocketAddr>,
     authority: String,
-    host: HeaderValue,
 }
 
 impl Target {
@@ -29,8 +27,7 @@ impl Target {
         if addresses.is_empty() || !addresses.iter().all(|address| address.ip().is_loopback()) {
             bail!("{url} is not on this machine; rush is for your own machine and takes only loopback addresses");
         }
-        let host = authority.parse().with_context(|| format!("{authority} is no Host header"))?;
-        Ok(Self { addresses, authority, host })
+        Ok(Self { addresses, authority })
     }
 
     /// What a listener on this machine is reached by.
@@ -48,9 +45,9 @@ impl Target {
         &self.addresses
     }
 
-    /// The value of the Host header.
-    pub(crate) fn host(&self) -> HeaderValue {
-        self.host.clone()
+    /// Host and port, as the Host header has them.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
     }
 
     /// The address for people.

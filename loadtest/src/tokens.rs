@@ -3,7 +3,6 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use hyper::header::HeaderValue;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 
@@ -22,17 +21,16 @@ pub(crate) fn user_id(user: u32) -> String {
     format!("user-{:06}", user + 1)
 }
 
-/// The Authorization header of each user.
-pub(crate) fn mint(users: u32, hs256_secret: &str) -> anyhow::Result<Vec<HeaderValue>> {
+/// The token of each user.
+pub(crate) fn mint(users: u32, hs256_secret: &str) -> anyhow::Result<Vec<String>> {
     let (header, key) = (Header::new(Algorithm::HS256), EncodingKey::from_secret(hs256_secret.as_bytes()));
     let iat = now().as_secs();
     let exp = iat + VALID_FOR.as_secs();
-    let bearer = |user| {
-        let token = jsonwebtoken::encode(&header, &Claims { sub: user_id(user), iat, exp }, &key)
-            .context("cannot sign a user's token")?;
-        HeaderValue::try_from(format!("Bearer {token}")).context("a token is no header value")
+    let sign = |user| {
+        let claims = Claims { sub: user_id(user), iat, exp };
+        jsonwebtoken::encode(&header, &claims, &key).context("cannot sign a user's token")
     };
-    (0..users).map(bearer).collect()
+    (0..users).map(sign).collect()
 }
 
 /// The time since 1970.
@@ -49,7 +47,7 @@ mod tests {
     #[test]
     fn every_user_has_a_token_of_their_own() {
         let tokens = mint(3, "a secret of at least thirty-two bytes").unwrap();
-        assert!(tokens.iter().all(|token| token.to_str().unwrap().starts_with("Bearer ey")));
+        assert!(tokens.iter().all(|token| token.starts_with("ey")));
         assert!(tokens[0] != tokens[1] && tokens[1] != tokens[2]);
         assert_eq!((user_id(0), user_id(9_999)), ("user-000001".to_owned(), "user-010000".to_owned()));
     }

@@ -41,18 +41,18 @@ fn check_wins(is: &mut Failures, plan: &Plan, tally: &Tally) {
 }
 
 fn check_audit(is: &mut Failures, tally: &Tally, audit: &Audit) {
-    let Some(figures) = &audit.figures else {
+    let Some(counts) = &audit.counts else {
         let trouble = audit.trouble.as_deref().unwrap_or("no time to ask");
-        return is.0.push(format!("the auditor gave no figures: {trouble}"));
+        return is.0.push(format!("the auditor gave no counts: {trouble}"));
     };
-    let (verdict, live, created) = (&figures.verdict, figures.live, tally.created());
+    let (verdict, live, created) = (&counts.verdict, counts.live, tally.created());
     is.unless(verdict == "ok", || match &audit.trouble {
         Some(trouble) => format!("the auditor's last verdict is {verdict}; asked again: {trouble}"),
         None => format!("the auditor's verdict is {verdict}"),
     });
-    let wrong = figures.missing + figures.doubled + figures.oversold;
+    let wrong = counts.missing + counts.doubled + counts.oversold;
     is.unless(wrong == 0, || format!("the auditor's verdict is {verdict}, but it counts {wrong} wrong claims"));
-    let (left, stock) = (figures.left, figures.stock);
+    let (left, stock) = (counts.left, counts.stock);
     is.unless(i128::from(left) + i128::from(live) == i128::from(stock), || {
         format!("{left} left and {live} live claims are not the stock of {stock}")
     });
@@ -88,10 +88,10 @@ impl Failures {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use hyper::StatusCode;
+    use http::StatusCode;
 
     use super::*;
-    use crate::audit::Figures;
+    use crate::audit::Counts;
     use crate::http_client::NoAnswer;
 
     fn plan() -> Plan {
@@ -123,8 +123,8 @@ mod tests {
 
     fn audit(verdict: &str, live: u64) -> Audit {
         let (verdict, stock, left) = (verdict.to_owned(), 2, 2 - i64::try_from(live).unwrap());
-        let figures = Figures { verdict, stock, left, live, rows: live, missing: 0, doubled: 0, oversold: 0, lag: 0 };
-        Audit { figures: Some(figures), settled: Some(Instant::now()), trouble: None }
+        let counts = Counts { verdict, stock, left, live, rows: live, missing: 0, doubled: 0, oversold: 0, lag: 0 };
+        Audit { counts: Some(counts), settled: Some(Instant::now()), trouble: None }
     }
 
     #[test]
@@ -171,9 +171,9 @@ mod tests {
         assert_eq!(settling, ["the auditor's verdict is settling"]);
         assert_eq!(failures(&plan(), &tally, &audit("ok", 1)), ["2 claims were granted, but 1 are live"]);
         assert!(failures(&plan(), &tally, &audit("ok", 3))[0].contains("someone else"));
-        let silent = Audit { figures: None, settled: None, trouble: Some("404 not_found".into()) };
+        let silent = Audit { counts: None, settled: None, trouble: Some("404 not_found".into()) };
         let mut wrong = audit("ok", 2);
-        wrong.figures.iter_mut().for_each(|figures| (figures.left, figures.doubled) = (1, 1));
+        wrong.counts.iter_mut().for_each(|counts| (counts.left, counts.doubled) = (1, 1));
         assert_eq!(
             failures(&plan(), &tally, &wrong),
             [
@@ -181,6 +181,6 @@ mod tests {
                 "1 left and 2 live claims are not the stock of 2"
             ]
         );
-        assert_eq!(failures(&plan(), &tally, &silent), ["the auditor gave no figures: 404 not_found"]);
+        assert_eq!(failures(&plan(), &tally, &silent), ["the auditor gave no counts: 404 not_found"]);
     }
 }

@@ -18,6 +18,7 @@ const CRATES: &[&str] = &[
     "loadtest/src",
     "loadtest/strategies/src",
     "dev/upstream/src",
+    "testkit/src",
     "tests/models/src",
 ];
 

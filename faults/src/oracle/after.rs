@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Id, Judge, parse_id};
-use crate::history::Asked;
+use crate::request::Asked;
 
 impl Judge<'_> {
     pub(super) fn what_came_after_is_so(&mut self) {

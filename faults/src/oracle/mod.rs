@@ -17,7 +17,8 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use crate::history::{Asked, Event};
+use crate::history::Event;
+use crate::request::Asked;
 use promises::Promise;
 
 /// Generation and number.

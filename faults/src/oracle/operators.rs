@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{Asked, Edit, Event};
+use crate::history::Event;
+use crate::request::{Asked, Edit};
 
 /// A campaign by its row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::{Id, Judge, parse_id};
-use crate::history::{Asked, Event};
+use crate::history::Event;
+use crate::request::Asked;
 
 /// A unit that a client was promised.
 pub(super) struct Promise<'a> {

@@ -1,13 +1,13 @@
 //! A read is answered within its limit, whatever is dead behind it.
 
 use super::Judge;
-use crate::history::Asked;
+use crate::request::Asked;
 
 impl Judge<'_> {
     pub(super) fn reads_are_answered(&mut self) {
         let evidence = self.evidence;
         for event in &evidence.events {
-            let is_read = matches!(event.asked, Asked::Look | Asked::List | Asked::Wait { joins: false });
+            let is_read = matches!(event.asked, Asked::View | Asked::List | Asked::Status);
             let mut disturbed = evidence.disturbed.iter();
             let excused =
                 disturbed.any(|bad| bad.node == event.node && bad.from <= event.heard && bad.until >= event.sent);

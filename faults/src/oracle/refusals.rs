@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{Judge, Row};
-use crate::history::{Asked, Edit, Event};
+use crate::history::Event;
+use crate::request::{Asked, Edit};
 
 /// A node may remember for so long that nothing is left; twice that, since it need not have answered at once.
 const REMEMBERED: Duration = Duration::from_millis(300);
@@ -20,10 +21,10 @@ impl Judge<'_> {
                 (_, 0, _)
                 | (_, 503, "unavailable")
                 | (Asked::Claim { .. } | Asked::ClaimWithPass { .. }, 201, _)
-                | (Asked::GiveBack { .. } | Asked::Redeem { .. } | Asked::Raise { .. } | Asked::Look | Asked::List, 200, _)
+                | (Asked::GiveBack { .. } | Asked::Redeem { .. } | Asked::Raise { .. } | Asked::View | Asked::List, 200, _)
                 | (Asked::Edit(_), 200 | 201, _)
                 // A room's own words are judged elsewhere.
-                | (Asked::Wait { .. }, _, _) => (true, 6),
+                | (Asked::Join | Asked::Status, _, _) => (true, 6),
                 (_, 409, "sold_out") if is_claim => (self.may_be_sold_out(event, &held), 2),
                 (_, 409, "limit_reached") if is_claim => (self.may_be_at_the_limit(event, &unknown), 4),
                 (Asked::ClaimWithPass { .. }, 403, "pass_required") => (self.may_need_a_pass(event), 9),
@@ -34,7 +35,7 @@ impl Judge<'_> {
                 (Asked::GiveBack { .. } | Asked::Redeem { .. }, 404, _) => (self.forgot(), 6),
                 // A campaign that is new may be unknown to a node yet, and to one that boots where nobody can tell it. At the
                 // end it may not: see `operators`.
-                (Asked::Edit(_) | Asked::Raise { .. } | Asked::Claim { .. } | Asked::Look, 404, _) => {
+                (Asked::Edit(_) | Asked::Raise { .. } | Asked::Claim { .. } | Asked::View, 404, _) => {
                     (self.evidence.campaign != "RUSH" || self.is_near_a_loss(event), 6)
                 }
                 (Asked::ClaimWithPass { .. }, 404, _) => (self.is_near_a_loss(event), 6),

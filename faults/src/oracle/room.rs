@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Judge;
-use crate::history::Asked;
+use crate::request::Asked;
 
 /// What a visitor who waits is told may be so old.
 const TOLD_LATE: Duration = Duration::from_secs(1);
 
-/// What a visitor saw of the door.
+/// When a visitor was inside, as far as they know.
 #[derive(Clone, Copy)]
 struct Visit {
     /// They were still waiting when they asked then.
@@ -51,15 +51,15 @@ impl Judge<'_> {
         let mut visits: BTreeMap<&str, (bool, Duration, Option<Visit>)> = BTreeMap::new();
         for event in &self.evidence.events {
             let (came_before, waited, visit) = visits.entry(&event.user).or_default();
-            let is_first = matches!(event.asked, Asked::Wait { .. }) && !std::mem::replace(came_before, true);
+            let is_first = matches!(event.asked, Asked::Join | Asked::Status) && !std::mem::replace(came_before, true);
             match (&event.asked, &event.answer) {
-                (Asked::Wait { joins }, Some(answer)) => match answer.text("state") {
-                    "waiting" if *joins => *waited = event.sent,
+                (asked @ (Asked::Join | Asked::Status), Some(answer)) => match answer.text("state") {
+                    "waiting" if *asked == Asked::Join => *waited = event.sent,
                     "waiting" => *waited = event.sent.saturating_sub(TOLD_LATE).max(*waited),
                     "admitted" if visit.is_none() => {
                         // Whoever is admitted on joining was so after they asked, unless an earlier join of theirs gave them a
                         // place, whatever they heard of it.
-                        let after = if *joins && is_first { event.sent } else { *waited };
+                        let after = if *asked == Asked::Join && is_first { event.sent } else { *waited };
                         *visit = Some(Visit { after, by: event.heard, until: Duration::MAX });
                     }
                     _ => {}

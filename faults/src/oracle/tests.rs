@@ -1,10 +1,10 @@
 //! An oracle that finds nothing proves nothing: each contradiction, and what looks like one and is none.
 
 use serde_json::json;
+use testkit::client::Answer;
 
 use super::*;
-use crate::client::Answer;
-use crate::history::Edit;
+use crate::request::Edit;
 
 fn event(user: &str, asked: Asked, sent: u64, answer: Option<Answer>) -> Event {
     let (sent, heard) = (Duration::from_millis(sent), Duration::from_millis(sent + 10));

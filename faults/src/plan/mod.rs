@@ -9,11 +9,12 @@ mod tests;
 use std::fmt;
 use std::time::Duration;
 
+use testkit::redis::Fsync;
+
 use crate::draw::Draw;
 use crate::installation::Role;
-use crate::redis::Fsync;
 pub use fault::{Around, Fault, Garbage, Ledger, Step};
-pub use people::{Act, Does, Room, Side, Then, User, Wish};
+pub use people::{Act, Does, Intent, Room, Side, Then, User};
 
 /// More facts than any run has.
 pub const OUTBOX_FACTS_MAX: u64 = 1_000_000;
@@ -80,9 +81,9 @@ impl Plan {
         let mut draw = Draw::new(seed);
         let limit = 1 + draw.place(2);
         let users = people::users(&mut draw, limit, scale);
-        let wishes: u64 = users.iter().map(|user| user.wishes.len() as u64).sum();
+        let intents: u64 = users.iter().map(|user| user.intents.len() as u64).sum();
         // From far too few to more than enough.
-        let stock = 1 + wishes * draw.number(20..110) / 100;
+        let stock = 1 + intents * draw.number(20..110) / 100;
         let mut raises = Vec::new();
         let mut units = stock;
         for at in [scale.rush / 3, scale.rush * 2 / 3] {
@@ -145,8 +146,8 @@ fn clock_ahead(draw: &mut Draw, matters: bool) -> i64 {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let wishes: usize = self.users.iter().map(|user| user.wishes.len()).sum();
-        writeln!(f, "seed {}: {} users with {wishes} wishes, limit {}", self.seed, self.users.len(), self.limit)?;
+        let intents: usize = self.users.iter().map(|user| user.intents.len()).sum();
+        writeln!(f, "seed {}: {} users with {intents} intents, limit {}", self.seed, self.users.len(), self.limit)?;
         writeln!(
             f,
             "  stock {}, raised to {:?}; log {:?}; nodes {:?}",

@@ -4,33 +4,33 @@ use std::time::Duration;
 
 use super::Scale;
 use crate::draw::Draw;
-use crate::history::Edit;
+use crate::request::Edit;
 
 /// A user of the rush.
 #[derive(Debug)]
 pub struct User {
     /// Their id.
     pub name: String,
-    /// When they first press.
+    /// When they first submit a claim.
     pub arrives: Duration,
     /// What they try, one after the other.
-    pub wishes: Vec<Wish>,
+    pub intents: Vec<Intent>,
 }
 
 /// One unit that a user wants.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish {
+pub struct Intent {
     /// With an `Idempotency-Key`: then an unknown outcome is asked for again until it is known.
     pub with_key: bool,
     /// Sent to two nodes at the same time (with a key, the same one).
     pub doubled: bool,
-    /// How often a user without a key presses again when no answer came, and any user when it was sold out.
+    /// How often a user without a key submits again when no answer came, and any user when it was sold out.
     pub again_max: u32,
     /// What they do with it.
     pub then: Then,
-    /// How long they wait before they do that, and then before the next wish.
+    /// How long they wait before they do that, and then before the next intent.
     pub pause: Duration,
-    /// They press once more than that, and hang up after so long.
+    /// They submit one claim more than that, and hang up after so long.
     pub hangs_up: Option<Duration>,
 }
 
@@ -101,19 +101,19 @@ pub(super) fn users(draw: &mut Draw, limit: usize, scale: Scale) -> Vec<User> {
     let user = |draw: &mut Draw, index| {
         // A third comes in the first moment.
         let arrives = if draw.percent(33) { draw.ms(0..150) } else { draw.ms(0..rush_ms) };
-        let wishes = (0..=draw.place(limit + 1)).map(|_| wish(draw, with_key)).collect();
-        User { name: format!("user-{index}"), arrives, wishes }
+        let intents = (0..=draw.place(limit + 1)).map(|_| intent(draw, with_key)).collect();
+        User { name: format!("user-{index}"), arrives, intents }
     };
     (0..draw.number(200..400)).map(|index| user(draw, index)).collect()
 }
 
-fn wish(draw: &mut Draw, with_key: u64) -> Wish {
+fn intent(draw: &mut Draw, with_key: u64) -> Intent {
     let then = match draw.number(0..100) {
         0..70 => Then::Keep,
         70..90 => Then::GiveBack,
         _ => Then::Redeem,
     };
-    Wish {
+    Intent {
         with_key: draw.percent(with_key),
         doubled: draw.percent(15),
         again_max: u32::try_from(draw.number(0..5)).unwrap_or(0),

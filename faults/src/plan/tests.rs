@@ -73,6 +73,6 @@ fn operators_clocks_rooms_and_limits_are_in_the_first_hundred_plans() {
     let any = |what: fn(&Plan) -> bool| plans.iter().any(what);
     assert!(any(|plan| plan.sides.iter().any(|side| side.acts.iter().any(|act| act.hangs_up.is_some()))));
     assert!(any(|plan| plan.room.is_some() && plan.clocks_ahead.iter().any(|ahead| *ahead > 30_000)));
-    assert!(any(|plan| plan.users.iter().any(|user| user.wishes.iter().any(|wish| wish.hangs_up.is_some()))));
+    assert!(any(|plan| plan.users.iter().any(|user| user.intents.iter().any(|intent| intent.hangs_up.is_some()))));
     assert!(any(|plan| plan.rows_per_second_max < 1_000) && any(|plan| plan.outbox_facts_max < 1_000));
 }

@@ -71,7 +71,7 @@ struct Shared {
 impl Proxy {
     /// Listens on a free port and passes everything on.
     pub async fn start(protocol: Protocol, upstream: SocketAddr) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", crate::processes::free_port()?)).await?;
+        let listener = TcpListener::bind(("127.0.0.1", testkit::port::free_port()?)).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             protocol,

@@ -5,12 +5,13 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use testkit::client::token;
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::board::Kind;
+use super::scale::ANSWER_MAX;
 use super::stage::Stage;
 use super::wire::Counted;
-use crate::client::token;
 use crate::draw::Draw;
 
 /// Requests on one connection; then one more now and then, since only who sends notices that a node has closed it.
@@ -70,7 +71,7 @@ pub(super) async fn play(stage: Arc<Stage>, place: usize) -> anyhow::Result<()> 
             let _counted = Counted::new(&stage.open.absent);
             hold(&stage, &stream, wants, &mut request).await;
         }
-        token = crate::client::token(&user)?;
+        token = testkit::client::token(&user)?;
         stage.sleep(draw.ms(10..500)).await;
     }
     Ok(())
@@ -81,7 +82,7 @@ async fn connect(stage: &Stage, place: usize) -> anyhow::Result<TcpStream> {
     socket.set_recv_buffer_size(RECEIVE_BYTES)?;
     socket.set_send_buffer_size(SEND_BYTES)?;
     let connecting = socket.connect(stage.nodes[place % stage.nodes.len()]);
-    Ok(tokio::time::timeout(super::wire::ANSWER_MAX, connecting).await??)
+    Ok(tokio::time::timeout(ANSWER_MAX, connecting).await??)
 }
 
 /// Until the node closes it; or, where the node has nothing that waits to be written, for a while.

@@ -24,7 +24,7 @@ pub(super) enum Then {
     HangUp,
 }
 
-/// A name for the figures, the bytes, and what is done then. `claim`: the path of a claim and a token for it.
+/// A name for the counts, the bytes, and what is done then. `claim`: the path of a claim and a token for it.
 pub(super) fn garbage(draw: &mut Draw, claim: &(String, String)) -> (&'static str, Vec<u8>, Then) {
     let (path, token) = claim;
     let post = |more: &str| {

@@ -6,13 +6,13 @@
 //! - An answer `unavailable` is right only while something that it needs is hurt, and for some seconds after that.
 //!
 //! `good` is who has to be served, `absent` and `rubbish` are who is not; `weather` is what goes wrong and `sky`
-//! what that excuses; `operator` makes campaigns and compares each `ledger` with the rows; `vitals` watches the nodes.
+//! what that excuses; `operator` makes campaigns and compares each `ledger` with the rows; `health` watches the nodes.
 
 mod absent;
 mod board;
-mod files;
 mod garbage;
 mod good;
+mod health;
 mod ledger;
 mod operator;
 mod report;
@@ -21,7 +21,6 @@ mod scale;
 mod sky;
 mod stage;
 mod verdict;
-mod vitals;
 mod weather;
 mod wire;
 
@@ -31,23 +30,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use testkit::node::Setting;
+use testkit::open_files;
+use testkit::redis::Fsync;
 use tokio::task::JoinSet;
 
-use crate::installation::{Installation, Node, Role, Setting};
-use crate::redis::Fsync;
+use crate::installation::{Installation, Node, Role};
 use crate::stores::Stores;
-pub use files::raise_limit;
+use health::Health;
+pub use health::Memory;
 use operator::Operator;
 pub use scale::Scale;
 use stage::Stage;
 pub use verdict::Wrong;
-pub use vitals::Memory;
-use vitals::Vitals;
 
 /// How long searches wait for their turn, and parts of the front page for what they are made of, in ms.
 const PATIENCE_MS: u64 = 5_000;
 /// How long everything may take to arrive at the end.
 const SETTLE_MAX: Duration = Duration::from_mins(2);
+/// Besides the clients' connections: the proxies', both ends of each, and what is beside them.
+const OTHER_FILES: u64 = 1_500;
 /// So many of a hundred well-behaved clients are connected, as a rule; else it was no soak.
 const CONNECTED_PERCENT: usize = 95;
 
@@ -58,8 +60,8 @@ pub struct Outcome {
     pub scale: Scale,
     /// What must not be, by its kind; nothing, if all is well.
     pub wrong: BTreeMap<String, Wrong>,
-    /// Figures.
-    pub figures: BTreeMap<String, u64>,
+    /// Counts.
+    pub counts: BTreeMap<String, u64>,
     /// The nodes' memory, and that of this program.
     pub memory: Vec<Memory>,
     /// Each look at it, as lines of `node,minute,mib`.
@@ -78,6 +80,12 @@ impl Outcome {
     pub fn is_well(&self) -> bool {
         self.wrong.is_empty()
     }
+}
+
+/// May so many connections be open? Said before anything begins. The nodes inherit it.
+pub fn raise_limit(connections: usize) -> anyhow::Result<()> {
+    let raised = open_files::raise_to(connections as u64 + OTHER_FILES);
+    raised.with_context(|| format!("{connections} connections are too many; use fewer --connections"))
 }
 
 /// Plays it.
@@ -106,27 +114,27 @@ pub async fn soak(stores: &Arc<Stores>, scale: Scale) -> anyhow::Result<Outcome>
     let operator = Arc::new(Operator::new(&stage, &installation, &urls)?);
     operator.open(0).await?;
 
-    let mut vitals = play(&stage, &installation, &nodes, &operator).await?;
+    let mut health = play(&stage, &installation, &nodes, &operator).await?;
     operator.finish().await?;
-    vitals.look(&stage, &nodes).await?;
-    vitals.loops_are_seen(&stage, &nodes);
+    health.look(&stage, &nodes).await?;
+    health.loops_are_seen(&stage, &nodes);
     last_words(&stage, &installation).await?;
 
-    let (memory, samples, open) = (vitals.memory(), vitals.table(), vitals.open());
-    for memory in memory.iter().filter(|memory| !memory.is_flat && memory.node != vitals::DRIVER) {
+    let (memory, samples, open) = (health.memory(), health.table(), health.open());
+    for memory in memory.iter().filter(|memory| !memory.is_flat && memory.node != health::DRIVER) {
         stage.verdict.wrong("memory is not flat", || format!("{memory:?}"));
     }
     if open[0] * 100 < scale.good() * CONNECTED_PERCENT {
         stage.verdict.wrong("not so many were connected", || format!("{} of {} as a rule", open[0], scale.good()));
     }
-    let (wrong, figures) = (stage.verdict.wrongs(), stage.verdict.figures());
+    let (wrong, counts) = (stage.verdict.wrongs(), stage.verdict.counts());
     let folder = (!wrong.is_empty()).then(|| installation.folder.clone());
     drop((operator, nodes));
     let installation = Arc::into_inner(installation).context("all tasks of the soak have ended")?;
     if folder.is_none() {
         installation.clean_up()?;
     }
-    Ok(Outcome { scale, wrong, figures, memory, samples, open, took: began.elapsed(), folder })
+    Ok(Outcome { scale, wrong, counts, memory, samples, open, took: began.elapsed(), folder })
 }
 
 fn settings(scale: Scale) -> Vec<Setting> {
@@ -151,7 +159,7 @@ async fn play(
     installation: &Arc<Installation>,
     nodes: &[Arc<Node>],
     operator: &Arc<Operator>,
-) -> anyhow::Result<Vitals> {
+) -> anyhow::Result<Health> {
     let (mut good, mut strangers) = (JoinSet::new(), JoinSet::new());
     for user in 0..stage.scale.good() {
         good.spawn(good::play(Arc::clone(stage), user));
@@ -162,7 +170,7 @@ async fn play(
     for place in 0..stage.scale.rubbish() {
         strangers.spawn(rubbish::play(Arc::clone(stage), place));
     }
-    let mut vitals = Vitals::default();
+    let mut health = Health::default();
     let people = async {
         while let Some(ended) = good.join_next().await {
             ended??;
@@ -177,9 +185,9 @@ async fn play(
         weather::blow(Arc::clone(stage), Arc::clone(installation), nodes.to_vec()),
         operator.work(),
         operator.compare(),
-        vitals.watch(stage, nodes),
+        health.watch(stage, nodes),
     )?;
-    Ok(vitals)
+    Ok(health)
 }
 
 /// When all is quiet: everything has arrived, nothing was set aside, and every audit says so.

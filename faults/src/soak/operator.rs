@@ -6,14 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use reqwest::Method;
 use serde_json::{Value, json};
+use testkit::client::{Answer, Client, Method};
 
 use super::board::Set;
 use super::ledger::Ledger;
+use super::scale::ANSWER_MAX;
 use super::stage::Stage;
-use super::wire::ANSWER_MAX;
-use crate::client::{Answer, Client};
 use crate::evidence::rows;
 use crate::installation::Installation;
 

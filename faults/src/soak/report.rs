@@ -1,10 +1,10 @@
-//! What does a soak come to? Figures, memory and a verdict, for people.
+//! What does a soak come to? Counts, memory and a verdict, for people.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use super::Outcome;
-use super::vitals::DRIVER;
+use super::health::DRIVER;
 
 impl Outcome {
     /// The text of the report.
@@ -62,7 +62,7 @@ impl Outcome {
             }
             lines.push(wrong);
         }
-        let rows = self.figures.iter().map(|(name, count)| format!("| {name} | {count} |"));
+        let rows = self.counts.iter().map(|(name, count)| format!("| {name} | {count} |"));
         let rows = rows.collect::<Vec<_>>().join("\n");
         lines.push(format!("| | times |\n|---|--:|\n{rows}"));
         lines.join("\n\n") + "\n"

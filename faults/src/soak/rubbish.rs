@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
+use testkit::client::token;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::board::Kind;
 use super::garbage::{Then, garbage};
+use super::scale::ANSWER_MAX;
 use super::stage::Stage;
-use super::wire::{ANSWER_MAX, Counted};
-use crate::client::token;
+use super::wire::Counted;
 use crate::draw::Draw;
 
 /// Plays one of them to the end of the soak.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::wire::ANSWER_MAX;
+/// No answer by then is none: longer than a node may take to give up.
+pub(super) const ANSWER_MAX: Duration = Duration::from_secs(15);
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +45,7 @@ impl Scale {
 
     /// Connections are opened over so long: all at once would be a burst, and this is not about bursts.
     pub(super) fn ramp(&self) -> Duration {
-        let all = Duration::from_secs_f64(super::stage::ratio(self.connections, CONNECTIONS_PER_SECOND));
+        let all = Duration::from_secs_f64(ratio(self.connections, CONNECTIONS_PER_SECOND));
         (self.time / 30).clamp(Duration::from_secs(2), Duration::from_mins(1)).max(all)
     }
 
@@ -56,7 +57,7 @@ impl Scale {
     /// A client that is well-behaved sends something after so long at the earliest, and twice that at the latest: some
     /// hundred requests a second in all, however many clients there are.
     pub(super) fn turn(&self) -> Duration {
-        let all = Duration::from_secs_f64(super::stage::ratio(self.good(), REQUESTS_PER_SECOND));
+        let all = Duration::from_secs_f64(ratio(self.good(), REQUESTS_PER_SECOND));
         (self.time / 120).clamp(Duration::from_millis(500), Duration::from_secs(15)).max(all * 2 / 3)
     }
 
@@ -94,6 +95,12 @@ impl Scale {
     pub(super) fn write_stall(&self) -> Duration {
         (self.time / 6).clamp(Duration::from_secs(2), Duration::from_secs(30))
     }
+}
+
+/// The part that one number is of another.
+#[expect(clippy::cast_precision_loss, reason = "nobody has 2^52 connections")]
+pub(super) fn ratio(part: usize, whole: usize) -> f64 {
+    part as f64 / whole.max(1) as f64
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::board::Board;
-use super::scale::Scale;
+use super::scale::{Scale, ratio};
 use super::sky::Sky;
 use super::verdict::Verdict;
 
@@ -53,10 +53,4 @@ impl Stage {
     pub(super) fn opens_after(&self, place: usize, of: usize) -> Duration {
         self.scale.ramp().mul_f64(ratio(place, of))
     }
-}
-
-/// The part that one number is of another.
-#[expect(clippy::cast_precision_loss, reason = "nobody has 2^52 connections")]
-pub(super) fn ratio(part: usize, whole: usize) -> f64 {
-    part as f64 / whole.max(1) as f64
 }

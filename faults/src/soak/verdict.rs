@@ -18,10 +18,10 @@ pub struct Wrong {
     pub examples: Vec<String>,
 }
 
-/// Figures and faults of a soak.
+/// Counts and faults of a soak.
 #[derive(Default)]
 pub(super) struct Verdict {
-    figures: Mutex<BTreeMap<String, u64>>,
+    counts: Mutex<BTreeMap<String, u64>>,
     wrong: Mutex<BTreeMap<String, Wrong>>,
 }
 
@@ -33,7 +33,7 @@ impl Verdict {
 
     /// So many more of these.
     pub(super) fn add(&self, what: impl Into<String>, count: u64) {
-        *self.figures.lock().unwrap_or_else(PoisonError::into_inner).entry(what.into()).or_default() += count;
+        *self.counts.lock().unwrap_or_else(PoisonError::into_inner).entry(what.into()).or_default() += count;
     }
 
     /// This must not be.
@@ -47,8 +47,8 @@ impl Verdict {
     }
 
     /// All of it, as of now.
-    pub(super) fn figures(&self) -> BTreeMap<String, u64> {
-        self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn counts(&self) -> BTreeMap<String, u64> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// All of it, as of now.

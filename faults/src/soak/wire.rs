@@ -1,9 +1,9 @@
-//! How does a well-behaved client talk to a node? On one connection that stays open, one request at a time.
+//! How does a well-behaved client talk to a node? On one connection that stays open, one request at a time. By hyper: headers
+//! and streams matter here, and so does when the node closes a connection.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -15,10 +15,9 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
+use super::scale::ANSWER_MAX;
 use super::stage::Stage;
 
-/// No answer by then is none: longer than a node may take to give up.
-pub(super) const ANSWER_MAX: Duration = Duration::from_secs(15);
 /// No answer is near this size.
 const BODY_BYTES_MAX: usize = 8 << 20;
 

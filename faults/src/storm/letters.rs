@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use reqwest::Method;
 use serde_json::{Value, json};
+use testkit::client::Method;
 
 use super::Storm;
 

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use testkit::patience::Patience;
+use testkit::redis::Redis;
+
 use super::{Lost, Storm};
 use crate::installation::Store;
 use crate::oracle::Disturbed;
 use crate::plan::{Around, Ledger};
-use crate::processes::Patience;
 use crate::proxy::{Protocol, Proxy};
-use crate::redis::Redis;
 
 /// How long a replica may take to have everything.
 const FOLLOWS_MAX: Duration = Duration::from_secs(10);

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use testkit::client::token;
+
 use super::Storm;
-use crate::client::{Request, token};
-use crate::history::Asked;
 use crate::installation::Store;
+use crate::request::{Asked, Request};
 use crate::rush::Rush;
 
 /// How long the outbox may take to be drained by a relay that may have to take over first, and a give-back.

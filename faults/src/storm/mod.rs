@@ -10,8 +10,9 @@ mod weather;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use testkit::kafka::Ends;
+
 use crate::installation::{Installation, Node, Role, Store};
-use crate::kafka::Ends;
 use crate::oracle::Disturbed;
 use crate::plan::{Fault, Step};
 use crate::rush::Rush;

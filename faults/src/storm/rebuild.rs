@@ -7,9 +7,9 @@ use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
 use super::Storm;
-use crate::history::Asked;
 use crate::plan::{Around, Ledger};
 use crate::proxy::{Protocol, Proxy};
+use crate::request::Asked;
 use crate::rush::operators;
 
 /// One rebuild may take so long, and all attempts together.
@@ -95,7 +95,7 @@ impl Storm {
         let mut closed = Vec::new();
         for campaign in self.campaigns().await? {
             for (place, client) in self.rush.clients.iter().enumerate() {
-                let answer = client.ask(&campaign, &operators(Asked::Look)).await;
+                let answer = client.send(&operators(Asked::View).http(&campaign)).await;
                 if answer.as_ref().is_none_or(|answer| answer.status != 200 || answer.text("state") == "unavailable") {
                     let said =
                         answer.map(|answer| (answer.status, answer.code().to_owned(), answer.text("state").to_owned()));
@@ -126,7 +126,7 @@ impl Storm {
         };
         let before = generation().await?;
         let settings = [("REDIS__URL", format!("redis://{}", slow.address())), ("TELEMETRY__LOG", "warn".into())];
-        let program = installation.onrush("rebuild", &settings, None).args([&self.rush.campaign]);
+        let program = installation.onrush("rebuild", &settings, None)?.args([&self.rush.campaign]);
         let mut process = program.start(&installation.folder.join("killed.log"))?;
         let began = self.rush.history.now();
         while process.is_alive() && generation().await? == before && self.rush.history.now() < began + KILLED_WITHIN {
@@ -144,7 +144,7 @@ async fn can_rebuild_all(installation: &crate::installation::Installation) -> an
     static CAN: OnceCell<bool> = OnceCell::const_new();
     let ask = async || {
         let log = installation.folder.join("help.log");
-        installation.onrush("rebuild", &[], None).args(["--help"]).run(&log, REBUILD_MAX).await?;
+        installation.onrush("rebuild", &[], None)?.args(["--help"]).run(&log, REBUILD_MAX).await?;
         anyhow::Ok(std::fs::read_to_string(log)?.contains("--all"))
     };
     CAN.get_or_try_init(ask).await.copied()

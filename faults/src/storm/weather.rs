@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::Storm;
-use crate::history::{Asked, Edit};
 use crate::installation::Store;
 use crate::proxy::Proxy;
+use crate::request::{Asked, Edit};
 use crate::rush::operators;
 
 /// A worker that is to die in the middle of a batch has waited for its store so long: longer than from batch to batch.
@@ -68,7 +68,7 @@ impl Storm {
                     async move {
                         for _ in 0..LOOKS {
                             made.clients[time % made.clients.len()]
-                                .ask(&made.campaign, &operators(asked.clone()))
+                                .send(&operators(asked.clone()).http(&made.campaign))
                                 .await;
                         }
                     }
@@ -76,7 +76,7 @@ impl Storm {
                 let wanted = Asked::Edit(Edit::Create { stock: 3, limit: 1, room: None });
                 let request = operators(wanted);
                 let making = made.ask(time, &request);
-                tokio::join!(making, look(Asked::List), look(Asked::Look), look(Asked::Look));
+                tokio::join!(making, look(Asked::List), look(Asked::View), look(Asked::View));
             }
             tokio::time::sleep(FORGETS_EVERY).await;
         }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use faults::client::{Request, token};
 use faults::evidence::rows;
-use faults::history::Asked;
 use faults::installation::{Role, Store};
-use faults::processes::Patience;
-use faults::redis::Fsync;
+use faults::request::{Asked, Request};
+use testkit::client::token;
+use testkit::patience::Patience;
+use testkit::redis::Fsync;
 
 use crate::support::{Scene, Set, USUAL, run};
 
@@ -115,7 +115,7 @@ fn a_worker_killed_between_database_and_offsets_leaves_each_fact_once() {
 async fn doubles(scene: &Scene) -> f64 {
     let mut sum = 0.0;
     for worker in &scene.workers {
-        sum += worker.figure("onrush_ledger_doubles_total").await.unwrap_or(0.0);
+        sum += worker.metric("onrush_ledger_doubles_total").await.unwrap_or(0.0);
     }
     sum
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use faults::processes::Patience;
 use faults::proxy::{Protocol, Proxy};
+use testkit::patience::Patience;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

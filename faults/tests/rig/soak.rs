@@ -14,7 +14,7 @@ fn good_clients_are_served_while_others_do_not_read_and_send_rubbish_in_mild_wea
         let outcome = soak(&stores, scale).await.unwrap();
         let text = outcome.text("the test");
         assert!(outcome.is_well(), "{text}\nlogs: {:?}", outcome.folder);
-        let count = |of: &str| outcome.figures.iter().filter(|(name, _)| name.starts_with(of)).map(|(_, n)| n).sum();
+        let count = |of: &str| outcome.counts.iter().filter(|(name, _)| name.starts_with(of)).map(|(_, n)| n).sum();
         for what in ["good answers: claim 201", "good answers: claim 409", "good answers: wait 200", "rubbish: "] {
             let count: u64 = count(what);
             assert!(count > 0, "{what}: none\n{text}");

@@ -4,14 +4,15 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use faults::evidence::evidence;
-use faults::installation::{Installation, Node, Role, Setting, Store};
+use faults::installation::{Installation, Node, Role, Store};
 use faults::oracle::judge;
 use faults::plan::{Plan, Scale};
-use faults::processes::Patience;
-use faults::redis::Fsync;
 use faults::rush::Rush;
 use faults::stores::Stores;
 use faults::storm::Notes;
+use testkit::node::Setting;
+use testkit::patience::Patience;
+use testkit::redis::Fsync;
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 
@@ -86,8 +87,8 @@ impl Scene {
         plan.limit = set.limit;
         // Whoever hangs up has no answer, whatever the fault; here each answer that is missing is the fault's.
         for user in &mut plan.users {
-            for wish in &mut user.wishes {
-                wish.hangs_up = None;
+            for intent in &mut user.intents {
+                intent.hangs_up = None;
             }
         }
         plan.stock = if set.plenty { 100_000 } else { plan.stock };

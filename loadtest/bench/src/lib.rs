@@ -2,9 +2,9 @@
 //! leaves a [`report::data::Run`].
 //!
 //! - [`sections`]: what is measured, one module each; [`plan`]: for how long.
-//! - [`load`], [`users`], [`texts`], [`wire`], [`ticker`]: who asks; built to be light, since they share the cores with the server.
+//! - [`load`], [`users`], [`texts`], [`ticker`]: who asks; built to be light, since they share the cores with the server.
 //! - [`tally`], [`histogram`], [`pairs`], [`oracle`]: what was answered, and what that means.
-//! - [`rig`], [`stores`], [`proc`], [`sampler`], [`machine`]: what is asked, and what it runs on.
+//! - [`rig`], [`stores`], [`slow_line`], [`proc`], [`sampler`], [`machine`]: what is asked, and what it runs on.
 
 pub mod bench;
 pub mod histogram;
@@ -18,9 +18,9 @@ pub mod proc;
 pub mod rig;
 pub mod sampler;
 pub mod sections;
+pub mod slow_line;
 pub mod stores;
 pub mod tally;
 pub mod texts;
 pub mod ticker;
 pub mod users;
-pub mod wire;

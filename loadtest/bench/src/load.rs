@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use loadtest::wire::Wire;
 use tokio::sync::Semaphore;
 use tokio::task::LocalSet;
 
 use crate::tally::Tally;
 use crate::ticker::{Schedule, Ticker};
 use crate::users::Requests;
-use crate::wire::Wire;
 
 /// Room for one request.
 const REQUEST_BYTES: usize = 1 << 10;
@@ -191,7 +191,7 @@ impl Shared {
         &self,
         wire: &mut Wire,
         request: &[u8],
-        note: impl FnOnce(&mut Tally, Instant, &crate::wire::Answer<'_>),
+        note: impl FnOnce(&mut Tally, Instant, &loadtest::wire::Answer<'_>),
     ) -> bool {
         self.under_way.set(self.under_way.get() + 1);
         let outcome = wire.exchange(request).await;

@@ -8,7 +8,6 @@ use std::time::Duration;
 use report::data::{Machine, Version};
 
 use crate::proc;
-use crate::rig;
 use crate::stores::Stores;
 
 /// How long the processors are looked at before anything is started.
@@ -47,7 +46,7 @@ pub async fn versions(stores: &Stores) -> Vec<Version> {
         program: program.to_owned(),
         version: version.unwrap_or_else(|| "unknown".to_owned()),
     };
-    let onrush = rig::binary().ok().and_then(|binary| first_line_of(&binary, &["--version"]));
+    let onrush = testkit::node::binary().ok().and_then(|binary| first_line_of(&binary, &["--version"]));
     vec![
         version("onrush", onrush),
         version("redis", first_line_of(Path::new("redis-server"), &["--version"])),

@@ -135,7 +135,7 @@ fn command(cli: &Cli) -> String {
         (quick, all) => {
             let quick = if quick { " --quick" } else { "" };
             let only = if all { String::new() } else { format!(" --only {}", cli.only.join(",")) };
-            format!("target/release/bench{quick}{only}")
+            testkit::node::typed(&format!("target/release/bench{quick}{only}"))
         }
     }
 }

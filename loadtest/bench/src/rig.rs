@@ -6,15 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use faults::client::{Client, OPERATOR, SECRET};
-use faults::processes::{Patience, Process, Program, free_port};
-use faults::redis::{Fsync, Redis};
+use loadtest::wire::{Kind, Wire};
 use onrush::database::{self, Database};
 use serde_json::json;
-use sha2::{Digest, Sha256};
+use testkit::client::Client;
+use testkit::node::{self, free_address, names, program};
+use testkit::redis::{Fsync, Redis};
 
 use crate::stores::Stores;
-use crate::wire::{Kind, Wire};
 
 /// How long a node may take to get ready, or to stop.
 const READY_MAX: Duration = Duration::from_secs(30);
@@ -39,7 +38,7 @@ pub struct Node {
     pub address: SocketAddr,
     /// For what operators do.
     pub client: Client,
-    process: Process,
+    running: node::Node,
 }
 
 impl Rig {
@@ -56,39 +55,21 @@ impl Rig {
 
     /// Starts a node and waits until it is ready. Its Redis is the rig's, or reached through this address.
     pub async fn node(&self, role: &str, settings: &[Setting<'_>], redis: Option<SocketAddr>) -> anyhow::Result<Node> {
-        let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
-        let operator = Sha256::digest(OPERATOR).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        let address = free_address()?;
         let config = &self.stores.config;
         let own = [
-            ("HTTP__LISTEN", address.to_string()),
             ("REDIS__URL", format!("redis://{}", redis.unwrap_or(self.redis.address()))),
-            ("REDIS__KEY_PREFIX", self.prefix()),
             ("POSTGRES__URL", config.postgres.url.clone()),
-            ("POSTGRES__SCHEMA", self.name.clone()),
             ("KAFKA__BROKERS", config.kafka.brokers.clone()),
-            ("KAFKA__FACTS_TOPIC", format!("{}.facts", self.name)),
-            ("KAFKA__LEDGER_GROUP", self.name.clone()),
-            ("FEED__ORIGINAL_TOPIC", format!("{}.post.original", self.name)),
-            ("FEED__INSPECTED_TOPIC", format!("{}.post.inspected", self.name)),
-            ("FEED__GROUP", format!("{}-feed", self.name)),
             // Only who measures the feed wants its work done.
             ("FEED__LANES", "[]".into()),
-            ("AUTH__HS256_SECRET", SECRET.into()),
-            ("AUTH__OPERATOR_TOKEN_SHA256", format!("[\"{operator}\"]")),
-            ("COUPON__KEY_HEX", format!("\"{}\"", "07".repeat(32))),
         ];
         let more = settings.iter().map(|(name, value)| (*name, (*value).to_owned()));
-        let all = own.into_iter().chain(more).map(|(name, value)| (format!("ONRUSH__{name}"), value));
+        let all = names(&self.name).into_iter().chain(own).chain(more);
         let log = self.folder.join(format!("{}.log", address.port()));
-        let program = Program::new("onrush", binary()?).args([role]).envs(all).folder(&self.folder);
-        let mut process = program.start(&log)?;
-        let client = Client::new(&format!("http://{address}"))?;
-        let patience = Patience::new("the node is ready", READY_MAX);
-        while !client.is_ready().await {
-            ensure!(process.is_alive(), "onrush {role} has ended; see {}", log.display());
-            patience.wait().await.with_context(|| format!("see {}", log.display()))?;
-        }
-        Ok(Node { address, client, process })
+        let program = program(role, all)?.folder(&self.folder);
+        let running = node::Node::start(program, address, &log, READY_MAX).await?;
+        Ok(Node { address, client: running.client.clone(), running })
     }
 
     /// What its keys begin with.
@@ -163,25 +144,16 @@ impl Node {
     /// The number of its process.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.process.id()
+        self.running.pid()
     }
 
     /// Whether it has not ended by itself.
     pub fn is_alive(&mut self) -> bool {
-        self.process.is_alive()
+        self.running.is_alive()
     }
 
     /// SIGTERM, and waits until it has ended.
-    pub async fn stop(mut self) -> anyhow::Result<()> {
-        let status = self.process.terminate(READY_MAX).await?;
-        ensure!(status.success(), "a node stopped with {status}");
-        Ok(())
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.running.stop(READY_MAX).await
     }
-}
-
-/// The program, built beside this one, or beside the tests of this one.
-pub fn binary() -> anyhow::Result<PathBuf> {
-    let this = std::env::current_exe()?;
-    let mut candidates = this.ancestors().skip(1).take(2).map(|folder| folder.join("onrush"));
-    candidates.find(|path| path.is_file()).context("the program onrush is not built; `cargo build --release` does that")
 }

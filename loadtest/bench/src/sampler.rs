@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use testkit::usage::resident_bytes;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-
-use crate::proc;
 
 /// One look at a time.
 pub struct Sampler {
@@ -30,7 +29,7 @@ impl Sampler {
         let looking = tokio::spawn(async move {
             let begun = Instant::now();
             let mut samples = Vec::new();
-            while let Ok(bytes) = proc::resident_bytes(pid) {
+            while let Ok(bytes) = resident_bytes(pid) {
                 #[expect(clippy::cast_precision_loss)]
                 samples.push(Sample { at: begun.elapsed(), mib: bytes as f64 / f64::from(1 << 20) });
                 if tokio::time::timeout(every, stopped.changed()).await.is_ok() {

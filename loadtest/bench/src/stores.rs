@@ -1,6 +1,6 @@
 //! What do all sections share? Kafka and PostgreSQL, in which each has names of its own that are taken away at the end.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use sqlx::{AssertSqlSafe, Executor};
+use testkit::folder::{checkout, own};
 
 use crate::proc;
 
@@ -31,12 +32,9 @@ pub struct Stores {
 impl Stores {
     /// Reads where they are, and makes room.
     pub fn new() -> anyhow::Result<Self> {
-        let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
+        let checkout = checkout()?;
         let config = Config::load(None).context("reading the settings")?;
-        let all = checkout.join(".local/bench");
-        let folder = all.join(std::process::id().to_string());
-        std::fs::create_dir_all(&folder)?;
-        sweep(&all);
+        let folder = own(&checkout.join(".local/bench"), "")?;
         Ok(Self { checkout, folder, config, made: Mutex::default() })
     }
 
@@ -106,16 +104,6 @@ impl Stores {
             }
         } else {
             let _stays = std::fs::remove_dir_all(&self.folder);
-        }
-    }
-}
-
-/// Folders of programs that have ended without cleaning up.
-fn sweep(all: &Path) {
-    for entry in std::fs::read_dir(all).into_iter().flatten().flatten() {
-        let pid = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
-        if pid.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
-            let _stays = std::fs::remove_dir_all(entry.path());
         }
     }
 }

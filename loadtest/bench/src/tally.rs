@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use loadtest::wire::{Answer, Kind};
 use report::data::{Latencies, Series, Timeline};
 
 use crate::histogram::Histogram;
-use crate::wire::{Answer, Kind};
 
 /// The step of all timelines.
 pub const STEP: Duration = Duration::from_millis(100);

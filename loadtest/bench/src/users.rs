@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use faults::client::SECRET;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use onrush::clock::Millis;
 use serde::Serialize;
+use testkit::client::SECRET;
 
 use crate::texts::Texts;
 

@@ -6,9 +6,11 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder, Locator};
-use faults::processes::{Patience, Process, Program, free_port};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
+use testkit::patience::Patience;
+use testkit::port::free_port;
+use testkit::process::{Process, Program};
 
 const READY_MAX: Duration = Duration::from_mins(1);
 /// How long a page may take to show what it will show.
@@ -97,8 +99,8 @@ impl Browser {
         Ok(self.client.title().await?)
     }
 
-    /// Presses a button or a link.
-    pub async fn press(&self, css: &str) -> anyhow::Result<()> {
+    /// Clicks a button or a link.
+    pub async fn click(&self, css: &str) -> anyhow::Result<()> {
         self.client.find(Locator::Css(css)).await.with_context(|| css.to_owned())?.click().await?;
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 use browser::tour::{self, Places};
 use clap::Parser;
+use testkit::folder::own;
 
 /// Goes through the waiting room in a real browser, and takes pictures.
 #[derive(Parser)]
@@ -18,11 +19,10 @@ struct Args {
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     ensure!(browser::browser::is_there(), "there is no Chromium with its driver; `dev/chromium` installs them");
-    let onrush = std::env::current_exe()?.with_file_name("onrush");
     let here = std::env::current_dir().context("the folder that this runs in")?;
-    let folder = tour::folder(&here.join(".local/test"))?;
+    let folder = own(&here.join(".local/test"), "tour-")?;
     let pictures = here.join(args.to);
-    tour::take(Places { onrush, folder, pictures: pictures.clone() }).await?;
+    tour::take(Places { folder, pictures: pictures.clone() }).await?;
     println!("the pictures are in {}", pictures.display());
     Ok(())
 }

@@ -1,16 +1,17 @@
 //! A visitor's way through the waiting room. Each step says what must be seen, and takes a picture of it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use anyhow::ensure;
-use reqwest::Method;
 use serde_json::json;
+use testkit::client::Method;
+use testkit::node::Setting;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::browser::{Browser, Taste, Window};
-use crate::installation::{Installation, Node, Setting};
+use crate::installation::{Installation, Node};
 
 /// Users who queue before the visitor, those inside included.
 const BEFORE: usize = 27;
@@ -29,8 +30,6 @@ const FORWARDED_BY: Duration = Duration::from_secs(5);
 
 /// Where everything is.
 pub struct Places {
-    /// The program that is visited.
-    pub onrush: PathBuf,
     /// Where logs and browsers' files are.
     pub folder: PathBuf,
     /// Where the pictures are put.
@@ -52,7 +51,7 @@ struct Tour {
 /// The whole tour.
 pub async fn take(places: Places) -> anyhow::Result<()> {
     std::fs::create_dir_all(&places.pictures)?;
-    let installation = Installation::new(&places.onrush, &places.folder).await?;
+    let installation = Installation::new(&places.folder).await?;
     let look: [Setting; 2] = [("PAGE__NAME", "Haru Market".into()), ("PAGE__HOME_URL", "https://shop.example".into())];
     let node = installation.node(&look).await?;
     // Whatever answers where a visitor is sent to will do: here the node itself does.
@@ -92,7 +91,7 @@ impl Tour {
         self.picture(&browser, "0-not-open-yet").await?;
         browser.until("document.querySelector('#join').disabled === false").await?;
         same_document(&browser).await?;
-        browser.press("#join").await?;
+        browser.click("#join").await?;
         browser.until("document.querySelector('main').dataset.scene === 'admitted'").await?;
         browser.end().await;
         Ok(())
@@ -108,7 +107,7 @@ impl Tour {
         says(&browser, "h1", "Join the queue").await?;
         self.picture(&browser, "1-join").await?;
 
-        browser.press("#join").await?;
+        browser.click("#join").await?;
         browser.until("document.querySelector('main').dataset.scene === 'waiting'").await?;
         says(&browser, "#ahead", "24").await?;
         says(&browser, "#people", "people ahead of you").await?;
@@ -143,7 +142,7 @@ impl Tour {
         ensure!(title.starts_with("It is your turn") && title != before, "the tab does not tell: {title}");
         self.picture(&browser, "5-admitted").await?;
 
-        browser.press("#claim").await?;
+        browser.click("#claim").await?;
         browser.until("document.querySelector('main').dataset.scene === 'claimed'").await?;
         says(&browser, "dd.number", "1").await?;
         let code = browser.text("dd.code").await?;
@@ -158,7 +157,7 @@ impl Tour {
         let users = self.campaign("LAST", "The last pair", 1).await?;
         let browser = self.browser("sold-out", ENGLISH).await?;
         browser.open(&self.node.entrance("LAST", "visitor")?).await?;
-        browser.press("#join").await?;
+        browser.click("#join").await?;
         browser.until("document.querySelector('main').dataset.scene === 'waiting'").await?;
         browser.run("window.sameDocument = true").await?;
         let claim = self.installation.claim(&self.node, "LAST", &users[0]).await?;
@@ -178,7 +177,7 @@ impl Tour {
         let browser = self.browser("korean", KOREAN).await?;
         browser.open(&self.shop.entrance("SEOUL", "손님")?).await?;
         says(&browser, "h1", "대기열에 참여하세요").await?;
-        browser.press("#join").await?;
+        browser.click("#join").await?;
         browser.until("document.querySelector('main').dataset.scene === 'waiting'").await?;
         says(&browser, "#people", "내 앞 대기 인원").await?;
         says(&browser, "#place", "28번").await?;
@@ -201,7 +200,7 @@ impl Tour {
         let users = self.campaign("QUIET", "Winter boots, 40 % off", 100).await?;
         let browser = self.browser("without-events", ENGLISH).await?;
         browser.open(&self.mute.entrance("QUIET", "visitor")?).await?;
-        browser.press("#join").await?;
+        browser.click("#join").await?;
         browser.until("document.querySelector('main').dataset.scene === 'waiting'").await?;
         browser.run("window.sameDocument = true").await?;
         self.installation.leave(&self.mute, "QUIET", &users[..20]).await?;
@@ -210,7 +209,7 @@ impl Tour {
         says(&browser, "#lost", "").await?;
         self.installation.leave(&self.mute, "QUIET", &users[20..]).await?;
         browser.until("document.querySelector('#forward')?.hidden === false").await?;
-        browser.press("#stay").await?;
+        browser.click("#stay").await?;
         browser.until("document.querySelector('#forward').hidden").await?;
         tokio::time::sleep(FORWARDED_BY).await;
         same_document(&browser).await?;
@@ -223,7 +222,7 @@ impl Tour {
         self.campaign("STOP", "Winter boots, 40 % off", 100).await?;
         let browser = self.browser("operators", ENGLISH).await?;
         browser.open(&self.node.entrance("STOP", "visitor")?).await?;
-        browser.press("#join").await?;
+        browser.click("#join").await?;
         browser.until("document.querySelector('main').dataset.scene === 'waiting'").await?;
         browser.run("window.sameDocument = true").await?;
         let operate = async |path: &str| self.installation.operate(&self.node, Method::POST, path, &json!({})).await;
@@ -253,7 +252,7 @@ impl Tour {
         let users = self.campaign("DESK", "Winter boots, 40 % off", 100).await?;
         let browser = self.browser("desktop", DESKTOP).await?;
         browser.open(&self.node.entrance("DESK", "visitor")?).await?;
-        browser.press("#join").await?;
+        browser.click("#join").await?;
         browser.until("document.querySelector('main').dataset.scene === 'waiting'").await?;
         self.installation.leave(&self.node, "DESK", &users[..12]).await?;
         browser.until_says("#ahead", "12").await?;
@@ -267,7 +266,7 @@ impl Tour {
         let users = self.campaign("NIGHT", "Winter boots, 40 % off", 100).await?;
         let browser = self.browser("dark", DARK).await?;
         browser.open(&self.node.entrance("NIGHT", "visitor")?).await?;
-        browser.press("#join").await?;
+        browser.click("#join").await?;
         browser.until("document.querySelector('main').dataset.scene === 'waiting'").await?;
         browser.until("matchMedia('(prefers-color-scheme: dark)').matches").await?;
         self.installation.leave(&self.node, "NIGHT", &users[..16]).await?;
@@ -313,22 +312,4 @@ async fn says(browser: &Browser, css: &str, words: &str) -> anyhow::Result<()> {
 async fn same_document(browser: &Browser) -> anyhow::Result<()> {
     ensure!(browser.value("window.sameDocument === true").await? == json!(true), "the page was loaded again");
     Ok(())
-}
-
-/// A folder of this process' own below this one; those of processes that are gone are taken away.
-pub fn folder(all: &Path) -> anyhow::Result<PathBuf> {
-    const PREFIX: &str = "tour-";
-    std::fs::create_dir_all(all)?;
-    for entry in std::fs::read_dir(all)?.flatten() {
-        let name = entry.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else { continue };
-        if !Path::new("/proc").join(pid).exists() {
-            // Another program may be at it, too.
-            let _gone = std::fs::remove_dir_all(entry.path());
-        }
-    }
-    let folder = all.join(format!("{PREFIX}{}", std::process::id()));
-    let _none = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder)?;
-    Ok(folder)
 }

@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     fn settings() -> Settings {
-        let words = "crowd limited --url http://[::1] --hs256-secret s --operator-token t --stock 7";
+        let words = "goose-load limited --url http://[::1] --hs256-secret s --operator-token t --stock 7";
         Settings::parse_from(words.split(' '))
     }
 

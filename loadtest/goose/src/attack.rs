@@ -11,10 +11,10 @@ use crate::caller::Caller;
 use crate::scenarios;
 use crate::scene::Scene;
 
-/// Members that enter in a second: all of them, for a crowd that fits on one machine.
-const ENTER_PER_SECOND: &str = "100000";
+/// Members that begin in a second: all of them, for a crowd that fits on one machine.
+const BEGIN_PER_SECOND: &str = "100000";
 
-/// Makes all visits. What was wrong with them is in the books.
+/// Makes all visits. What was wrong with them is in the records.
 pub(crate) async fn run(scene: &Arc<Scene>) -> anyhow::Result<()> {
     scenarios::prepare(scene).await?;
     let settings = &scene.settings;
@@ -27,7 +27,7 @@ pub(crate) async fn run(scene: &Arc<Scene>) -> anyhow::Result<()> {
         ["--users", &crowd],
         ["--iterations", &each],
         ["--throttle-requests", &rate],
-        ["--increase-rate", ENTER_PER_SECOND],
+        ["--increase-rate", BEGIN_PER_SECOND],
     ];
     // A port that it could be controlled from, and what nobody asked for.
     let switches = ["--no-telnet", "--no-scenario-metrics", "--no-transaction-metrics", "--no-error-summary", "-q"];
@@ -53,7 +53,7 @@ fn visit(scene: &Arc<Scene>) -> TransactionFunction {
                 Err(error) => Err(error),
             };
             made.map_err(|error| {
-                scene.books.wrong(format!("{error:#}"));
+                scene.records.wrong(format!("{error:#}"));
                 Box::new(TransactionError::Custom(format!("{error:#}")))
             })
         })

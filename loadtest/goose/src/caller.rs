@@ -23,7 +23,7 @@ impl<'a> Caller<'a> {
         Self { scene, goose }
     }
 
-    /// Presses the button. What was heard; `None`, and the books say so, if it was against the contract.
+    /// Submits a claim. What was heard; `None`, and the records say so, if it was against the contract.
     pub(crate) async fn claim(
         &mut self,
         user: &User,
@@ -35,14 +35,14 @@ impl<'a> Caller<'a> {
         Ok(self.heard(user, key, &answer, allowed))
     }
 
-    /// Presses it several times at the same moment.
+    /// Submits it several times at the same moment.
     pub(crate) async fn claim_at_once(
         &mut self,
         user: &User,
         keys: &[Option<String>],
         allowed: impl Fn(Option<&str>) -> Vec<&'static str>,
     ) -> anyhow::Result<Vec<Option<Meaning>>> {
-        let mut presses = JoinSet::new();
+        let mut submissions = JoinSet::new();
         let mut builders = Vec::new();
         for key in keys {
             // Goose counts only the requests that it sends itself against the rate.
@@ -51,24 +51,24 @@ impl<'a> Caller<'a> {
             }
             builders.push(self.claim_request(user, key.as_deref())?);
         }
-        for (press, builder) in builders.into_iter().enumerate() {
-            presses.spawn(async move {
+        for (submission, builder) in builders.into_iter().enumerate() {
+            submissions.spawn(async move {
                 let sent = Instant::now();
-                (press, read("claim, pressed at once".to_owned(), builder.send().await).await, sent.elapsed())
+                (submission, read("claims at once".to_owned(), builder.send().await).await, sent.elapsed())
             });
         }
         let mut heard = vec![None; keys.len()];
-        while let Some(pressed) = presses.join_next().await {
-            let (press, answer, time) = pressed?;
+        while let Some(submitted) = submissions.join_next().await {
+            let (submission, answer, time) = submitted?;
             let (is_answer, status) = answer.as_ref().map_or((false, None), |it| (it.status < 500, Some(it.status)));
             self.goose.record_custom_request_duration("POST", "claim", time, is_answer, status, None).await?;
-            let key = keys[press].as_deref();
-            heard[press] = self.heard(user, key, &answer?, &allowed(key));
+            let key = keys[submission].as_deref();
+            heard[submission] = self.heard(user, key, &answer?, &allowed(key));
         }
         Ok(heard)
     }
 
-    /// What an answer to a claim means, for the books.
+    /// What an answer to a claim means, for the records.
     pub(crate) fn heard(
         &self,
         user: &User,
@@ -76,22 +76,22 @@ impl<'a> Caller<'a> {
         answer: &Answer,
         allowed: &[&'static str],
     ) -> Option<Meaning> {
-        let (books, campaign) = (&self.scene.books, &self.scene.campaign.id);
+        let (records, campaign) = (&self.scene.records, &self.scene.campaign.id);
         let meaning = answer.meaning(user, campaign, &self.scene.settings, key);
         match &meaning {
-            Some(meaning) => books.told(user, meaning, allowed),
-            None => books.wrong(format!("not an answer for {}: {}", user.name, answer.describe())),
+            Some(meaning) => records.told(user, meaning, allowed),
+            None => records.wrong(format!("not an answer for {}: {}", user.name, answer.describe())),
         }
         meaning
     }
 
     /// Gives a unit back: once, and then once more, which changes nothing.
     pub(crate) async fn give_back_twice(&mut self, user: &User, own: &Claim) -> anyhow::Result<()> {
-        self.scene.books.gives_back(user);
+        self.scene.records.gives_back(user);
         for is_first in [true, false] {
             let answer = self.post(user, &format!("/v1/claims/{}/give-back", own.id), "give back").await?;
             if self.must_be(&answer, user, own, "given_back") && is_first {
-                self.scene.books.given_back();
+                self.scene.records.given_back();
             }
         }
         Ok(())
@@ -101,7 +101,7 @@ impl<'a> Caller<'a> {
     pub(crate) async fn read(&mut self, user: &User, own: &Claim) -> anyhow::Result<()> {
         let answer = self.get(Some(user), &format!("/v1/claims/{}", own.id), "read a claim").await?;
         if self.must_be(&answer, user, own, "live") {
-            self.scene.books.note("read");
+            self.scene.records.note("read");
         }
         Ok(())
     }
@@ -109,15 +109,15 @@ impl<'a> Caller<'a> {
     fn must_be(&self, answer: &Answer, user: &User, own: &Claim, state: &str) -> bool {
         let (settings, campaign) = (&self.scene.settings, &self.scene.campaign.id);
         let is_it = answer.status == 200 && claim(&answer.body, user, campaign, settings, state).as_ref() == Some(own);
-        self.scene.books.must(is_it, || format!("not {}, {state}: {}", own.id, answer.describe()))
+        self.scene.records.must(is_it, || format!("not {}, {state}: {}", own.id, answer.describe()))
     }
 
     /// Fails the run unless this is the refusal that was to be expected.
     pub(crate) fn must_refuse(&self, answer: &Answer, status: u16, code: &str) {
-        let books = &self.scene.books;
+        let records = &self.scene.records;
         let text = || format!("not the refusal {status} {code}: {}", answer.describe());
-        if books.must(answer.is_refusal(status, code), text) {
-            books.note("refused");
+        if records.must(answer.is_refusal(status, code), text) {
+            records.note("refused");
         }
     }
 
@@ -144,7 +144,7 @@ impl<'a> Caller<'a> {
         self.goose.get_request_builder(&method, path).with_context(|| format!("cannot ask for {path}"))
     }
 
-    /// A press of the button.
+    /// A claim to be submitted.
     pub(crate) fn claim_request(&self, user: &User, key: Option<&str>) -> anyhow::Result<RequestBuilder> {
         let builder = self.builder(GooseMethod::Post, &self.claims_path())?.bearer_auth(&user.token);
         Ok(key.into_iter().fold(builder, |builder, key| builder.header("Idempotency-Key", key)))

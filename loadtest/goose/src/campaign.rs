@@ -24,9 +24,9 @@ pub(crate) struct Campaign {
     client: Client,
 }
 
-/// The auditor's figures, as the server gives them: its HTTP API says what each is.
+/// The auditor's counts, as the server gives them: its HTTP API says what each is.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct Figures {
+pub(crate) struct Counts {
     pub(crate) verdict: String,
     pub(crate) stock: u64,
     pub(crate) left: i64,
@@ -41,7 +41,7 @@ pub(crate) struct Figures {
     pub(crate) gaps: u64,
 }
 
-/// The figures of a waiting room.
+/// The counts of a waiting room.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Room {
     pub(crate) waiting: u64,
@@ -63,8 +63,8 @@ impl Campaign {
         };
         let id = &campaign.id;
         if settings.campaign.is_some() {
-            let figures = campaign.audit().await.with_context(|| format!("there is no telling whether {id} is new"))?;
-            ensure!(figures.live == 0 && figures.given_back == 0, "{id} is not one that nobody has claimed from");
+            let counts = campaign.audit().await.with_context(|| format!("there is no telling whether {id} is new"))?;
+            ensure!(counts.live == 0 && counts.given_back == 0, "{id} is not one that nobody has claimed from");
             return Ok(campaign);
         }
         let name = format!("goose: {scenario}, {} users, {stock} units", settings.users());
@@ -77,17 +77,17 @@ impl Campaign {
     }
 
     /// Asks until the verdict is `ok`; otherwise what was said last.
-    pub(crate) async fn settle(&self, at_most: Duration) -> Result<Figures, String> {
+    pub(crate) async fn settle(&self, at_most: Duration) -> Result<Counts, String> {
         let begun = Instant::now();
         let mut broken = 0;
         loop {
             let audit = self.audit().await;
-            if let Ok(figures) = &audit
-                && figures.verdict == "ok"
+            if let Ok(counts) = &audit
+                && counts.verdict == "ok"
             {
-                return Ok(figures.clone());
+                return Ok(counts.clone());
             }
-            let is_broken = audit.as_ref().is_ok_and(|figures| figures.verdict == "broken");
+            let is_broken = audit.as_ref().is_ok_and(|counts| counts.verdict == "broken");
             broken = if is_broken { broken + 1 } else { 0 };
             if broken == BROKEN_MAX || begun.elapsed() > at_most {
                 return Err(format!("the audit did not end with ok: {audit:?}"));
@@ -96,12 +96,12 @@ impl Campaign {
         }
     }
 
-    async fn audit(&self) -> anyhow::Result<Figures> {
+    async fn audit(&self) -> anyhow::Result<Counts> {
         let answer = self.request(Method::GET, &format!("/v1/ops/audit/{}", self.id)).send().await?;
         Ok(answer.error_for_status()?.json().await?)
     }
 
-    /// How the waiting room stands.
+    /// The waiting room as operators see it.
     pub(crate) async fn room(&self) -> anyhow::Result<Room> {
         let answer = self.request(Method::GET, &format!("/v1/ops/waiting/{}", self.id)).send().await?;
         Ok(answer.error_for_status()?.json().await?)

@@ -1,12 +1,12 @@
-//! What does the whole crowd share? The campaign, the books, and the number of the next visit.
+//! What does the whole crowd share? The campaign, the records, and the number of the next visit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::books::Books;
 use crate::campaign::Campaign;
+use crate::published::Feed;
 use crate::queue::Queue;
-use crate::scenarios::Feed;
+use crate::records::Records;
 use crate::settings::Settings;
 use crate::users::User;
 
@@ -14,7 +14,7 @@ use crate::users::User;
 pub(crate) struct Scene {
     pub(crate) settings: Settings,
     pub(crate) campaign: Campaign,
-    pub(crate) books: Books,
+    pub(crate) records: Records,
     /// Of a waiting room.
     pub(crate) queue: Queue,
     /// What was published.
@@ -27,9 +27,9 @@ impl Scene {
     pub(crate) async fn open(settings: Settings) -> anyhow::Result<Arc<Self>> {
         settings.check()?;
         let campaign = Campaign::open(&settings).await?;
-        let books = Books::new(&settings);
+        let records = Records::new(&settings);
         let (queue, feed, next) = (Queue::default(), Feed::default(), AtomicU64::new(0));
-        Ok(Arc::new(Self { settings, campaign, books, queue, feed, next }))
+        Ok(Arc::new(Self { settings, campaign, records, queue, feed, next }))
     }
 
     /// Who comes next; nobody, when all visits were made.
@@ -39,7 +39,7 @@ impl Scene {
             return Ok(None);
         }
         let user = self.user(format!("user-{}", visit % self.settings.users()), visit)?;
-        self.books.comes(&user);
+        self.records.comes(&user);
         Ok(Some(user))
     }
 

@@ -19,7 +19,7 @@ pub(crate) enum Scenario {
     Plenty,
     /// A storm on a campaign that has nothing left: not one claim is granted.
     SoldOut,
-    /// Each user presses several times at the same moment, with a key, without, or both: never two units.
+    /// Each user submits several times at the same moment, with a key, without, or both: never two units.
     DoubleClickers,
     /// Claims of which most are given back.
     Trickle,
@@ -54,7 +54,7 @@ impl Scenario {
 
 /// Load for an Onrush server on this machine, from a crowd of which each asks, waits for the answer, and asks again.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "crowd", version)]
+#[command(name = "goose-load", version)]
 pub(crate) struct Settings {
     /// What the crowd does.
     pub(crate) scenario: Scenario,
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     fn settings(url: &str, more: &[&str]) -> Settings {
-        let least = ["crowd", "limited", "--url", url, "--hs256-secret", "s", "--operator-token", "t"];
+        let least = ["goose-load", "limited", "--url", url, "--hs256-secret", "s", "--operator-token", "t"];
         Settings::try_parse_from(least.iter().chain(more)).unwrap()
     }
 

@@ -38,7 +38,7 @@ impl User {
 
 /// The time since 1970.
 pub(crate) fn now() -> Duration {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place where `crowd` asks")]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place where `goose-load` asks")]
     let now = SystemTime::now();
     now.duration_since(UNIX_EPOCH).expect("this machine's clock is past 1970")
 }

@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use crate::books::Totals;
-use crate::campaign::Figures;
+use crate::campaign::Counts;
+use crate::records::Totals;
 use crate::settings::{Scenario, Settings};
 
 /// What is wrong; nothing, if all is well.
-pub(crate) fn failures(settings: &Settings, totals: &Totals, audit: &Result<Figures, String>) -> Vec<String> {
+pub(crate) fn failures(settings: &Settings, totals: &Totals, audit: &Result<Counts, String>) -> Vec<String> {
     let mut is = Failures(totals.shown.clone());
     let Totals { visits, granted, given_back, highest, wrong, .. } = *totals;
     is.unless(wrong == 0, || format!("{wrong} things were not as they must be"));
@@ -16,7 +16,7 @@ pub(crate) fn failures(settings: &Settings, totals: &Totals, audit: &Result<Figu
     is.unless(highest == granted, || format!("{granted} claims were granted, and the highest number is {highest}"));
     check_grants(&mut is, settings, totals);
     match audit {
-        Ok(figures) => check_audit(&mut is, settings, totals, figures),
+        Ok(counts) => check_audit(&mut is, settings, totals, counts),
         Err(why) => is.0.push(why.clone()),
     }
     is.unless(granted >= given_back, || format!("{given_back} of {granted} claims were given back"));
@@ -49,8 +49,8 @@ fn check_grants(is: &mut Failures, settings: &Settings, totals: &Totals) {
     }
 }
 
-fn check_audit(is: &mut Failures, settings: &Settings, totals: &Totals, figures: &Figures) {
-    let Figures { stock, left, live, given_back, rows, .. } = *figures;
+fn check_audit(is: &mut Failures, settings: &Settings, totals: &Totals, counts: &Counts) {
+    let Counts { stock, left, live, given_back, rows, .. } = *counts;
     is.unless(stock == settings.stock(), || format!("the auditor counts a stock of {stock}, not {}", settings.stock()));
     is.unless(live <= settings.stock(), || format!("{live} claims are live, of a stock of {}", settings.stock()));
     is.unless(i128::from(left) + i128::from(live) == i128::from(stock), || {
@@ -61,7 +61,7 @@ fn check_audit(is: &mut Failures, settings: &Settings, totals: &Totals, figures:
         let Totals { granted, given_back: returned, .. } = totals;
         format!("the auditor counts {live} live and {given_back} given back, users were told {granted} and {returned}")
     });
-    let Figures { outbox, lag, missing, doubled, oversold, gaps, .. } = *figures;
+    let Counts { outbox, lag, missing, doubled, oversold, gaps, .. } = *counts;
     for (name, count) in [
         ("outbox", outbox),
         ("lag", lag),
@@ -89,7 +89,7 @@ impl Failures {
 pub(crate) fn render(
     settings: &Settings,
     totals: &Totals,
-    audit: &Result<Figures, String>,
+    audit: &Result<Counts, String>,
     failures: &[String],
 ) -> String {
     let (users, stock) = (settings.users(), settings.stock());
@@ -97,8 +97,8 @@ pub(crate) fn render(
     let mut text = format!("\n{}: {users} users, {stock} units\n", settings.scenario.name());
     let _never = writeln!(text, "  answers   {}", said.join(", "));
     let _never = writeln!(text, "  visits    {} of {} made", totals.visits, settings.visits());
-    if let Ok(figures) = audit {
-        let Figures { live, given_back, rows, verdict, .. } = figures;
+    if let Ok(counts) = audit {
+        let Counts { live, given_back, rows, verdict, .. } = counts;
         let _never = writeln!(text, "  audit     {verdict}: live {live}, given back {given_back}, rows {rows}");
     }
     for failure in failures {
@@ -116,7 +116,7 @@ mod tests {
 
     fn settings() -> Settings {
         let words =
-            "crowd limited --url http://[::1] --hs256-secret s --operator-token t --rate 5 --duration 1 --stock 2";
+            "goose-load limited --url http://[::1] --hs256-secret s --operator-token t --rate 5 --duration 1 --stock 2";
         Settings::parse_from(words.split(' '))
     }
 
@@ -125,16 +125,16 @@ mod tests {
         Totals { visits: 5, users: 5, granted, highest: granted, said, ..Totals::default() }
     }
 
-    fn figures(live: u64) -> Figures {
+    fn counts(live: u64) -> Counts {
         let (stock, left) = (2, 2 - i64::try_from(live).unwrap());
         let (given_back, outbox, lag, missing, doubled, oversold, gaps) = Default::default();
         let verdict = "ok".to_owned();
-        Figures { verdict, stock, left, live, given_back, rows: live, outbox, lag, missing, doubled, oversold, gaps }
+        Counts { verdict, stock, left, live, given_back, rows: live, outbox, lag, missing, doubled, oversold, gaps }
     }
 
     #[test]
     fn exactly_the_stock_has_to_be_granted() {
-        let judge = |granted| failures(&settings(), &totals(granted), &Ok(figures(granted)));
+        let judge = |granted| failures(&settings(), &totals(granted), &Ok(counts(granted)));
         assert_eq!(judge(2), Vec::<String>::new());
         assert_eq!(judge(1), ["1 claims were granted, not 2"]);
         assert!(judge(3).contains(&"3 claims are live, of a stock of 2".to_owned()));
@@ -142,16 +142,16 @@ mod tests {
 
     #[test]
     fn the_auditor_has_to_agree() {
-        let judge = |figures| failures(&settings(), &totals(2), &figures);
+        let judge = |counts| failures(&settings(), &totals(2), &counts);
         assert_eq!(judge(Err("it did not".to_owned())), ["it did not"]);
-        assert_eq!(judge(Ok(figures(1))), ["the auditor counts 1 live and 0 given back, users were told 2 and 0"],);
-        assert_eq!(judge(Ok(Figures { rows: 1, ..figures(2) })), ["1 rows and 2 live claims"]);
-        assert_eq!(judge(Ok(Figures { gaps: 1, ..figures(2) })), ["the auditor's verdict is ok, but gaps is 1"]);
+        assert_eq!(judge(Ok(counts(1))), ["the auditor counts 1 live and 0 given back, users were told 2 and 0"],);
+        assert_eq!(judge(Ok(Counts { rows: 1, ..counts(2) })), ["1 rows and 2 live claims"]);
+        assert_eq!(judge(Ok(Counts { gaps: 1, ..counts(2) })), ["the auditor's verdict is ok, but gaps is 1"]);
     }
 
     #[test]
     fn a_number_that_nobody_was_told_and_a_visit_that_nobody_made_are_failures() {
-        let judge = |totals: Totals| failures(&settings(), &totals, &Ok(figures(2)));
+        let judge = |totals: Totals| failures(&settings(), &totals, &Ok(counts(2)));
         let gap = judge(Totals { highest: 3, ..totals(2) });
         assert_eq!(gap, ["2 claims were granted, and the highest number is 3"]);
         assert_eq!(judge(Totals { visits: 4, ..totals(2) }), ["4 visits were made, not 5"]);

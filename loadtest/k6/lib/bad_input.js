@@ -1,6 +1,6 @@
 // What may not be asked? Requests that have to be refused, each with its status and its code.
 
-import { must, said } from './books.js';
+import { must, said } from './records.js';
 import { ask } from './calls.js';
 import { describe, isRefusal } from './judge.js';
 import { user as userOf } from './users.js';

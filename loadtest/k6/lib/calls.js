@@ -14,13 +14,13 @@ export function claimRequest(settings, campaign, user, key) {
     return { method: 'POST', url, body: null, params: params('claim', headers) };
 }
 
-/** Press the button. */
+/** Submit a claim. */
 export function claim(settings, campaign, user, key) {
     const { url, params } = claimRequest(settings, campaign, user, key);
     return http.post(url, null, params);
 }
 
-/** Press the button of a campaign with a waiting room. */
+/** Submit a claim of a campaign with a waiting room. */
 export function claimWithPass(settings, campaign, user, pass) {
     const { url, params } = claimRequest(settings, campaign, user);
     params.headers['Onrush-Pass'] = pass;
@@ -32,17 +32,17 @@ export function join(settings, campaign, user) {
     return http.post(waitingRoom(settings, campaign), null, as(user, 'join'));
 }
 
-/** Ask how one stands. */
-export function look(settings, campaign, user, ticket) {
+/** Ask for the status. */
+export function statusOf(settings, campaign, user, ticket) {
     const headers = { Authorization: user.bearer, 'Onrush-Ticket': ticket };
-    return http.get(waitingRoom(settings, campaign), params('look', headers));
+    return http.get(waitingRoom(settings, campaign), params('status', headers));
 }
 
 export function leave(settings, campaign, user) {
     return http.del(waitingRoom(settings, campaign), null, as(user, 'leave'));
 }
 
-/** How a waiting room stands, for operators. */
+/** A waiting room as operators see it. */
 export function room(settings, campaign) {
     const headers = { Authorization: `Bearer ${settings.operator}` };
     return http.get(`${settings.url}/v1/ops/waiting/${campaign}`, params('room', headers));

@@ -2,7 +2,7 @@
 
 import { sleep } from 'k6';
 
-import { close, isWrong, must } from './books.js';
+import { close, isWrong, must } from './records.js';
 import { audit, createCampaign } from './calls.js';
 import { body, describe } from './judge.js';
 
@@ -32,7 +32,7 @@ export function open(settings, scenario, more = {}) {
     return id;
 }
 
-/** For k6's teardown(). Waits until every claim has become a row, and holds the auditor's figures against the books. */
+/** For k6's teardown(). Waits until every claim has become a row, and holds the auditor's counts against the records. */
 export function finish(settings, campaign) {
     const figures = settle(settings, campaign);
     if (figures === undefined) {

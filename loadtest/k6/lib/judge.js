@@ -1,6 +1,6 @@
 // Is this answer what the contract says? Every answer is looked at; what is not as it must be fails the run.
 
-import { grant, isWrong, must, said } from './books.js';
+import { grant, isWrong, must, said } from './records.js';
 
 const COUPON = /^([0-9A-HJKMNP-TV-Z]{4}-){4}[0-9A-HJKMNP-TV-Z]{4}$/;
 

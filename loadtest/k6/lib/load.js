@@ -2,7 +2,7 @@
 
 import http from 'k6/http';
 
-import { ALWAYS } from './books.js';
+import { ALWAYS } from './records.js';
 
 /** Requests of one visit that may be under way at a time. */
 const BATCH_MAX = 20;

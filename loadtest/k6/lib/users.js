@@ -4,7 +4,7 @@ import crypto from 'k6/crypto';
 import encoding from 'k6/encoding';
 import exec from 'k6/execution';
 
-import { comes } from './books.js';
+import { comes } from './records.js';
 
 /** Longer than any run. */
 const VALID_FOR_S = 2 * 3600;

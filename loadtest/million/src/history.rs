@@ -36,7 +36,7 @@ pub(crate) struct Departures {
 
 /// What was told, and not judged yet.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Told {
+pub(crate) struct StatusAnswer {
     pub(crate) number: u64,
     pub(crate) ahead: u64,
     /// When the request was sent, and when the answer was here.
@@ -67,7 +67,7 @@ pub(crate) struct Ages {
 #[derive(Default)]
 pub(crate) struct History {
     looks: VecDeque<Look>,
-    told: Vec<Told>,
+    told: Vec<StatusAnswer>,
     ages: Ages,
 }
 
@@ -125,7 +125,7 @@ impl Look {
 
 impl History {
     /// A visitor was told this, and the answer is here now.
-    pub(crate) fn note(&mut self, told: Told) {
+    pub(crate) fn note(&mut self, told: StatusAnswer) {
         self.told.push(told);
     }
 
@@ -149,7 +149,7 @@ impl History {
         &self.ages
     }
 
-    fn judge(&mut self, told: &Told) {
+    fn judge(&mut self, told: &StatusAnswer) {
         let ahead = i128::from(told.ahead);
         self.ages.judged += 1;
         let mut newer: Option<&Look> = None;
@@ -227,8 +227,8 @@ mod tests {
             self.0 + Duration::from_millis(ms)
         }
 
-        fn told(&self, number: u64, ahead: u64, ms: u64) -> Told {
-            Told { number, ahead, asked: self.at(ms - 5), came: self.at(ms) }
+        fn told(&self, number: u64, ahead: u64, ms: u64) -> StatusAnswer {
+            StatusAnswer { number, ahead, asked: self.at(ms - 5), came: self.at(ms) }
         }
 
         fn look(&self, ms: u64, admitted_to: u64, left: &[u64]) -> Look {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use rustix::process::{Resource, getrlimit, setrlimit};
+use testkit::open_files;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -48,16 +48,9 @@ pub(crate) struct Heard {
     pub(crate) events: u64,
 }
 
-/// As many open files as this process may have.
-pub(crate) fn raise_open_files() -> anyhow::Result<()> {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit).context("raising the limit of open files")
-}
-
 /// Listens until it is killed, and says again and again what it has heard.
 pub(crate) async fn run(orders: Orders) -> anyhow::Result<()> {
-    raise_open_files()?;
+    open_files::raise_to_hard_limit()?;
     let text = std::fs::read_to_string(&orders.tickets).context("reading the tickets")?;
     let heard = Rc::new(Cell::new(Heard::default()));
     let opening = Rc::new(Semaphore::new(OPENING_MAX));

@@ -34,6 +34,7 @@ use bench::{machine, output};
 use clap::{Parser, Subcommand, ValueEnum};
 use onrush::clock::Millis;
 use report::data::Run;
+use testkit::open_files;
 use tokio::signal::unix::{SignalKind, signal};
 
 use plan::Plan;
@@ -122,7 +123,7 @@ fn listen(orders: listener::Orders) -> anyhow::Result<ExitCode> {
 
 fn measure(cli: Cli) -> anyhow::Result<ExitCode> {
     // The nodes inherit it.
-    listener::raise_open_files()?;
+    open_files::raise_to_hard_limit()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build()?;
     let outcome = runtime.block_on(run(cli));
     runtime.shutdown_timeout(STOP_MAX);
@@ -222,7 +223,7 @@ fn command(cli: &Cli) -> String {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match (words.is_empty(), cli.quick) {
         (true, _) => "make million".to_owned(),
-        _ => format!("target/release/million {}", words.join(" ")),
+        _ => testkit::node::typed(&format!("target/release/million {}", words.join(" "))),
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bench::rig::{Node, Rig, Setting};
 use bench::stores::Stores;
 use bench::users::Users;
-use faults::processes::Patience;
 use serde_json::Value;
+use testkit::patience::Patience;
 
 use crate::plan::Plan;
 use crate::redis::Redis;

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bench::proc::{self, Watched};
+use bench::proc::Watched;
+use testkit::usage::resident_bytes;
 
 use crate::history::History;
 use crate::pace::Admissions;
@@ -102,7 +103,7 @@ impl Watch {
                 seen.samples.push(Sample {
                     admitted: counters.admitted,
                     cpu_percent: used.map(|((_, us), (_, after))| (after - us).max(0.0) / passed / 1e4).collect(),
-                    node_bytes: self.nodes.iter().filter_map(|pid| proc::resident_bytes(*pid).ok()).collect(),
+                    node_bytes: self.nodes.iter().filter_map(|pid| resident_bytes(*pid).ok()).collect(),
                 });
                 (before, last_sample, next) = (times, now, next + PROCESSES_EVERY);
                 say(&seen.samples, &counters);

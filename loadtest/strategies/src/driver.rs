@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout_at;
 
-use crate::judge::{Heard, Told};
+use crate::judge::{Decision, Heard};
 use crate::ways::Way;
 
 /// How many ask for how much.
@@ -91,7 +91,7 @@ async fn ask<W: Way>(way: Arc<W>, arrival: u64, user: UserId) -> Answered {
     let at = Instant::now();
     let (told, error) = match answer {
         Ok(told) => (told, None),
-        Err(error) => (Told::GaveUp, Some(format!("{error:#}"))),
+        Err(error) => (Decision::GaveUp, Some(format!("{error:#}"))),
     };
     let heard = Heard { arrival, user: user.as_str().to_owned(), told };
     Answered { heard, latency: at - handed_in, at, error }

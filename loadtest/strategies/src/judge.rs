@@ -8,9 +8,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-/// What a user was told.
+/// What was decided for a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum Decision {
     /// One unit, of this number.
     Number(u64),
     /// No unit is left.
@@ -27,7 +27,7 @@ pub struct Heard {
     /// Who asked.
     pub user: String,
     /// What came back.
-    pub told: Told,
+    pub told: Decision,
 }
 
 /// A claim, as the store has it.
@@ -77,8 +77,8 @@ impl Faults {
 #[must_use]
 pub fn judge(history: &History) -> Faults {
     let promised = history.heard.iter().filter_map(|heard| match heard.told {
-        Told::Number(number) => Some(Sale { user: heard.user.clone(), number }),
-        Told::SoldOut | Told::GaveUp => None,
+        Decision::Number(number) => Some(Sale { user: heard.user.clone(), number }),
+        Decision::SoldOut | Decision::GaveUp => None,
     });
     let promised: HashSet<Sale> = promised.collect();
     // A row that is there twice is two claims; one that was promised and is there is one.
@@ -90,10 +90,10 @@ pub fn judge(history: &History) -> Faults {
     let units: HashSet<u64> =
         claims().map(|sale| sale.number).filter(|number| (1..=history.stock).contains(number)).collect();
     let units = units.len() as u64;
-    let is_refusal = |told: Told| match told {
-        Told::Number(_) => false,
-        Told::SoldOut => true,
-        Told::GaveUp => !history.was_cut_off,
+    let is_refusal = |told: Decision| match told {
+        Decision::Number(_) => false,
+        Decision::SoldOut => true,
+        Decision::GaveUp => !history.was_cut_off,
     };
     let refused = history.heard.iter().filter(|heard| is_refusal(heard.told)).count() as u64;
     Faults {
@@ -115,9 +115,9 @@ fn second_claims(sales: &[Sale]) -> u64 {
 
 /// Users for whom somebody later did better.
 fn passed_over(heard: &[Heard]) -> u64 {
-    let place = |told: Told| match told {
-        Told::Number(number) => number,
-        Told::SoldOut | Told::GaveUp => u64::MAX,
+    let place = |told: Decision| match told {
+        Decision::Number(number) => number,
+        Decision::SoldOut | Decision::GaveUp => u64::MAX,
     };
     let mut by_arrival: Vec<(u64, u64)> = heard.iter().map(|it| (it.arrival, place(it.told))).collect();
     by_arrival.sort_unstable();
@@ -140,18 +140,18 @@ mod tests {
     }
 
     /// Users 0, 1, ... arrived in this order and were told this; the store has what they were told.
-    fn history(stock: u64, told: &[Told]) -> History {
+    fn history(stock: u64, told: &[Decision]) -> History {
         let heard =
             told.iter().zip(0..).map(|(told, arrival)| Heard { arrival, user: format!("user-{arrival}"), told: *told });
         let sales = told.iter().zip(0..).filter_map(|(told, user)| match told {
-            Told::Number(number) => Some(sale(user, *number)),
-            Told::SoldOut | Told::GaveUp => None,
+            Decision::Number(number) => Some(sale(user, *number)),
+            Decision::SoldOut | Decision::GaveUp => None,
         });
         History { stock, was_cut_off: false, heard: heard.collect(), sales: sales.collect() }
     }
 
-    fn numbers(numbers: &[u64]) -> Vec<Told> {
-        numbers.iter().map(|number| if *number == 0 { Told::SoldOut } else { Told::Number(*number) }).collect()
+    fn numbers(numbers: &[u64]) -> Vec<Decision> {
+        numbers.iter().map(|number| if *number == 0 { Decision::SoldOut } else { Decision::Number(*number) }).collect()
     }
 
     #[test]
@@ -171,8 +171,11 @@ mod tests {
     #[test]
     fn units_that_are_left_count_only_as_far_as_somebody_was_refused() {
         assert_eq!(judge(&history(5, &numbers(&[1, 2, 0]))).undersold, 1);
-        assert_eq!(judge(&history(3, &[Told::Number(1), Told::GaveUp, Told::GaveUp, Told::GaveUp])).undersold, 2);
-        assert_eq!(judge(&history(2, &[Told::Number(1), Told::GaveUp, Told::Number(2)])).undersold, 0);
+        assert_eq!(
+            judge(&history(3, &[Decision::Number(1), Decision::GaveUp, Decision::GaveUp, Decision::GaveUp])).undersold,
+            2
+        );
+        assert_eq!(judge(&history(2, &[Decision::Number(1), Decision::GaveUp, Decision::Number(2)])).undersold, 0);
     }
 
     #[test]
@@ -210,11 +213,11 @@ mod tests {
 
     #[test]
     fn units_left_at_a_cut_count_only_if_somebody_heard_that_there_are_none() {
-        let mut cut_off = history(5, &[Told::Number(1), Told::GaveUp]);
+        let mut cut_off = history(5, &[Decision::Number(1), Decision::GaveUp]);
         assert_eq!(judge(&cut_off).undersold, 1);
         cut_off.was_cut_off = true;
         assert_eq!(judge(&cut_off).undersold, 0);
-        cut_off.heard[1].told = Told::SoldOut;
+        cut_off.heard[1].told = Decision::SoldOut;
         assert_eq!(judge(&cut_off).undersold, 1);
     }
 }

@@ -12,7 +12,7 @@ use report::data::Strategy;
 use tokio_util::sync::CancellationToken;
 
 use crate::driver::{Load, drive};
-use crate::judge::{Faults, History, Told, judge};
+use crate::judge::{Decision, Faults, History, judge};
 use crate::stores::Stores;
 use crate::ways::{GetThenDecr, InOnrush, InRows, Lock, Locking, OneCall, RedisLock, Waiting, Way};
 
@@ -96,9 +96,9 @@ async fn measure<W: Way>(way: W, load: Load) -> anyhow::Result<Outcome> {
     let settled = way.settle().await.with_context(|| way.name())?;
     let (p50_ms, p99_ms) = (driven.percentile_ms(50), driven.percentile_ms(99));
     let heard = std::mem::take(&mut driven.heard);
-    let count = |told: fn(Told) -> bool| heard.iter().filter(|heard| told(heard.told)).count() as u64;
-    let granted = count(|told| matches!(told, Told::Number(_)));
-    let gave_up = count(|told| told == Told::GaveUp);
+    let count = |told: fn(Decision) -> bool| heard.iter().filter(|heard| told(heard.told)).count() as u64;
+    let granted = count(|told| matches!(told, Decision::Number(_)));
+    let gave_up = count(|told| told == Decision::GaveUp);
     let sales = way.sales().await.with_context(|| way.name())?;
     let history = History { stock: load.stock, was_cut_off: driven.was_cut_off, heard, sales };
     let faults = judge(&history);

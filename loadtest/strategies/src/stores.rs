@@ -30,7 +30,7 @@ pub struct Stores {
     pub config: Config,
     /// Where the tables are.
     pub database: Database,
-    /// Onrush's door to Redis.
+    /// Onrush's own client of Redis.
     pub redis: Arc<Redis>,
     /// A plain client of it, for the strategies that are not Onrush's.
     pub client: Client,

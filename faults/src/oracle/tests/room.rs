@@ -3,7 +3,7 @@
 use super::*;
 
 fn says(user: &str, joins: bool, sent: u64, state: &str) -> Event {
-    event(user, Asked::Wait { joins }, sent, answer(200, json!({ "state": state })))
+    event(user, if joins { Asked::Join } else { Asked::Status }, sent, answer(200, json!({ "state": state })))
 }
 
 fn claims(user: &str, sent: u64, with: Option<Answer>) -> Event {

@@ -17,8 +17,8 @@ impl Good {
         Attempt { user: self.user, number: self.tries, has_key }
     }
 
-    /// Presses the button of one of the campaigns.
-    pub(super) async fn press(&mut self) {
+    /// Submits a claim to one of the campaigns.
+    pub(super) async fn submit(&mut self) {
         let kind = match self.draw.number(0..100) {
             0..60 => Kind::Plenty,
             60..90 => Kind::Scarce,
@@ -94,7 +94,7 @@ impl Good {
     /// The same claim with the same key has the same answer.
     pub(super) async fn replay(&mut self) {
         let newest = self.claims.iter().rfind(|(_, attempt, _)| attempt.has_key);
-        let Some((ledger, attempt, _)) = newest.cloned() else { return self.press().await };
+        let Some((ledger, attempt, _)) = newest.cloned() else { return self.submit().await };
         let ask = Ask::post("replay", format!("/v1/campaigns/{}/claims", ledger.id));
         let Some(answer) = self.ask(ask.with("Idempotency-Key", attempt.key())).await else { return };
         if answer.status != 201 {
@@ -125,7 +125,7 @@ impl Good {
 
     /// Gives the oldest back that it remembers; sometimes it asks twice.
     pub(super) async fn give_back(&mut self) {
-        let Some((ledger, attempt, claim)) = self.claims.pop_front() else { return self.press().await };
+        let Some((ledger, attempt, claim)) = self.claims.pop_front() else { return self.submit().await };
         ledger.ask_back(attempt);
         let ask = || Ask::post("give-back", format!("/v1/claims/{claim}/give-back"));
         for _ in 0..=u32::from(self.draw.percent(30)) {

@@ -12,19 +12,20 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Method, Request};
+use testkit::client::{TOKEN_VALID_FOR, token};
 
 use super::ledger::{Attempt, Ledger, name_of};
 use super::sky::Needs;
 use super::stage::Stage;
 use super::wire::{Answer, Connection};
-use crate::client::token;
 use crate::draw::Draw;
 use room::Place;
 
 /// Claims that a client remembers.
 const REMEMBERED_MAX: usize = 4;
-/// A token lasts for longer.
+/// Well before a token ends.
 const TOKEN_RENEWED_AFTER: Duration = Duration::from_mins(2);
+const _: () = assert!(TOKEN_RENEWED_AFTER.as_secs() < TOKEN_VALID_FOR.as_secs());
 
 /// One of them.
 struct Good {
@@ -47,7 +48,7 @@ struct Good {
     pass: Option<(Arc<Ledger>, String)>,
 }
 
-/// What is asked: a name for the figures, what the answer needs, and the request.
+/// What is asked: a name for the counts, what the answer needs, and the request.
 struct Ask {
     what: &'static str,
     needs: Needs,
@@ -116,7 +117,7 @@ impl Good {
             self.wait().await;
         } else {
             match self.draw.number(0..100) {
-                0..42 => self.press().await,
+                0..42 => self.submit().await,
                 42..48 => self.replay().await,
                 48..54 => self.look_at_own().await,
                 54..62 => self.give_back().await,
@@ -165,7 +166,7 @@ impl Good {
         let is_excused = || {
             let lag = stage.sky.excuse(node, ask.needs, sent, heard);
             let s = lag.map(|lag| format!("excused, sent so many s after a fault: {}", lag.as_secs()));
-            s.map(|figure| stage.verdict.count(figure)).is_some()
+            s.map(|what| stage.verdict.count(what)).is_some()
         };
         let took = heard.duration_since(sent).as_millis();
         let at = stage.at();

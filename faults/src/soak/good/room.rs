@@ -1,4 +1,4 @@
-//! The waiting room: joining, asking how one stands, listening to it, and claiming with a pass.
+//! The waiting room: joining, asking for the status, listening to it, and claiming with a pass.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,8 +9,9 @@ use serde_json::Value;
 use super::{Ask, Good};
 use crate::soak::board::Kind;
 use crate::soak::ledger::Ledger;
+use crate::soak::scale::ANSWER_MAX;
 use crate::soak::sky::Needs;
-use crate::soak::wire::{ANSWER_MAX, Answer};
+use crate::soak::wire::Answer;
 
 /// Of a hundred who wait so many listen instead of asking.
 const LISTENS_PERCENT: u64 = 20;
@@ -43,13 +44,13 @@ impl Good {
             (202, _) if answer.text("state") != "waiting" => {
                 self.complain("room: 202 and not waiting", "join", &answer);
             }
-            (200 | 202, _) => self.stands(&ledger, &answer.body, &answer),
+            (200 | 202, _) => self.take_status(&ledger, &answer.body, &answer),
             (410, "closed") if ledger.may_be_closed() => {}
             _ => self.complain("room: a wrong refusal", "join", &answer),
         }
     }
 
-    /// How one stands; or what one hears as it changes.
+    /// The status; or what one hears as it changes.
     pub(super) async fn wait(&mut self) {
         let Some(place) = self.place.clone() else { return };
         if self.draw.percent(LISTENS_PERCENT) {
@@ -58,13 +59,13 @@ impl Good {
         let ask = Ask::get("wait", Needs::REDIS, format!("/v1/campaigns/{}/waiting", place.ledger.id));
         let Some(answer) = self.ask(ask.with("Onrush-Ticket", place.ticket)).await else { return };
         match answer.status {
-            200 => self.stands(&place.ledger, &answer.body, &answer),
+            200 => self.take_status(&place.ledger, &answer.body, &answer),
             _ => self.complain("room: a wrong refusal", "wait", &answer),
         }
     }
 
-    /// Takes down how it stands, and complains if that cannot be.
-    fn stands(&mut self, ledger: &Arc<Ledger>, body: &Value, answer: &Answer) {
+    /// Takes down the status, and complains if it cannot be.
+    fn take_status(&mut self, ledger: &Arc<Ledger>, body: &Value, answer: &Answer) {
         let text = |member: &str| body[member].as_str().unwrap_or_default().to_owned();
         let before = self.place.take().filter(|place| Arc::ptr_eq(&place.ledger, ledger));
         let (place, ahead) = (body["place"].as_u64(), body["ahead"].as_u64());
@@ -90,7 +91,7 @@ impl Good {
             _ => false,
         };
         if !is_right {
-            self.complain("room: it cannot stand so", &format!("{} in {}: {body}", self.name, ledger.id), answer);
+            self.complain("room: a status that cannot be", &format!("{} in {}: {body}", self.name, ledger.id), answer);
         }
     }
 
@@ -160,7 +161,7 @@ impl Good {
         let Some(data) = text.lines().find_map(|line| line.strip_prefix("data: ")) else { return false };
         let body: Value = serde_json::from_str(data).unwrap_or_default();
         let answer = Answer { status: 200, headers: hyper::HeaderMap::new(), bytes: event.to_vec().into(), body };
-        self.stands(ledger, &answer.body, &answer);
+        self.take_status(ledger, &answer.body, &answer);
         matches!(answer.text("state"), "closed" | "expired")
     }
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use loadtest::wire::Kind;
 use report::data::{CpuCost, ProcessCost, Run, Table};
 
 use super::Promise;
@@ -12,7 +13,6 @@ use crate::histogram::Histogram;
 use crate::pairs::{Pairs, Spread, spread_of};
 use crate::proc::{CpuTimes, Watched};
 use crate::rig::{Node, Rig};
-use crate::wire::Kind;
 
 /// What it is to find out.
 pub const PROMISES: &[Promise] =

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use loadtest::wire::Kind;
 use report::data::{Run, Series, Table, Timeline};
 
 use super::Promise;
@@ -14,7 +15,6 @@ use crate::rig::{Node, Rig};
 use crate::sampler::{Sampler, mean_mib};
 use crate::tally::Tally;
 use crate::users::Requests;
-use crate::wire::Kind;
 
 /// What it is to find out.
 pub const PROMISES: &[Promise] =

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use loadtest::wire::Kind;
 use report::data::{Run, Table};
 
 use super::Promise;
@@ -11,7 +12,6 @@ use crate::bench::{Bench, CONNECTIONS};
 use crate::load::{Arrivals, Load};
 use crate::rig::Rig;
 use crate::users::Requests;
-use crate::wire::Kind;
 
 /// What it is to find out.
 pub const PROMISES: &[Promise] = &[

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use faults::proxy::{Protocol, Proxy};
+use loadtest::wire::Kind;
 use report::data::{Run, Series, Table, Timeline};
 
 use super::Promise;
@@ -13,9 +13,9 @@ use crate::bench::Bench;
 use crate::load::{Arrivals, Load};
 use crate::rig::{Node, Rig};
 use crate::sampler::{Sample, Sampler, mean_mib};
+use crate::slow_line::SlowLine;
 use crate::tally::{Tally, us};
 use crate::users::Requests;
-use crate::wire::Kind;
 
 /// What it is to find out.
 pub const PROMISES: &[Promise] = &[
@@ -48,15 +48,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 pub async fn run(bench: &Bench) -> anyhow::Result<Run> {
     let rig = Rig::start(&bench.stores, "overload").await?;
     rig.never_rewrite_log().await?;
-    let proxy = Proxy::start(Protocol::Any, rig.redis.address()).await?;
-    proxy.delay(DELAY);
+    let line = SlowLine::start(rig.redis.address(), DELAY).await?;
     let in_flight = IN_FLIGHT_MAX.to_string();
     let settings = [
         ("CLAIM__BATCH_MAX", BATCH_MAX),
         ("CLAIM__SECOND_CALL_MIN", SECOND_CALL_MIN),
         ("CLAIM__CAMPAIGN_IN_FLIGHT_MAX", in_flight.as_str()),
     ];
-    let node = rig.node("serve", &settings, Some(proxy.address())).await?;
+    let node = rig.node("serve", &settings, Some(line.address())).await?;
     for campaign in ["peak", "overload"] {
         node.campaign(campaign, 10_000_000).await?;
     }
@@ -70,7 +69,7 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Run> {
     let overload = load(bench, &node, "overload", 4 * IN_FLIGHT_MAX, bench.plan.overload).open(rate).await?;
     let memory = sampler.stop().await?;
     drop(node);
-    drop(proxy);
+    drop(line);
     rig.end().await?;
     Ok(judge(bench, peak_per_second, &overload, &memory))
 }

@@ -4,9 +4,9 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use faults::client::{OPERATOR, SECRET};
-use faults::processes::Program;
 use report::data::{Run, Table, Version};
+use testkit::client::{OPERATOR, SECRET};
+use testkit::process::Program;
 
 use crate::bench::Bench;
 use crate::machine;
@@ -55,7 +55,7 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Run> {
     };
     let goose = Tool {
         name: "goose",
-        program: std::env::current_exe()?.with_file_name("crowd"),
+        program: std::env::current_exe()?.with_file_name("goose-load"),
         arguments: |name| vec![name.to_owned()],
     };
     let rig = Rig::start(&bench.stores, "scenarios").await?;

@@ -1,9 +1,9 @@
 //! What does a refusal cost, beside the bare framework? In pairs, of a campaign whose one unit is gone.
 
 use anyhow::{Context, ensure};
-use faults::client::{Request, token};
-use faults::history::Asked;
+use loadtest::wire::Kind;
 use report::data::{Latencies, Run, Table};
+use testkit::client::{HttpRequest, Method, token};
 
 use super::Promise;
 use super::window::{self, BARE, claims_of};
@@ -11,7 +11,6 @@ use crate::bench::Bench;
 use crate::histogram::Histogram;
 use crate::pairs::{Pairs, Spread, spread_of};
 use crate::rig::{Node, Rig};
-use crate::wire::Kind;
 
 /// What it is to find out.
 pub const PROMISES: &[Promise] =
@@ -73,9 +72,8 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Run> {
 /// Makes a campaign whose one unit somebody has who does not ask again.
 async fn sell_out(node: &Node, campaign: &str) -> anyhow::Result<()> {
     node.campaign(campaign, 1).await?;
-    let user = "holder".to_owned();
-    let request = Request { token: token(&user)?, user, asked: Asked::Claim { key: None } };
-    let answer = node.client.ask(campaign, &request).await.context("no answer to a claim")?;
+    let request = HttpRequest::new(Method::POST, claims_of(campaign)).bearer(&token("holder")?);
+    let answer = node.client.send(&request).await.context("no answer to a claim")?;
     ensure!(answer.status == 201, "the one unit: {} {}", answer.status, answer.body);
     Ok(())
 }

@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use faults::processes::Program;
 use report::data::{Run, Strategy, Table};
 use serde::Deserialize;
+use testkit::node::binary;
+use testkit::process::Program;
 
 use super::Promise;
 use crate::bench::Bench;
@@ -71,8 +72,9 @@ fn arguments(plan: &Plan) -> Vec<&'static str> {
 
 /// Measures.
 pub async fn run(bench: &Bench) -> anyhow::Result<Run> {
-    let program = std::env::current_exe()?.with_file_name("strategies");
-    ensure!(program.is_file(), "the program strategies is not built; `cargo build --release --workspace` does that");
+    // The product is a part of it, so it is one that was built as the product was.
+    let program = binary()?.with_file_name("strategies");
+    ensure!(program.is_file(), "the program strategies is not built beside onrush; `make bench` does that");
     bench.progress.say("the ways to sell, Redis alone, the ledger's statement");
     let rig = Rig::start(&bench.stores, "strategies").await?;
     let (json, log) = (bench.stores.folder.join("strategies.json"), bench.stores.folder.join("strategies.log"));
@@ -94,7 +96,7 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Run> {
     let text =
         text.with_context(|| format!("strategies ended with {status} and found nothing; see {}", log.display()))?;
     let mut found = judge(serde_json::from_str(&text).context("reading what strategies found")?);
-    found.commands.push(format!("target/release/strategies {}", arguments.join(" ")));
+    found.commands.push(format!("target/dist/strategies {}", arguments.join(" ")));
     if !status.success() {
         // A right one that was not exact, or a wrong one that seemed to be.
         let said = std::fs::read_to_string(&log).unwrap_or_default();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use loadtest::wire::Kind;
 use onrush::database::Database;
 use report::data::{Latencies, Run, Series, Table, Timeline};
 use tokio::sync::watch;
@@ -16,7 +17,6 @@ use crate::load::{Arrivals, Load};
 use crate::rig::Rig;
 use crate::tally::us;
 use crate::users::Requests;
-use crate::wire::Kind;
 
 /// What it is to find out.
 pub const PROMISES: &[Promise] =

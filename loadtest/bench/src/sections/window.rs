@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
+use loadtest::wire::Kind;
 
 use crate::bench::{Bench, CONNECTIONS};
 use crate::load::Load;
 use crate::rig::{Node, Setting};
 use crate::tally::Tally;
 use crate::users::Requests;
-use crate::wire::Kind;
 
 /// The yardstick's routes are there only where they are asked for.
 pub const BARE: Setting<'static> = ("BENCH__BARE", "true");

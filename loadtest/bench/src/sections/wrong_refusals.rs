@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use faults::client::OPERATOR;
+use loadtest::wire::{Kind, Wire};
 use report::data::{Run, Table};
+use testkit::client::OPERATOR;
+use testkit::patience::Patience;
 use tokio::task::LocalSet;
 
 use super::Promise;
@@ -20,7 +22,6 @@ use crate::oracle::{Added, History, Refused, Us};
 use crate::rig::Rig;
 use crate::tally::us;
 use crate::users::{Requests, Users};
-use crate::wire::{Kind, Wire};
 
 /// What it is to find out.
 pub const PROMISES: &[Promise] = &[
@@ -79,7 +80,7 @@ async fn once(bench: &Bench, is_deaf: bool) -> anyhow::Result<History> {
     let settings = if is_deaf { vec![ROOM_FOR_FACTS, ("BENCH__DEAF", "true")] } else { vec![ROOM_FOR_FACTS] };
     let nodes = [rig.node("serve", &settings, None).await?, rig.node("serve", &settings, None).await?];
     nodes[0].campaign(CAMPAIGN, STOCK).await?;
-    let patience = faults::processes::Patience::new("the other node knows the campaign", Duration::from_secs(10));
+    let patience = Patience::new("the other node knows the campaign", Duration::from_secs(10));
     while !nodes[1].knows(CAMPAIGN).await {
         patience.wait().await?;
     }

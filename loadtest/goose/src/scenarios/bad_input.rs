@@ -44,6 +44,6 @@ pub(super) async fn send(caller: &mut Caller<'_>, user: &User, number: u64) -> a
     let answer = caller.ask("bad input", "bad input", builder).await.context("bad input")?;
     caller.must_refuse(&answer, status, code);
     let has_it = header.is_none_or(|header| !answer.header(header).is_empty());
-    caller.scene.books.must(has_it, || format!("no {header:?}: {}", answer.describe()));
+    caller.scene.records.must(has_it, || format!("no {header:?}: {}", answer.describe()));
     Ok(())
 }

@@ -5,7 +5,6 @@
 //! and none that was deleted in any.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -15,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::caller::Caller;
+use crate::published::Published;
 use crate::scene::Scene;
 use crate::users::User;
 
@@ -25,17 +25,6 @@ const POSTS: u64 = 3;
 /// Pages of a feed at most.
 const PAGES_MAX: u32 = 20;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-
-/// What an author's posts came to.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Published {
-    /// Posts that are to be read, and what they are called.
-    kept: BTreeMap<String, String>,
-    /// Posts that were deleted.
-    deleted: Vec<String>,
-    /// Who follows the author.
-    subscribers: Vec<String>,
-}
 
 /// One visit.
 pub(super) async fn visit(caller: &mut Caller<'_>, user: &User) -> anyhow::Result<()> {
@@ -66,26 +55,26 @@ async fn publish(caller: &mut Caller<'_>, author: &str, group: u64) -> anyhow::R
             && text(&answer.body, "author_id") == author.name
             && text(&answer.body, "title") == title
             && text(&answer.body, "inspection") == "pending";
-        if !caller.scene.books.must(is_made && !id.is_empty(), || format!("not posted: {}", answer.describe())) {
+        if !caller.scene.records.must(is_made && !id.is_empty(), || format!("not posted: {}", answer.describe())) {
             continue;
         }
-        caller.scene.books.note("posted");
+        caller.scene.records.note("posted");
         let path = format!("/v1/posts/{id}");
         let own = caller.get(Some(&author), &path, "read own post").await?;
         let is_it = own.status == 200 && text(&own.body, "post_id") == id;
-        caller.scene.books.must(is_it, || format!("not the author's post: {}", own.describe()));
+        caller.scene.records.must(is_it, || format!("not the author's post: {}", own.describe()));
         let mut title = title;
         if number == 1 {
             title = format!("{title} changed");
             let change = json!({"title": title});
             let changed = send(caller, &author, GooseMethod::Patch, &path, "change a post", Some(&change)).await?;
             let is_changed = changed.status == 200 && text(&changed.body, "title") == title;
-            caller.scene.books.must(is_changed, || format!("not changed: {}", changed.describe()));
+            caller.scene.records.must(is_changed, || format!("not changed: {}", changed.describe()));
         }
         if number + 1 == POSTS {
             let gone = send(caller, &author, GooseMethod::Delete, &path, "delete a post", None).await?;
-            caller.scene.books.must(gone.status == 204, || format!("not deleted: {}", gone.describe()));
-            caller.scene.books.note("deleted");
+            caller.scene.records.must(gone.status == 204, || format!("not deleted: {}", gone.describe()));
+            caller.scene.records.note("deleted");
             caller.scene.feed.change(&author.name, |published| published.deleted.push(id));
         } else {
             caller.scene.feed.change(&author.name, |published| drop(published.kept.insert(id, title)));
@@ -99,11 +88,11 @@ async fn follow(caller: &mut Caller<'_>, user: &User, author: &str) -> anyhow::R
     let path = format!("/v1/subscriptions/{author}");
     for _ in 0..2 {
         let answer = send(caller, user, GooseMethod::Put, &path, "subscribe", None).await?;
-        if !caller.scene.books.must(answer.status == 204, || format!("not subscribed: {}", answer.describe())) {
+        if !caller.scene.records.must(answer.status == 204, || format!("not subscribed: {}", answer.describe())) {
             return Ok(());
         }
     }
-    caller.scene.books.note("subscribed");
+    caller.scene.records.note("subscribed");
     caller.scene.feed.change(author, |published| published.subscribers.push(user.name.clone()));
     // One of four looks at the feed twice; what has not changed is not sent again.
     if user.visit % GROUP == 1 {
@@ -116,10 +105,10 @@ async fn follow(caller: &mut Caller<'_>, user: &User, author: &str) -> anyhow::R
 async fn look_around(caller: &mut Caller<'_>, user: &User) -> anyhow::Result<()> {
     let view = read_twice(caller, Some(user), "/v1/view", "front page").await?;
     let failed = view.body["failed"].as_array().is_some_and(Vec::is_empty);
-    caller.scene.books.must(failed, || format!("a part of the front page failed: {}", view.describe()));
+    caller.scene.records.must(failed, || format!("a part of the front page failed: {}", view.describe()));
     let found = caller.get(None, "/v1/search?q=%EC%BF%A0%ED%8F%B0", "search").await?;
     let is_page = found.status == 200 && found.body["items"].is_array();
-    caller.scene.books.must(is_page, || format!("not a page of what was found: {}", found.describe()));
+    caller.scene.records.must(is_page, || format!("not a page of what was found: {}", found.describe()));
     let Some((id, is_deleted)) = caller.scene.feed.any(user.visit) else { return Ok(()) };
     let path = format!("/v1/posts/{id}");
     let post = caller.get(None, &path, "read a post").await?;
@@ -129,9 +118,9 @@ async fn look_around(caller: &mut Caller<'_>, user: &User) -> anyhow::Result<()>
         404 => true,
         _ => false,
     };
-    caller.scene.books.must(is_either, || format!("neither the post nor 404: {}", post.describe()));
+    caller.scene.records.must(is_either, || format!("neither the post nor 404: {}", post.describe()));
     if post.status == 200 {
-        caller.scene.books.note("read");
+        caller.scene.records.note("read");
     }
     Ok(())
 }
@@ -140,14 +129,14 @@ async fn look_around(caller: &mut Caller<'_>, user: &User) -> anyhow::Result<()>
 async fn read_twice(caller: &mut Caller<'_>, user: Option<&User>, path: &str, name: &str) -> anyhow::Result<Answer> {
     let answer = caller.get(user, path, name).await?;
     let etag = answer.header("etag").to_owned();
-    caller.scene.books.must(answer.status == 200 && !etag.is_empty(), || format!("no tag: {}", answer.describe()));
+    caller.scene.records.must(answer.status == 200 && !etag.is_empty(), || format!("no tag: {}", answer.describe()));
     let builder = caller.builder(GooseMethod::Get, path)?.header("If-None-Match", &etag);
     let builder = user.into_iter().fold(builder, |builder, user| builder.bearer_auth(&user.token));
     let again = caller.ask(path, name, builder).await?;
     let is_either = again.status == 304 || (again.status == 200 && again.header("etag") != etag);
-    caller.scene.books.must(is_either, || format!("neither 304 nor something new: {}", again.describe()));
+    caller.scene.records.must(is_either, || format!("neither 304 nor something new: {}", again.describe()));
     if again.status == 304 {
-        caller.scene.books.note("unchanged");
+        caller.scene.records.note("unchanged");
     }
     Ok(answer)
 }
@@ -167,7 +156,7 @@ pub(super) async fn settle(scene: &Scene) -> anyhow::Result<()> {
         for id in published.kept.keys() {
             let post = caller.get(None, &format!("/v1/posts/{id}"), "read a post").await?;
             let is_read = post.status == 200 && text(&post.body, "author_id") == author;
-            scene.books.must(is_read, || format!("it passed and is not to be read: {}", post.describe()));
+            scene.records.must(is_read, || format!("it passed and is not to be read: {}", post.describe()));
         }
         for id in &published.deleted {
             let gone = caller.get(None, &format!("/v1/posts/{id}"), "read a post").await?;
@@ -189,12 +178,12 @@ async fn delivered(
         let feed = whole_feed(caller, subscriber, author).await?;
         let is_once = feed.windows(2).all(|pair| pair[0].0 != pair[1].0);
         if is_once && feed.iter().cloned().collect::<BTreeMap<_, _>>() == published.kept {
-            caller.scene.books.note("delivered");
+            caller.scene.records.note("delivered");
             return Ok(());
         }
         if Instant::now() > deadline || !is_once {
             let text = format!("{} has {feed:?} of {author}, who published {published:?}", subscriber.name);
-            caller.scene.books.wrong(text);
+            caller.scene.records.wrong(text);
             return Ok(());
         }
         tokio::time::sleep(LOOK_EVERY).await;
@@ -210,11 +199,11 @@ async fn found(caller: &mut Caller<'_>, author: &str, published: &Published, dea
         let ids: Vec<&str> = ids.collect();
         let is_all = ids.len() == published.kept.len() && published.kept.keys().all(|id| ids.contains(&id.as_str()));
         if answer.status == 200 && is_all {
-            caller.scene.books.note("found");
+            caller.scene.records.note("found");
             return Ok(());
         }
         if Instant::now() > deadline {
-            caller.scene.books.wrong(format!("not what {author} published: {}", answer.describe()));
+            caller.scene.records.wrong(format!("not what {author} published: {}", answer.describe()));
             return Ok(());
         }
         tokio::time::sleep(LOOK_EVERY).await;
@@ -231,7 +220,7 @@ async fn whole_feed(caller: &mut Caller<'_>, user: &User, author: &str) -> anyho
             let id = text(item, "post_id");
             // Ids ascend with time, and the newest is first.
             let is_older = last.is_empty() || id <= last.as_str();
-            caller.scene.books.must(is_older, || format!("{id} after {last} in the feed of {}", user.name));
+            caller.scene.records.must(is_older, || format!("{id} after {last} in the feed of {}", user.name));
             id.clone_into(&mut last);
             if text(item, "author_id") == author {
                 found.push((id.to_owned(), text(item, "title").to_owned()));
@@ -261,32 +250,4 @@ async fn send(
 
 fn text<'a>(body: &'a Value, member: &str) -> &'a str {
     body[member].as_str().unwrap_or_default()
-}
-
-/// Everything that was published in this run.
-#[derive(Default)]
-pub(crate) struct Feed(Mutex<BTreeMap<String, Published>>);
-
-impl Feed {
-    fn change(&self, author: &str, change: impl FnOnce(&mut Published)) {
-        change(self.lock().entry(author.to_owned()).or_default());
-    }
-
-    /// One of the posts, and whether it was deleted.
-    fn any(&self, number: u64) -> Option<(String, bool)> {
-        let authors = self.lock();
-        let count = authors.len().max(1);
-        let index = usize::try_from(number).unwrap_or_default() % count;
-        let published = authors.values().nth(index)?;
-        let kept = published.kept.keys().map(|id| (id.clone(), false));
-        kept.chain(published.deleted.iter().map(|id| (id.clone(), true))).nth(index % 3)
-    }
-
-    fn all(&self) -> BTreeMap<String, Published> {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Published>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }

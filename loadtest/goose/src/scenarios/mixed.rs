@@ -26,10 +26,10 @@ pub(super) async fn visit(caller: &mut Caller<'_>, user: &User) -> anyhow::Resul
 
 async fn claim_and_replay(caller: &mut Caller<'_>, user: &User) -> anyhow::Result<()> {
     let key = format!("visit-{}", user.visit);
-    let heard = caller.claim(user, Some(&key), caller.scene.books.may_hear()).await?;
+    let heard = caller.claim(user, Some(&key), caller.scene.records.may_hear()).await?;
     let Some(Meaning::Granted(own)) = heard else { return Ok(()) };
     if let Some(Meaning::Replayed(again)) = caller.claim(user, Some(&key), &["replayed"]).await? {
-        caller.scene.books.must(again == own, || format!("{key} was answered with {own:?} and then with {again:?}"));
+        caller.scene.records.must(again == own, || format!("{key} was answered with {own:?} and then with {again:?}"));
     }
     Ok(())
 }
@@ -73,7 +73,7 @@ async fn look_around(caller: &mut Caller<'_>, user: &User) -> anyhow::Result<()>
     let again = caller.builder(GooseMethod::Get, &path)?.header("If-None-Match", etag);
     let again = caller.ask(&path, "view", again).await?;
     let is_either = matches!(again.status, 200 | 304);
-    caller.scene.books.must(is_either, || format!("neither the view nor 304: {}", again.describe()));
+    caller.scene.records.must(is_either, || format!("neither the view nor 304: {}", again.describe()));
     let stranger = caller.scene.user(format!("stranger-{}", user.visit), user.visit)?;
     let mine = caller.get(Some(&stranger), &format!("{}/mine", caller.claims_path()), "read mine").await?;
     must_read(caller, &mine, mine.body["items"].as_array().is_some_and(Vec::is_empty));
@@ -81,14 +81,14 @@ async fn look_around(caller: &mut Caller<'_>, user: &User) -> anyhow::Result<()>
 }
 
 async fn claim_once(caller: &mut Caller<'_>, user: &User) -> anyhow::Result<Option<Claim>> {
-    let heard = caller.claim(user, None, caller.scene.books.may_hear()).await?;
+    let heard = caller.claim(user, None, caller.scene.records.may_hear()).await?;
     Ok(if let Some(Meaning::Granted(own)) = heard { Some(own) } else { None })
 }
 
 fn must_read(caller: &Caller<'_>, answer: &Answer, is_it: bool) {
-    let books = &caller.scene.books;
-    if books.must(answer.status == 200 && is_it, || format!("not what is to be read: {}", answer.describe())) {
-        books.note("read");
+    let records = &caller.scene.records;
+    if records.must(answer.status == 200 && is_it, || format!("not what is to be read: {}", answer.describe())) {
+        records.note("read");
     }
 }
 

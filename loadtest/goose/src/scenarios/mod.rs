@@ -10,8 +10,6 @@ mod waiting;
 
 use std::sync::Arc;
 
-pub(crate) use feed::Feed;
-
 use crate::caller::Caller;
 use crate::scene::Scene;
 use crate::settings::Scenario;

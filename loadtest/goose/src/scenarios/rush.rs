@@ -1,4 +1,4 @@
-//! Everybody asks for a unit: there are few, or enough, or none. The books say what each may hear.
+//! Everybody asks for a unit: there are few, or enough, or none. The records say what each may hear.
 
 use std::sync::Arc;
 
@@ -13,13 +13,13 @@ use crate::users::User;
 
 /// Asks.
 pub(super) async fn without_a_key(caller: &mut Caller<'_>, user: &User) -> anyhow::Result<()> {
-    caller.claim(user, None, caller.scene.books.may_hear()).await.map(drop)
+    caller.claim(user, None, caller.scene.records.may_hear()).await.map(drop)
 }
 
 /// Asks, and every so manieth user has a key: with one Redis has to be asked, without one a node may answer from memory.
 pub(super) async fn with_a_key_every(nth: u64, caller: &mut Caller<'_>, user: &User) -> anyhow::Result<()> {
     let key = user.visit.is_multiple_of(nth).then(|| format!("visit-{}", user.visit));
-    caller.claim(user, key.as_deref(), caller.scene.books.may_hear()).await.map(drop)
+    caller.claim(user, key.as_deref(), caller.scene.records.may_hear()).await.map(drop)
 }
 
 /// Takes all there is, before the storm.

@@ -13,7 +13,7 @@ const KEPT_STEP_MS: u64 = 37;
 
 /// Claims, reads, and mostly gives back.
 pub(super) async fn visit(caller: &mut Caller<'_>, user: &User) -> anyhow::Result<()> {
-    let heard = caller.claim(user, None, caller.scene.books.may_hear()).await?;
+    let heard = caller.claim(user, None, caller.scene.records.may_hear()).await?;
     let Some(Meaning::Granted(own)) = heard else { return Ok(()) };
     caller.read(user, &own).await?;
     // Every third user keeps it.

@@ -1,13 +1,17 @@
 //! The scenarios by goose. It makes every visit, so that every count is known beforehand.
 
-use faults::processes::Program;
+use testkit::process::Program;
 
 use crate::node::node;
 use crate::tool::{self, Ended, LIMITED_STOCK, VISITS, run};
 
 async fn crowd(name: &str, scenario: &str, more: &[(&str, String)]) -> Ended {
-    tool::play(&format!("goose-{name}"), Program::new("crowd", env!("CARGO_BIN_EXE_crowd")).args([scenario]), more)
-        .await
+    tool::play(
+        &format!("goose-{name}"),
+        Program::new("goose-load", env!("CARGO_BIN_EXE_goose-load")).args([scenario]),
+        more,
+    )
+    .await
 }
 
 fn is_well(scenario: &'static str, counted: &'static [(&'static str, u64)]) {
@@ -46,7 +50,7 @@ fn mixed() {
 }
 
 /// Of sixteen visits two leave while they wait and one from inside; who tries without a pass is refused and waits then. A
-/// crowd that is larger than what enters at once waits for real.
+/// crowd that is larger than what is admitted at once waits for real.
 #[test]
 fn waiting() {
     run(async {

@@ -5,19 +5,20 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Once;
 
-use faults::processes::Program;
+use testkit::folder::checkout;
+use testkit::process::Program;
 
-use crate::node::{checkout, node};
+use crate::node::node;
 use crate::tool::{self, Ended, LIMITED_STOCK, VISITS, run};
 
 /// The program; `None` where it cannot be built.
 fn program() -> Option<PathBuf> {
     static SAID: Once = Once::new();
-    let path = checkout().join(".local/bin/k6");
+    let path = checkout().unwrap().join(".local/bin/k6");
     if path.is_file() {
         return Some(path);
     }
-    let check = Command::new(checkout().join("dev/k6")).arg("--check").output().unwrap();
+    let check = Command::new(checkout().unwrap().join("dev/k6")).arg("--check").output().unwrap();
     assert!(!check.status.success(), "k6 is not built, though there is a Go that can do it: `make k6`");
     SAID.call_once(|| {
         let why = String::from_utf8_lossy(&check.stdout);
@@ -28,7 +29,7 @@ fn program() -> Option<PathBuf> {
 }
 
 async fn k6(path: PathBuf, name: &str, scenario: &str, more: &[(&str, String)]) -> Ended {
-    let script = checkout().join(format!("loadtest/k6/{scenario}.js"));
+    let script = checkout().unwrap().join(format!("loadtest/k6/{scenario}.js"));
     // Nothing is reported to anybody, and no port is opened by which it could be controlled.
     let words = ["run", "--quiet", "--no-color", "--no-usage-report", "--address", ""];
     let program = Program::new("k6", path).args(words).args([script]);

@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use faults::client::{OPERATOR, SECRET};
-use faults::processes::Program;
+use testkit::client::{OPERATOR, SECRET};
+use testkit::process::Program;
 
 use crate::node::{Node, node};
 

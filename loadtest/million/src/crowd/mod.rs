@@ -17,15 +17,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use bench::load::on_a_thread;
 use bench::users::Users;
-use bench::wire::Wire;
+use loadtest::wire::Wire;
 use tokio::sync::Semaphore;
 use tokio::task::LocalSet;
 
+use crate::history::{History, StatusAnswer};
+use crate::wheel::Wheel;
 pub(crate) use found::{Found, Second};
 pub(crate) use people::{People, State};
-
-use crate::history::{History, Told};
-use crate::wheel::Wheel;
 use request::Phrases;
 
 /// How often due timers are looked for.
@@ -63,7 +62,7 @@ pub(crate) struct Outcome {
 #[derive(Debug, Clone, Copy)]
 enum Turn {
     Join(u32),
-    Look(u32, Instant),
+    Status(u32, Instant),
 }
 
 struct Shared {
@@ -154,7 +153,7 @@ async fn ask(shared: Rc<Shared>, index: usize, mut wire: Wire) {
 impl Turn {
     fn user(self) -> u32 {
         match self {
-            Self::Join(user) | Self::Look(user, _) => user,
+            Self::Join(user) | Self::Status(user, _) => user,
         }
     }
 }
@@ -165,7 +164,7 @@ impl Shared {
         if let Some((user, due)) = self.due.borrow_mut().pop_front() {
             // Who has no place yet was told to try again.
             let has_place = self.people.borrow().state(user) != State::Outside;
-            return Some(if has_place { Turn::Look(user, due) } else { Turn::Join(user) });
+            return Some(if has_place { Turn::Status(user, due) } else { Turn::Join(user) });
         }
         let next = self.next_join.get();
         let user = u32::try_from(next).ok().filter(|_| next < self.crowd.count)?;
@@ -174,7 +173,7 @@ impl Shared {
     }
 
     /// Notes what was told, for those who know what was so.
-    fn told(&self, told: Told) {
+    fn told(&self, told: StatusAnswer) {
         self.crowd.history.lock().unwrap_or_else(PoisonError::into_inner).note(told);
     }
 

@@ -24,7 +24,7 @@ pub(crate) enum State {
 /// All visitors, by their number.
 pub(crate) struct People {
     states: Vec<State>,
-    /// Places as they were told; 0: none was, since whoever enters on joining hears of no place.
+    /// Places as they were told; 0: none was, since whoever is admitted on joining hears of no place.
     places: Vec<u32>,
     /// The last they were told.
     pub(crate) tickets: Texts,

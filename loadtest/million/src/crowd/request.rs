@@ -9,7 +9,7 @@ const PASS: &[u8] = b"\r\nonrush-pass: ";
 /// The beginnings of all requests to one node, up to the token.
 pub(crate) struct Phrases {
     join: Vec<u8>,
-    look: Vec<u8>,
+    status: Vec<u8>,
     leave: Vec<u8>,
     claim: Vec<u8>,
 }
@@ -24,7 +24,7 @@ impl Phrases {
         let nothing = "content-length: 0\r\n";
         Self {
             join: begin("POST", "waiting", nothing),
-            look: begin("GET", "waiting", ""),
+            status: begin("GET", "waiting", ""),
             leave: begin("DELETE", "waiting", ""),
             claim: begin("POST", "claims", nothing),
         }
@@ -35,9 +35,9 @@ impl Phrases {
         write(request, &[&self.join, token]);
     }
 
-    /// Asks where one stands.
-    pub(crate) fn look(&self, request: &mut Vec<u8>, token: &[u8], ticket: &[u8]) {
-        write(request, &[&self.look, token, TICKET, ticket]);
+    /// Asks for the status.
+    pub(crate) fn status(&self, request: &mut Vec<u8>, token: &[u8], ticket: &[u8]) {
+        write(request, &[&self.status, token, TICKET, ticket]);
     }
 
     /// Leaves.
@@ -45,7 +45,7 @@ impl Phrases {
         write(request, &[&self.leave, token]);
     }
 
-    /// Presses the button, from inside.
+    /// Submits a claim, from inside.
     pub(crate) fn claim(&self, request: &mut Vec<u8>, token: &[u8], pass: &[u8]) {
         write(request, &[&self.claim, token, PASS, pass]);
     }
@@ -67,10 +67,10 @@ mod tests {
     fn a_request_ends_once_and_says_who_asks() {
         let phrases = Phrases::new(([127, 0, 0, 1], 80).into(), "c");
         let mut request = Vec::new();
-        phrases.look(&mut request, b"TOKEN", b"TICKET");
-        let look = "GET /v1/campaigns/c/waiting HTTP/1.1\r\nhost: 127.0.0.1:80\r\nauthorization: Bearer TOKEN\r\n\
+        phrases.status(&mut request, b"TOKEN", b"TICKET");
+        let status = "GET /v1/campaigns/c/waiting HTTP/1.1\r\nhost: 127.0.0.1:80\r\nauthorization: Bearer TOKEN\r\n\
                     onrush-ticket: TICKET\r\n\r\n";
-        assert_eq!(String::from_utf8_lossy(&request), look);
+        assert_eq!(String::from_utf8_lossy(&request), status);
         phrases.claim(&mut request, b"TOKEN", b"PASS");
         let claim = String::from_utf8_lossy(&request);
         assert!(

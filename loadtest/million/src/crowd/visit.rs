@@ -4,10 +4,10 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bench::wire::{Answer, Wire};
+use loadtest::wire::{Answer, Wire};
 
 use super::{Found, Shared, State, Turn};
-use crate::history::Told;
+use crate::history::StatusAnswer;
 
 /// What was said, without the bytes in which it was.
 enum Said {
@@ -41,7 +41,7 @@ impl Visit<'_> {
     pub(super) async fn take(&mut self, turn: Turn) -> io::Result<()> {
         match turn {
             Turn::Join(user) => self.join(user).await,
-            Turn::Look(user, due) => self.look(user, due).await,
+            Turn::Status(user, due) => self.status(user, due).await,
         }
     }
 
@@ -71,12 +71,12 @@ impl Visit<'_> {
         self.go_on(user, said, sent, came).await
     }
 
-    async fn look(&mut self, user: u32, due: Instant) -> io::Result<()> {
+    async fn status(&mut self, user: u32, due: Instant) -> io::Result<()> {
         let shared = self.shared;
         {
             let people = shared.people.borrow();
             let token = shared.crowd.users.token(user as usize);
-            shared.phrases[self.node].look(self.request, token, people.tickets.get(user as usize));
+            shared.phrases[self.node].status(self.request, token, people.tickets.get(user as usize));
         }
         let sent = Instant::now();
         let answer = self.wire.exchange(self.request).await?;
@@ -98,7 +98,7 @@ impl Visit<'_> {
                 if let Err(why) = shared.people.borrow_mut().told_place(user, place) {
                     shared.found.borrow_mut().wrong(|| why);
                 }
-                shared.told(Told { number: place, ahead, asked: sent, came });
+                shared.told(StatusAnswer { number: place, ahead, asked: sent, came });
                 let leaves_of = shared.crowd.leaves_of;
                 shared.found.borrow_mut().order.waits(place, sent);
                 if leaves_of > 0 && mix(place ^ u64::from(user) << 32 ^ ahead << 16).is_multiple_of(leaves_of) {
@@ -106,7 +106,7 @@ impl Visit<'_> {
                 }
                 shared.again(user, again);
             }
-            Said::Admitted { pass } => return self.enter(user, &pass, came).await,
+            Said::Admitted { pass } => return self.come_in(user, &pass, came).await,
             Said::SoldOut { again } => shared.again(user, again),
             Said::Expired => {
                 shared.people.borrow_mut().set(user, State::Expired);
@@ -125,7 +125,7 @@ impl Visit<'_> {
     }
 
     /// Of ten who come in eight claim, one leaves, and one does nothing.
-    async fn enter(&mut self, user: u32, pass: &[u8], came: Instant) -> io::Result<()> {
+    async fn come_in(&mut self, user: u32, pass: &[u8], came: Instant) -> io::Result<()> {
         let shared = self.shared;
         let place = shared.people.borrow().place(user);
         {
@@ -224,7 +224,7 @@ fn mix(number: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use bench::wire::Kind;
+    use loadtest::wire::Kind;
 
     use super::*;
 

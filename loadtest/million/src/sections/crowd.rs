@@ -36,7 +36,7 @@ const NODES: usize = 2;
 const AGE_MAX: Duration = Duration::from_secs(1);
 
 /// All that came out of it.
-struct Told<'a> {
+struct Findings<'a> {
     plan: &'a Plan,
     outcome: Outcome,
     seen: Seen,
@@ -107,15 +107,15 @@ pub(crate) async fn run(stage: &Stage) -> anyhow::Result<(Run, bool)> {
     let verdict = Verdict::of(&outcome.people, &places, &last, Plan::user_of);
     rig.end().await?;
     ensure!(seen.looks > 0 && ages.judged > 0, "nothing was looked at");
-    let told = Told { plan, outcome, seen, ages, verdict, last, bytes_before, processes };
-    Ok(told.report())
+    let findings = Findings { plan, outcome, seen, ages, verdict, last, bytes_before, processes };
+    Ok(findings.report())
 }
 
 fn minutes(plan: &Plan) -> u32 {
     u32::try_from(plan.minutes).unwrap_or(u32::MAX)
 }
 
-impl Told<'_> {
+impl Findings<'_> {
     fn report(&self) -> (Run, bool) {
         let Self { outcome, seen, ages, verdict, .. } = self;
         let found = &outcome.found;

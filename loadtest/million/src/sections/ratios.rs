@@ -1,4 +1,4 @@
-//! What does it cost to ask where one stands, and to join, beside the bare framework? In pairs.
+//! What does it cost to ask for the status, and to join, beside the bare framework? In pairs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use bench::sections::Promise;
 use bench::sections::window::BARE;
 use bench::tally::Tally;
 use bench::users::Requests;
-use bench::wire::Kind;
+use loadtest::wire::Kind;
 use report::data::{Latencies, Run, Table};
 
 use crate::joined::join_all;

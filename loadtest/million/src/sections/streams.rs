@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use bench::proc::{self, Watched};
+use bench::proc::Watched;
 use bench::rig::Node;
 use bench::sections::Promise;
-use bench::wire::Wire;
-use faults::processes::{Process, Program};
+use loadtest::wire::Wire;
 use report::data::{Run, Table};
+use testkit::process::{Process, Program};
+use testkit::usage::resident_bytes;
 
 use crate::crowd::State;
 use crate::joined::join_all;
@@ -148,7 +149,7 @@ pub(crate) async fn run(stage: &Stage) -> anyhow::Result<(Run, bool)> {
 async fn idle(set: &Set, count: usize) -> anyhow::Result<f64> {
     let node = set.rig.node("serve", &[], None).await?;
     let request = format!("GET /healthz HTTP/1.1\r\nhost: {}\r\n\r\n", node.address);
-    let before = proc::resident_bytes(node.pid())?;
+    let before = resident_bytes(node.pid())?;
     let mut wires = Vec::with_capacity(count);
     for _ in 0..count {
         let mut wire = Wire::open(node.address).await?;
@@ -156,7 +157,7 @@ async fn idle(set: &Set, count: usize) -> anyhow::Result<f64> {
         ensure!(status == 200, "GET /healthz: {status}");
         wires.push(wire);
     }
-    let after = proc::resident_bytes(node.pid())?;
+    let after = resident_bytes(node.pid())?;
     Ok(float(after.saturating_sub(before)) / 1024.0 / float(wires.len().max(1) as u64))
 }
 
@@ -184,7 +185,7 @@ fn heard(listening: &[Listening]) -> Heard {
 }
 
 fn resident(nodes: &[Node]) -> anyhow::Result<Vec<u64>> {
-    let all: anyhow::Result<Vec<u64>> = nodes.iter().map(|node| proc::resident_bytes(node.pid())).collect();
+    let all: anyhow::Result<Vec<u64>> = nodes.iter().map(|node| resident_bytes(node.pid())).collect();
     all.context("a node is gone")
 }
 

@@ -9,7 +9,7 @@ use onrush::ids::{AttemptId, CampaignId, UserId};
 use onrush::redis::{Redis, Reply, Script, Value};
 
 use super::Way;
-use crate::judge::{Sale, Told};
+use crate::judge::{Decision, Sale};
 
 /// Onrush's own.
 pub(crate) static ISSUE: Script<6> = Script::new(
@@ -45,14 +45,14 @@ impl Way for OneCall {
         "claim/issue.lua for one request at a time, pipelined on one connection; claims and facts stay in Redis".into()
     }
 
-    async fn ask(&self, user: UserId) -> anyhow::Result<Told> {
+    async fn ask(&self, user: UserId) -> anyhow::Result<Decision> {
         let keys = self.redis.keys().of(&self.campaign).issue();
         let mut args: Vec<Value> = ["", "1", "0", "", ""].map(Value::from_static_str).into();
         args.extend([AttemptId::random().as_str().into(), user.as_str().into()]);
         let reply = Reply::parse(self.redis.call(&ISSUE, &self.campaign, keys, args).await?)?;
         match (reply.code.as_str(), &reply.rest[..]) {
-            ("ok", [Value::Integer(0)]) => Ok(Told::SoldOut),
-            ("ok", [Value::Integer(number)]) if *number > 0 => Ok(Told::Number(number.unsigned_abs())),
+            ("ok", [Value::Integer(0)]) => Ok(Decision::SoldOut),
+            ("ok", [Value::Integer(number)]) if *number > 0 => Ok(Decision::Number(number.unsigned_abs())),
             (code, answers) => bail!("{code:?} with {answers:?}"),
         }
     }

@@ -6,7 +6,7 @@ use fred::prelude::{HashesInterface, KeysInterface};
 use onrush::ids::UserId;
 
 use super::Way;
-use crate::judge::{Sale, Told};
+use crate::judge::{Decision, Sale};
 
 /// A counter, and who has what.
 pub struct GetThenDecr {
@@ -43,18 +43,18 @@ impl Way for GetThenDecr {
         "two commands, no script; the claims are in Redis only".into()
     }
 
-    async fn ask(&self, user: UserId) -> anyhow::Result<Told> {
+    async fn ask(&self, user: UserId) -> anyhow::Result<Decision> {
         if let Some(number) = self.client.hget::<Option<u64>, _, _>(&self.holders, user.as_str()).await? {
-            return Ok(Told::Number(number));
+            return Ok(Decision::Number(number));
         }
         let free: i64 = self.client.get(&self.free).await?;
         if free <= 0 {
-            return Ok(Told::SoldOut);
+            return Ok(Decision::SoldOut);
         }
         let left: i64 = self.client.decr(&self.free).await?;
         let number = u64::try_from(self.stock - left)?;
         let () = self.client.hset(&self.holders, (user.as_str(), number.to_string())).await?;
-        Ok(Told::Number(number))
+        Ok(Decision::Number(number))
     }
 
     async fn sales(&self) -> anyhow::Result<Vec<Sale>> {

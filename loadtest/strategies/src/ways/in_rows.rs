@@ -8,7 +8,7 @@ use onrush::ids::UserId;
 use sqlx::{PgConnection, Row};
 
 use super::Way;
-use crate::judge::{Sale, Told};
+use crate::judge::{Decision, Sale};
 
 /// How often the optimistic one tries, and how long it rests in between.
 const TRIES_MAX: u32 = 1_000;
@@ -41,7 +41,7 @@ pub struct InRows {
 
 /// What a transaction came to.
 enum Tried {
-    Told(Told),
+    Decision(Decision),
     /// Another was faster.
     Overtaken,
 }
@@ -62,7 +62,7 @@ impl InRows {
         let mut transaction = self.database.begin().await?;
         let tried = self.sell_in(&mut transaction, user).await?;
         match tried {
-            Tried::Told(_) => transaction.commit().await?,
+            Tried::Decision(_) => transaction.commit().await?,
             Tried::Overtaken => transaction.rollback().await?,
         }
         Ok(tried)
@@ -82,10 +82,10 @@ impl InRows {
         let row = sqlx::query(read).bind(&self.sale).bind(user).fetch_one(&mut *connection).await?;
         let (stock, free, version): (i64, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         if let Some(number) = row.try_get::<Option<i64>, _>(3)? {
-            return Ok(Tried::Told(Told::Number(u64::try_from(number)?)));
+            return Ok(Tried::Decision(Decision::Number(u64::try_from(number)?)));
         }
         if free <= 0 {
-            return Ok(Tried::Told(Told::SoldOut));
+            return Ok(Tried::Decision(Decision::SoldOut));
         }
         let written = match self.locking {
             Locking::None | Locking::Pessimistic => {
@@ -108,7 +108,7 @@ impl InRows {
             .bind(number)
             .execute(connection)
             .await?;
-        Ok(Tried::Told(Told::Number(u64::try_from(number)?)))
+        Ok(Tried::Decision(Decision::Number(u64::try_from(number)?)))
     }
 }
 
@@ -135,10 +135,10 @@ impl Way for InRows {
         }
     }
 
-    async fn ask(&self, user: UserId) -> anyhow::Result<Told> {
+    async fn ask(&self, user: UserId) -> anyhow::Result<Decision> {
         for _ in 0..TRIES_MAX {
             match self.sell(user.as_str()).await? {
-                Tried::Told(told) => return Ok(told),
+                Tried::Decision(told) => return Ok(told),
                 Tried::Overtaken => tokio::time::sleep(TRY_AGAIN).await,
             }
         }

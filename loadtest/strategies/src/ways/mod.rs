@@ -8,7 +8,7 @@ mod redis_lock;
 
 use ::onrush::ids::UserId;
 
-use crate::judge::{Sale, Told};
+use crate::judge::{Decision, Sale};
 
 pub(crate) use decided_in_redis::ISSUE;
 pub use decided_in_redis::OneCall;
@@ -30,7 +30,7 @@ pub trait Way: Send + Sync + 'static {
     fn note(&self) -> String;
 
     /// One unit for this user.
-    fn ask(&self, user: UserId) -> impl Future<Output = anyhow::Result<Told>> + Send;
+    fn ask(&self, user: UserId) -> impl Future<Output = anyhow::Result<Decision>> + Send;
 
     /// Waits until what was sold is where it is to stay; says what is to be said of that.
     fn settle(&self) -> impl Future<Output = anyhow::Result<Option<String>>> + Send {

@@ -11,7 +11,7 @@ use onrush::ids::{AttemptId, UserId};
 use sqlx::Row;
 
 use super::Way;
-use crate::judge::{Sale, Told};
+use crate::judge::{Decision, Sale};
 
 /// How long the rows may take after the last answer, and how often it is looked whether they are there.
 const SETTLE_MAX: Duration = Duration::from_mins(1);
@@ -79,11 +79,11 @@ impl Way for InOnrush {
         )
     }
 
-    async fn ask(&self, user: UserId) -> anyhow::Result<Told> {
+    async fn ask(&self, user: UserId) -> anyhow::Result<Decision> {
         self.began.get_or_init(Instant::now);
         match self.claims.claim(&self.campaign, Request { attempt: AttemptId::random(), user, pass: None }).await? {
-            Answer::Issued(claim) | Answer::Replayed(claim) => Ok(Told::Number(claim.number)),
-            Answer::SoldOut => Ok(Told::SoldOut),
+            Answer::Issued(claim) | Answer::Replayed(claim) => Ok(Decision::Number(claim.number)),
+            Answer::SoldOut => Ok(Decision::SoldOut),
             other => bail!("{other:?}"),
         }
     }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{InRows, Way};
-use crate::judge::{Sale, Told};
+use crate::judge::{Decision, Sale};
 
 /// Who has the lock and says no more loses it after so long.
 const LEASE_MS: i64 = 3_000;
@@ -161,8 +161,8 @@ impl Way for RedisLock {
         )
     }
 
-    async fn ask(&self, user: UserId) -> anyhow::Result<Told> {
-        let Some(token) = self.lock.take().await? else { return Ok(Told::GaveUp) };
+    async fn ask(&self, user: UserId) -> anyhow::Result<Decision> {
+        let Some(token) = self.lock.take().await? else { return Ok(Decision::GaveUp) };
         let told = self.rows.ask(user).await;
         self.lock.release(token).await.context("releasing the lock")?;
         told

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use loadtest::wire::Kind;
 use report::data::{Latencies, Run, Table};
 
 use super::posts;
@@ -17,7 +18,6 @@ use crate::sections::Promise;
 use crate::sections::window::BARE;
 use crate::tally::Tally;
 use crate::users::Requests;
-use crate::wire::Kind;
 
 /// What it is to find out.
 pub const PROMISES: &[Promise] = &[

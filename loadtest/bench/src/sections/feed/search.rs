@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use futures::stream::{TryStreamExt, iter};
+use loadtest::wire::{Kind, Wire};
 use onrush::feed::{Inspected, Outcome, PostId, SCHEMA_VERSION, search};
 use report::data::{Latencies, Run, Table};
 
@@ -13,7 +14,6 @@ use crate::histogram::Histogram;
 use crate::plan::Plan;
 use crate::rig::{Node, Rig};
 use crate::tally::us;
-use crate::wire::{Kind, Wire};
 
 const BODY_WORDS: usize = 40;
 /// Posts that are put into the index at a time.

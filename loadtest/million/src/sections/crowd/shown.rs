@@ -3,7 +3,7 @@
 use bench::histogram::Histogram;
 use report::data::{Series, Table, Timeline};
 
-use super::{NODES, Told};
+use super::{Findings, NODES};
 use crate::crowd::Second;
 use crate::plan::{ACTIVE_MAX, LEAVES_OF};
 use crate::watch::{LOOK_EVERY, Sample};
@@ -13,8 +13,8 @@ const SECOND_MS: u64 = 1_000;
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// What happened when.
-pub(super) fn timelines(told: &Told<'_>) -> Vec<Timeline> {
-    let (seconds, samples) = (&told.outcome.found.seconds, &told.seen.samples);
+pub(super) fn timelines(findings: &Findings<'_>) -> Vec<Timeline> {
+    let (seconds, samples) = (&findings.outcome.found.seconds, &findings.seen.samples);
     let of_seconds = |name: &str, value: fn(&Second) -> u64| Series {
         name: name.to_owned(),
         values: seconds.iter().map(|second| float(value(second))).collect(),
@@ -28,7 +28,7 @@ pub(super) fn timelines(told: &Told<'_>) -> Vec<Timeline> {
         stacked,
         series,
     };
-    let cpu = told.processes.iter().enumerate().map(|(index, name)| {
+    let cpu = findings.processes.iter().enumerate().map(|(index, name)| {
         of_samples(name.clone(), &|sample| sample.cpu_percent.get(index).copied().unwrap_or_default())
     });
     let memory = (0..NODES).map(|index| {
@@ -65,12 +65,12 @@ fn so_far(counts: impl Iterator<Item = u64>) -> Vec<f64> {
 }
 
 /// What was counted.
-pub(super) fn tables(told: &Told<'_>) -> Vec<Table> {
-    vec![speeds(told), people(told), processors(told), ages(told)]
+pub(super) fn tables(findings: &Findings<'_>) -> Vec<Table> {
+    vec![speeds(findings), people(findings), processors(findings), ages(findings)]
 }
 
-fn speeds(told: &Told<'_>) -> Table {
-    let found = &told.outcome.found;
+fn speeds(findings: &Findings<'_>) -> Table {
+    let found = &findings.outcome.found;
     let joining = found.joining.as_secs_f64();
     let after: Vec<&Second> = found.seconds.iter().filter(|second| second.joins == 0).collect();
     let polls: u64 = after.iter().map(|second| second.polls).sum();
@@ -86,7 +86,7 @@ fn speeds(told: &Told<'_>) -> Table {
              visitors were told to ask, and have precedence. Joins a second count until the last one had joined, polls \
              a second from then on. Times are from the sending on; the last line is how long after a visitor's time had \
              come this client sent the request: it looks every {} ms.",
-            told.plan.connections,
+            findings.plan.connections,
             TICK.as_millis()
         ),
         head: ["what", "answers", "a second", "p50, ms", "p99, ms", "p99.9, ms"].map(String::from).to_vec(),
@@ -104,15 +104,15 @@ fn speeds(told: &Told<'_>) -> Table {
     }
 }
 
-fn people(told: &Told<'_>) -> Table {
-    let (found, last, seen) = (&told.outcome.found, &told.last, &told.seen);
+fn people(findings: &Findings<'_>) -> Table {
+    let (found, last, seen) = (&findings.outcome.found, &findings.last, &findings.seen);
     let row = |name: &str, count: u64| vec![name.to_owned(), count.to_string()];
     Table {
         title: "The crowd: what became of the visitors".into(),
         text: format!(
             "At most {} are admitted in any {} ms, at most {ACTIVE_MAX} are inside. Of ten who come in eight claim, one leaves and \
              one lets the pass lapse; of {LEAVES_OF} answers that say to wait, one makes its visitor leave the queue.",
-            told.plan.admit, told.plan.every_ms
+            findings.plan.admit, findings.plan.every_ms
         ),
         head: ["what", "visitors"].map(String::from).to_vec(),
         rows: vec![
@@ -132,11 +132,11 @@ fn people(told: &Told<'_>) -> Table {
     }
 }
 
-fn processors(told: &Told<'_>) -> Table {
-    let seconds = &told.outcome.found.seconds;
+fn processors(findings: &Findings<'_>) -> Table {
+    let seconds = &findings.outcome.found.seconds;
     // What is a second here and one there began at about the same time.
     let joining = seconds.iter().take_while(|second| second.joins > 0).count();
-    let samples = &told.seen.samples;
+    let samples = &findings.seen.samples;
     let (early, late) = samples.split_at(joining.min(samples.len()));
     let mean = |samples: &[Sample], index: usize| {
         let sum: f64 = samples.iter().filter_map(|sample| sample.cpu_percent.get(index)).sum();
@@ -146,20 +146,20 @@ fn processors(told: &Told<'_>) -> Table {
         let bytes = samples.iter().filter_map(|sample| sample.node_bytes.get(index)).max();
         bytes.map_or("-".to_owned(), |bytes| format!("{:.0}", float(*bytes) / MIB))
     };
-    let rows = told.processes.iter().enumerate().map(|(index, name)| {
+    let rows = findings.processes.iter().enumerate().map(|(index, name)| {
         let node = name.strip_prefix("onrush ").and_then(|number| number.parse::<usize>().ok());
         let mib = node.map_or("-".to_owned(), |number| memory(samples, number - 1));
         vec![name.clone(), mean(early, index), mean(late, index), mib]
     });
-    let (joined, room) = told.seen.joined_bytes.unwrap_or_default();
-    let each = |bytes: u64| float(bytes) / float(told.plan.users.max(1) as u64);
+    let (joined, room) = findings.seen.joined_bytes.unwrap_or_default();
+    let each = |bytes: u64| float(bytes) / float(findings.plan.users.max(1) as u64);
     Table {
         title: "The crowd: processors and memory".into(),
         text: format!(
             "In % of one core, as means while they join and after the last has joined. When all had joined, Redis had \
              grown by {:.1} bytes a visitor (ids of 10 bytes; claims until then are in it), of which its own estimate \
              gives the room's keys {:.1}.",
-            each(joined.saturating_sub(told.bytes_before)),
+            each(joined.saturating_sub(findings.bytes_before)),
             each(room)
         ),
         head: ["process", "joining, %", "waiting, %", "MiB, at most"].map(String::from).to_vec(),
@@ -167,8 +167,8 @@ fn processors(told: &Told<'_>) -> Table {
     }
 }
 
-fn ages(told: &Told<'_>) -> Table {
-    let ages = &told.ages;
+fn ages(findings: &Findings<'_>) -> Table {
+    let ages = &findings.ages;
     let last = ages.by_100_ms.len() - 1;
     let rows = ages.by_100_ms.iter().enumerate().map(|(step, count)| {
         let from = step * 100;
@@ -183,7 +183,7 @@ fn ages(told: &Told<'_>) -> Table {
              counted as if from the earlier of these to when the answer had come, its way included. The oldest: {}. From \
              the later of the two looks to when the node was asked, which leaves the way out, it was {} ms at most.",
             LOOK_EVERY.as_millis(),
-            told.seen.look_gap_max.as_millis(),
+            findings.seen.look_gap_max.as_millis(),
             if ages.told.is_empty() { "none" } else { &ages.told },
             ages.oldest_asked.as_millis()
         ),
@@ -193,7 +193,7 @@ fn ages(told: &Told<'_>) -> Table {
 }
 
 /// How figures came to be.
-pub(super) fn notes(told: &Told<'_>) -> Vec<String> {
+pub(super) fn notes(findings: &Findings<'_>) -> Vec<String> {
     vec![
         "Inversions: from Redis, visitors who still wait with a number up to the last one that was admitted, and visitors \
          who were admitted with a number beyond it; from the answers, visitors who were told to wait more than a second \
@@ -204,7 +204,7 @@ pub(super) fn notes(told: &Told<'_>) -> Vec<String> {
             "Overshoot: admissions above {} in any window of {} ms, on Redis' clock, from its own list of them, put \
              together from all looks and complete by its own count; and looks at which more were inside than the cap, or \
              than units were left.",
-            told.plan.admit, told.plan.every_ms
+            findings.plan.admit, findings.plan.every_ms
         ),
         "Lost: visitors without a place in Redis, or with another than they were told, at the end; visitors who wait in \
          Redis and had heard otherwise; and the difference between those who do not wait any more and those who were \

@@ -2,10 +2,9 @@
 //! is read than has to be known.
 
 use std::io;
-use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, ToSocketAddrs};
 
 /// Most answers fit at once.
 const BUFFER_BYTES: usize = 4 << 10;
@@ -101,20 +100,32 @@ struct Head {
     body_from: usize,
     body_bytes: usize,
     retry_after: bool,
+    /// The server takes no other request on this connection.
+    is_last: bool,
 }
 
 /// A connection that carries one request at a time. After an error it is of no use.
 pub struct Wire {
     stream: TcpStream,
     buffer: Vec<u8>,
+    is_closed: bool,
 }
 
 impl Wire {
     /// Connects.
-    pub async fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+    pub async fn open(addresses: impl ToSocketAddrs) -> io::Result<Self> {
+        let stream = TcpStream::connect(addresses).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::with_capacity(BUFFER_BYTES) })
+        Ok(Self { stream, buffer: Vec::with_capacity(BUFFER_BYTES), is_closed: false })
+    }
+
+    /// Whether the server has closed it, or said that it would: it may do so with one that carries nothing.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        // Nothing was asked: whatever there is to read is the end, or of no use.
+        let is_silent =
+            matches!(self.stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        self.is_closed || !is_silent
     }
 
     /// Sends a request and reads its answer to the last byte.
@@ -131,6 +142,7 @@ impl Wire {
         while self.buffer.len() < whole {
             self.read_more().await?;
         }
+        self.is_closed = head.is_last;
         let body = &self.buffer[head.body_from..whole];
         let Head { status, retry_after, .. } = head;
         Ok(Answer { kind: Kind::of(status, body), status, retry_after, body })
@@ -153,7 +165,7 @@ fn parse_head(bytes: &[u8]) -> io::Result<Option<Head>> {
     let Some(head_bytes) = find(bytes, b"\r\n\r\n") else { return Ok(None) };
     let bad = || io::Error::from(io::ErrorKind::InvalidData);
     let status = bytes.strip_prefix(b"HTTP/1.1 ").and_then(|rest| number(rest.get(..3)?)).ok_or_else(bad)?;
-    let (mut body_bytes, mut retry_after) = (None, false);
+    let (mut body_bytes, mut retry_after, mut is_last) = (None, false, false);
     for line in bytes[..head_bytes].split(|byte| *byte == b'\n') {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
         let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
@@ -161,12 +173,15 @@ fn parse_head(bytes: &[u8]) -> io::Result<Option<Head>> {
             body_bytes = number(value);
         } else if name.eq_ignore_ascii_case(b"retry-after") {
             retry_after = true;
+        } else if name.eq_ignore_ascii_case(b"connection") {
+            is_last = value.eq_ignore_ascii_case(b"close");
         }
     }
     let status = u16::try_from(status).map_err(|_| bad())?;
     // There is no body, and no word of its length.
     let body_bytes = if status == 204 { Some(0) } else { body_bytes };
-    Ok(Some(Head { status, body_from: head_bytes, body_bytes: body_bytes.ok_or_else(bad)?, retry_after }))
+    let body_bytes = body_bytes.ok_or_else(bad)?;
+    Ok(Some(Head { status, body_from: head_bytes, body_bytes, retry_after, is_last }))
 }
 
 fn number(digits: &[u8]) -> Option<usize> {
@@ -203,14 +218,14 @@ mod tests {
         let answer = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 12\r\nretry-after: 1\r\n\r\n{\"code\":";
         let end = find(answer, b"\r\n\r\n").unwrap();
         assert!((0..end).all(|cut| parse_head(&answer[..cut]).unwrap().is_none()));
-        let head = Head { status: 503, body_from: end, body_bytes: 12, retry_after: true };
+        let head = Head { status: 503, body_from: end, body_bytes: 12, retry_after: true, is_last: false };
         assert_eq!(parse_head(answer).unwrap(), Some(head));
     }
 
     #[test]
     fn an_answer_that_has_no_body_by_its_status_needs_no_length() {
         let answer = b"HTTP/1.1 204 No Content\r\n\r\n";
-        let head = Head { status: 204, body_from: answer.len(), body_bytes: 0, retry_after: false };
+        let head = Head { status: 204, body_from: answer.len(), body_bytes: 0, retry_after: false, is_last: false };
         assert_eq!(parse_head(answer).unwrap(), Some(head));
     }
 
@@ -262,5 +277,22 @@ mod tests {
         }
         server.await.unwrap();
         assert!(wire.exchange(b"ask!").await.is_err(), "the connection has ended");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_the_server_closes_or_is_about_to_close_is_closed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut wire = Wire::open(listener.local_addr().unwrap()).await.unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert!(!wire.is_closed());
+        stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").await.unwrap();
+        assert_eq!(wire.exchange(b"ask!").await.unwrap().status, 204);
+        assert!(wire.is_closed(), "it was said");
+
+        let wire = Wire::open(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        drop(stream);
+        wire.stream.readable().await.unwrap();
+        assert!(wire.is_closed(), "it was done");
     }
 }

@@ -1,13 +1,13 @@
-//! A Kafka of this program's own. It takes seconds to start, so all runs of one program share it; it can be killed all
+//! A Kafka of this program's own. It takes seconds to start, so all that one program does shares it; it can be killed all
 //! the same.
 //!
 //! A broker tells its clients where to connect to, so a proxy in front of it needs a listener of its own, whose
-//! advertised address is the proxy's: a slot. Nodes borrow slots.
+//! advertised address is the proxy's.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
@@ -16,15 +16,10 @@ use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::processes::{Patience, Process, Program, free_port};
-use crate::proxy::{Protocol, Proxy};
+use crate::patience::Patience;
+use crate::port::free_port;
+use crate::process::{Process, Program};
 
-/// Nodes that may be connected at the same time.
-const SLOTS: usize = SLOTS_EACH * INSTALLATIONS_MAX;
-/// Nodes of one installation at the same time: four, and two that come and go.
-const SLOTS_EACH: usize = 6;
-/// Installations that may use the broker at the same time: more would measure the machine.
-pub const INSTALLATIONS_MAX: usize = 3;
 /// How long a topic may take to be read.
 const READ_MAX: Duration = Duration::from_secs(30);
 /// How long it may take to answer after a start.
@@ -35,49 +30,31 @@ pub struct Kafka {
     home: PathBuf,
     port: u16,
     process: Mutex<Option<Process>>,
-    free_slots: Arc<Mutex<Vec<Arc<Proxy>>>>,
 }
 
-/// A node's way to the broker; given back when it is dropped.
-pub struct Slot {
-    proxy: Arc<Proxy>,
-    free_slots: Arc<Mutex<Vec<Arc<Proxy>>>>,
-}
-
-impl std::ops::Deref for Slot {
-    type Target = Proxy;
-
-    fn deref(&self) -> &Proxy {
-        &self.proxy
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.proxy.clear();
-        self.proxy.cut();
-        self.free_slots.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&self.proxy));
-    }
+/// A listener besides the broker's own.
+#[derive(Debug, Clone, Copy)]
+pub struct Listener {
+    /// Where the broker listens.
+    pub port: u16,
+    /// Where it tells its clients to connect to: a proxy that leads there.
+    pub advertised: SocketAddr,
 }
 
 impl Kafka {
     /// Starts a broker with its data in this folder. `checkout` is where the development services have put Kafka's
     /// libraries, and `keep` where what has to be computed only once is kept.
-    pub async fn start(checkout: &Path, keep: &Path, home: &Path) -> anyhow::Result<Self> {
+    pub async fn start(checkout: &Path, keep: &Path, home: &Path, more: &[Listener]) -> anyhow::Result<Self> {
         std::fs::create_dir_all(home)?;
         let (port, controller_port) = (free_port()?, free_port()?);
-        let mut slots = Vec::new();
         let mut listeners = vec![format!("PLAINTEXT://127.0.0.1:{port}")];
         let mut advertised = listeners.clone();
         listeners.push(format!("CONTROLLER://127.0.0.1:{controller_port}"));
         let mut protocols = vec!["PLAINTEXT:PLAINTEXT".to_owned(), "CONTROLLER:PLAINTEXT".to_owned()];
-        for slot in 0..SLOTS {
-            let listener = free_port()?;
-            let proxy = Proxy::start(Protocol::Kafka, ([127, 0, 0, 1], listener).into()).await?;
-            listeners.push(format!("S{slot}://127.0.0.1:{listener}"));
-            advertised.push(format!("S{slot}://{}", proxy.address()));
-            protocols.push(format!("S{slot}:PLAINTEXT"));
-            slots.push(Arc::new(proxy));
+        for (index, Listener { port, advertised: proxy }) in more.iter().enumerate() {
+            listeners.push(format!("P{index}://127.0.0.1:{port}"));
+            advertised.push(format!("P{index}://{proxy}"));
+            protocols.push(format!("P{index}:PLAINTEXT"));
         }
         let properties = std::fs::read_to_string(checkout.join("dev/kafka/server.properties"))?
             .replace("@PORT@", &port.to_string())
@@ -94,8 +71,7 @@ impl Kafka {
             protocols.join(","),
         );
         std::fs::write(home.join("server.properties"), properties + &ours)?;
-        let kafka =
-            Self { home: home.to_owned(), port, process: Mutex::default(), free_slots: Arc::new(Mutex::new(slots)) };
+        let kafka = Self { home: home.to_owned(), port, process: Mutex::default() };
         kafka.format(checkout, keep).await?;
         kafka.launch(checkout)?;
         kafka.until_it_answers().await?;
@@ -106,13 +82,6 @@ impl Kafka {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         ([127, 0, 0, 1], self.port).into()
-    }
-
-    /// A way of one's own to the broker.
-    pub fn slot(&self) -> anyhow::Result<Slot> {
-        let proxy = self.free_slots.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let proxy = proxy.with_context(|| format!("more than {SLOTS} nodes at a time"))?;
-        Ok(Slot { proxy, free_slots: Arc::clone(&self.free_slots) })
     }
 
     /// SIGKILL.
@@ -146,7 +115,7 @@ impl Kafka {
         let (topic, brokers) = (topic.to_owned(), self.address().to_string());
         let read = move || {
             let mut settings = ClientConfig::new();
-            settings.set("bootstrap.servers", brokers).set("group.id", "faults").set("enable.auto.commit", "false");
+            settings.set("bootstrap.servers", brokers).set("group.id", "testkit").set("enable.auto.commit", "false");
             let consumer: BaseConsumer = settings.set("fetch.wait.max.ms", "20").create()?;
             let ends = ends_of(&consumer, &topic)?;
             let mut partitions = TopicPartitionList::new();

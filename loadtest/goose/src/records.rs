@@ -10,8 +10,8 @@ use crate::users::User;
 /// How many of the wrong things are written out.
 const SHOWN_MAX: usize = 20;
 
-/// The books of one run.
-pub(crate) struct Books {
+/// The records of one run.
+pub(crate) struct Records {
     /// What a user may hear who asks for a unit, with a new key or without one.
     may_hear: Vec<&'static str>,
     entries: Mutex<Entries>,
@@ -27,7 +27,7 @@ struct Entries {
     holders: HashMap<String, u64>,
 }
 
-/// What the books come to.
+/// What the records come to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Totals {
     /// Visits that were made.
@@ -46,7 +46,7 @@ pub(crate) struct Totals {
     pub(crate) shown: Vec<String>,
 }
 
-impl Books {
+impl Records {
     /// Empty ones.
     pub(crate) fn new(settings: &Settings) -> Self {
         let mut may_hear = vec!["granted"];
@@ -150,9 +150,10 @@ mod tests {
 
     use super::*;
 
-    fn books(scenario: &str) -> Books {
-        let words = format!("crowd {scenario} --url http://[::1] --hs256-secret s --operator-token t --users 1000");
-        Books::new(&Settings::parse_from(words.split(' ')))
+    fn records(scenario: &str) -> Records {
+        let words =
+            format!("goose-load {scenario} --url http://[::1] --hs256-secret s --operator-token t --users 1000");
+        Records::new(&Settings::parse_from(words.split(' ')))
     }
 
     fn user(name: &str) -> User {
@@ -163,40 +164,40 @@ mod tests {
         Meaning::Granted(Claim { id: format!("c.1.{number}"), number, coupon_code: format!("code {number}") })
     }
 
-    fn wrong(books: &Books) -> Vec<String> {
-        books.totals().shown
+    fn wrong(records: &Records) -> Vec<String> {
+        records.totals().shown
     }
 
     #[test]
     fn a_number_and_a_code_that_two_users_were_given_are_wrong() {
-        let books = books("plenty");
-        books.told(&user("alice"), &granted(1), &["granted"]);
-        assert_eq!(wrong(&books), Vec::<String>::new());
-        books.told(&user("bob"), &granted(1), &["granted"]);
-        assert_eq!(wrong(&books), ["the number 1 was granted twice", "the coupon code code 1 was granted twice"]);
+        let records = records("plenty");
+        records.told(&user("alice"), &granted(1), &["granted"]);
+        assert_eq!(wrong(&records), Vec::<String>::new());
+        records.told(&user("bob"), &granted(1), &["granted"]);
+        assert_eq!(wrong(&records), ["the number 1 was granted twice", "the coupon code code 1 was granted twice"]);
     }
 
     #[test]
     fn a_second_unit_is_wrong_until_the_first_is_given_back() {
-        let books = books("trickle");
+        let records = records("trickle");
         let alice = user("alice");
-        books.told(&alice, &granted(1), &["granted"]);
-        books.gives_back(&alice);
-        books.told(&alice, &granted(2), &["granted"]);
-        assert_eq!(wrong(&books), Vec::<String>::new());
-        books.told(&alice, &granted(3), &["granted"]);
-        assert_eq!(wrong(&books), ["alice was granted Some(2) and 3"]);
+        records.told(&alice, &granted(1), &["granted"]);
+        records.gives_back(&alice);
+        records.told(&alice, &granted(2), &["granted"]);
+        assert_eq!(wrong(&records), Vec::<String>::new());
+        records.told(&alice, &granted(3), &["granted"]);
+        assert_eq!(wrong(&records), ["alice was granted Some(2) and 3"]);
     }
 
     #[test]
     fn what_a_user_was_not_to_hear_is_wrong() {
         for (scenario, may_hear) in [("limited", true), ("plenty", false), ("sold_out", true), ("trickle", false)] {
-            let books = books(scenario);
-            books.told(&user("alice"), &Meaning::SoldOut, books.may_hear());
-            assert_eq!(books.totals().wrong == 0, may_hear, "{scenario}");
+            let records = records(scenario);
+            records.told(&user("alice"), &Meaning::SoldOut, records.may_hear());
+            assert_eq!(records.totals().wrong == 0, may_hear, "{scenario}");
         }
-        let books = books("sold_out");
-        books.told(&user("alice"), &granted(1), books.may_hear());
-        assert_eq!(books.totals().wrong, 1);
+        let records = records("sold_out");
+        records.told(&user("alice"), &granted(1), records.may_hear());
+        assert_eq!(records.totals().wrong, 1);
     }
 }

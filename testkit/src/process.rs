@@ -1,19 +1,17 @@
 //! How does a process start, and how does it end? Whatever this program starts ends with it, also if it is killed.
 //!
-//! - Every process is born of one thread that lives as long as the program, and asks the kernel to be killed when its
+//! - Every process is started by one thread that lives as long as the program, and asks the kernel to be killed when its
 //!   parent thread is gone. So nothing is left behind by Ctrl-C, by a failed test, or by SIGKILL.
 //! - Each is in a process group of its own: Ctrl-C in a terminal reaches this program alone.
 
 use std::fs::OpenOptions;
 use std::io;
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
@@ -23,7 +21,7 @@ const ORDERS_MAX: usize = 16;
 
 struct Order {
     command: Command,
-    born: SyncSender<io::Result<Child>>,
+    spawned: SyncSender<io::Result<Child>>,
 }
 
 /// A process, killed when it is dropped.
@@ -83,7 +81,7 @@ impl Program {
     pub fn start(mut self, log: &Path) -> anyhow::Result<Process> {
         let log = OpenOptions::new().create(true).append(true).open(log)?;
         self.command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let child = bear(self.command).with_context(|| format!("starting {}", self.name))?;
+        let child = spawn(self.command).with_context(|| format!("starting {}", self.name))?;
         Ok(Process { name: self.name, child })
     }
 
@@ -113,19 +111,19 @@ impl Program {
     }
 }
 
-fn bear(command: Command) -> anyhow::Result<Child> {
-    static NURSERY: OnceLock<Mutex<SyncSender<Order>>> = OnceLock::new();
-    let nursery = NURSERY.get_or_init(|| {
+fn spawn(command: Command) -> anyhow::Result<Child> {
+    static STARTER: OnceLock<Mutex<SyncSender<Order>>> = OnceLock::new();
+    let starter = STARTER.get_or_init(|| {
         let (orders, queue) = sync_channel::<Order>(ORDERS_MAX);
         std::thread::spawn(move || {
             for mut order in queue {
-                let _gone = order.born.send(order.command.spawn());
+                let _gone = order.spawned.send(order.command.spawn());
             }
         });
         Mutex::new(orders)
     });
-    let (born, waiting) = sync_channel(1);
-    nursery.lock().unwrap_or_else(PoisonError::into_inner).send(Order { command, born })?;
+    let (spawned, waiting) = sync_channel(1);
+    starter.lock().unwrap_or_else(PoisonError::into_inner).send(Order { command, spawned })?;
     Ok(waiting.recv()??)
 }
 
@@ -182,48 +180,5 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
-    }
-}
-
-/// A port that nothing listens on. Below those that the kernel gives to outgoing connections: a client that tries to
-/// reach a dead server again and again would otherwise be given its port one day, and reach itself.
-pub fn free_port() -> anyhow::Result<u16> {
-    const FIRST: u16 = 23_000;
-    const COUNT: u16 = 9_000;
-    static NEXT: OnceLock<AtomicU16> = OnceLock::new();
-    let next = NEXT.get_or_init(|| {
-        // Two programs begin at different places; whoever finds a port taken goes on.
-        let start = u16::try_from(std::process::id().wrapping_mul(97) % u32::from(COUNT)).unwrap_or(0);
-        AtomicU16::new(start)
-    });
-    for _ in 0..COUNT {
-        let port = FIRST + next.fetch_add(1, Ordering::Relaxed) % COUNT;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return Ok(port);
-        }
-    }
-    bail!("no port is free from {FIRST} on")
-}
-
-/// How long something is waited for, and what.
-pub struct Patience {
-    what: &'static str,
-    deadline: Instant,
-}
-
-impl Patience {
-    /// From now on.
-    #[must_use]
-    pub fn new(what: &'static str, max: Duration) -> Self {
-        Self { what, deadline: Instant::now() + max }
-    }
-
-    /// A moment; fails when there was no more time.
-    pub async fn wait(&self) -> anyhow::Result<()> {
-        if Instant::now() > self.deadline {
-            bail!("still not so: {}", self.what);
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        Ok(())
     }
 }

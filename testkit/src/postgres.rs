@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::Context;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::processes::{Process, Program, free_port};
+use crate::port::free_port;
+use crate::process::{Process, Program};
 
 /// How long it may take to answer after a start.
 const START_MAX: Duration = Duration::from_mins(1);
@@ -36,7 +37,7 @@ impl Postgres {
         let log = home.join("postgres.log");
         let reach = Program::of_user("test", "test", user).args([Path::new("-x"), home]);
         let can_reach = reach.run(&log, START_MAX).await?.success();
-        let outside = std::env::temp_dir().join(format!("onrush-faults-{}", std::process::id()));
+        let outside = Self::outside(std::process::id());
         let folder = if can_reach { home.to_owned() } else { outside };
         let data = folder.join("data");
         std::fs::create_dir_all(&data)?;
@@ -52,6 +53,12 @@ impl Postgres {
         let postgres = Self { home: home.to_owned(), data, binaries, user, port, process: Mutex::default() };
         postgres.start_again().await?;
         Ok(postgres)
+    }
+
+    /// Where the data of this process' cluster are if the user postgres cannot go to its folder.
+    #[must_use]
+    pub fn outside(pid: u32) -> PathBuf {
+        std::env::temp_dir().join(format!("onrush-postgres-{pid}"))
     }
 
     /// Where it listens.

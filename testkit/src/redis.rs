@@ -9,7 +9,9 @@ use anyhow::{Context, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::processes::{Patience, Process, Program, free_port};
+use crate::patience::Patience;
+use crate::port::free_port;
+use crate::process::{Process, Program};
 
 /// How long it may take to answer after a start.
 const START_MAX: Duration = Duration::from_secs(20);
