@@ -52,7 +52,7 @@ pub struct Wanted {
     pub limit: usize,
 }
 
-/// FeedConsumer feeds.
+/// Reads feeds.
 pub struct Reader {
     posts: Posts,
     inboxes: Inboxes,

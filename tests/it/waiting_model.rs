@@ -1,6 +1,7 @@
 //! Waiting rooms as their scripts decide them, in the real Redis and in a time of the tests' own: who is next and when,
 //! who may be inside, whose pass is good, and what the nodes tell of it.
 
+mod answers;
 mod behind;
 mod cap;
 mod draw;
@@ -13,6 +14,7 @@ mod places;
 mod property;
 mod room;
 mod states;
+mod steps;
 
 /// The most that was admitted in any window of this length: all that end with an admission, of a log of moments and
 /// counts.

@@ -19,7 +19,6 @@ const CRATES: &[&str] = &[
     "loadtest/strategies/src",
     "dev/upstream/src",
     "testkit/src",
-    "tests/models/src",
 ];
 
 type Path = Vec<String>;

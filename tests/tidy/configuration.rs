@@ -25,7 +25,7 @@ fn page(settings: &str) -> String {
         } else {
             group(&mut page, &section, &mut comment, &mut named);
             if let Some(name) = line.strip_prefix('[') {
-                section = name.trim_end_matches(']').to_owned();
+                name.trim_end_matches(']').clone_into(&mut section);
                 write!(page, "\n## {section}\n").unwrap();
             }
         }
@@ -51,7 +51,9 @@ fn the_page_of_settings_is_up_to_date() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let wanted = page(&fs::read_to_string(root.join("config/default.toml")).unwrap());
     let path = root.join("docs/configuration.md");
-    if std::env::var_os("ONRUSH_WRITE_DOCS").is_some() {
+    #[expect(clippy::disallowed_methods, reason = "no setting of the product: whether to write the page")]
+    let writes = std::env::var_os("ONRUSH_WRITE_DOCS").is_some();
+    if writes {
         fs::write(&path, &wanted).unwrap();
     }
     let found = fs::read_to_string(&path).unwrap_or_default();

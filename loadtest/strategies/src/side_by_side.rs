@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use onrush::campaign::{Campaign, Campaigns, Spec};
-use onrush::claim::Claims;
+use onrush::claim::{Claims, Coupons};
 use onrush::ids::UserId;
 use onrush::kafka::Producer;
 use onrush::ledger::{Relay, Writer};
+use onrush::waiting::WaitingRooms;
 use report::data::Strategy;
 use tokio_util::sync::CancellationToken;
 
@@ -66,7 +67,9 @@ async fn measure_onrush(stores: &Stores, campaigns: &Arc<Campaigns>, load: Load)
     let writer = Writer::new(stores.database.clone(), producer, config);
     let workers = [tokio::spawn(relay.run(stop.clone())), tokio::spawn(writer.run(stop.clone()))];
     let sale = |campaign| {
-        let claims = Claims::new(Arc::clone(&stores.redis), &config.claim);
+        let waiting = WaitingRooms::new(Arc::clone(&stores.redis), Arc::clone(campaigns), config.waiting.clone());
+        let (coupons, waiting) = (Coupons::new(1, &[7; 32]), Arc::new(waiting));
+        let claims = Claims::new(Arc::clone(&stores.redis), &config.claim, coupons, waiting);
         InOnrush::new(claims, campaign, stores.database.clone(), config.ledger.rows_per_second_max)
     };
     let measured = async {

@@ -5,6 +5,7 @@
 //! - Nothing is loaded from elsewhere but the shop's picture, and no other site's form or frame can act for a visitor.
 
 pub(crate) mod look;
+mod scene;
 mod status;
 mod texts;
 mod view;
@@ -28,8 +29,9 @@ use crate::http::state::App;
 use crate::http::waiting::answer::StatusView;
 use crate::ids::{CampaignId, IdempotencyKey, UserId};
 use crate::waiting::{Status, WaitingError};
+use scene::Scene;
 use status::PageStatus;
-use view::{About, Scene};
+use view::About;
 use visitor::{Visit, Who};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {

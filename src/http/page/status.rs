@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::view::{About, Coupon, Scene, Turn, TurnLengths, Waiting};
+use super::scene::{self, Coupon, Scene, Turn, TurnLengths, Waiting};
+use super::view::About;
 use super::visitor::{Noted, Visit};
-use super::{view, words};
+use super::words;
 use crate::campaign::{Campaign, Order, State};
 use crate::clock::Millis;
 use crate::http::contract::problem::Problem;
@@ -118,7 +119,7 @@ pub(crate) async fn scene(
         }
         // Before a draw there is none yet.
         Status::SoldOut { placed, .. } => {
-            Scene::SoldOut { place: (placed.place > 0).then(|| view::place(lang.texts(), placed.place)) }
+            Scene::SoldOut { place: (placed.place > 0).then(|| scene::place(lang.texts(), placed.place)) }
         }
         Status::Admitted { expires_at, .. } => {
             about.poll_after_s = Some(seconds_until(*expires_at, now) + 1);

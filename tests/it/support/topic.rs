@@ -21,7 +21,7 @@ pub(crate) async fn put(stores: &Stores, partition: i32, value: &[u8]) {
     producer.send(record, Duration::from_secs(10)).await.unwrap();
 }
 
-/// FeedConsumer so many records of all partitions of the topic of facts: partition and value.
+/// Reads so many records of all partitions of the topic of facts: partition and value.
 pub(crate) async fn read(stores: &Stores, count: usize) -> Vec<(i32, Vec<u8>)> {
     let records = read_from(stores, &stores.config.kafka.facts_topic, count).await;
     records.into_iter().map(|(partition, _, value)| (partition, value)).collect()
