@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkId, Throughput};
 use onrush::facts::{Fact, FactClaim, Kind, SCHEMA_VERSION};
 use onrush::ids::AttemptId;
-use onrush::ledger::{Placed, write_facts};
+use onrush::ledger::{FactAt, write_facts};
 use support::Stores;
 
 /// The fact of a claim that the ledger has not seen.
@@ -31,7 +31,7 @@ async fn batches(stores: &Stores, rows: u64, batches: u64) -> Duration {
     let (mut took, campaign) = (Duration::ZERO, format!("c{:016x}", rand::random::<u64>()));
     for batch in 0..batches {
         let numbers = batch * rows + 1..=(batch + 1) * rows;
-        let facts = numbers.enumerate().map(|(place, number)| Placed { place, fact: claimed(&campaign, number) });
+        let facts = numbers.enumerate().map(|(place, number)| FactAt { place, fact: claimed(&campaign, number) });
         let facts = facts.collect();
         let began = Instant::now();
         let written = write_facts(&stores.database, facts).await.expect("PostgreSQL is there");

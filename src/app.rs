@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use crate::alarm::{self, Alarm, Survey};
+use crate::alarm::{self, Alarm, Snapshot};
 use crate::cache::Cache;
 use crate::campaign::{Campaigns, Follower, Publisher};
 use crate::claim::{Claims, Coupons};
@@ -68,7 +68,7 @@ impl Node {
         clock::set_ahead_ms(config.bench.clock_ahead_ms);
         let metrics = telemetry::metrics();
         let mut redis = Redis::connect(&config.redis).await.context("connecting to Redis")?;
-        if config.bench.deaf {
+        if config.bench.without_messages {
             redis = redis.without_messages();
         }
         let redis = Arc::new(redis.fenced());
@@ -120,8 +120,8 @@ impl Node {
             config.health.clone(),
         );
         let rules = Arc::new(alarm::Settings::new(config.alarm.clone()));
-        let survey = Survey::new(Arc::clone(&redis), database.clone(), Arc::clone(&campaigns), &config)?;
-        let alarm = Alarm::new(Arc::clone(&redis), survey, database.clone(), Arc::clone(&rules))?;
+        let snapshot = Snapshot::new(Arc::clone(&redis), database.clone(), Arc::clone(&campaigns), &config)?;
+        let alarm = Alarm::new(Arc::clone(&redis), snapshot, database.clone(), Arc::clone(&rules))?;
         watch(&mut loops, reporter, alarm);
 
         let pass_keys = PassKeys::new(&config.waiting, &config.coupon)?;

@@ -157,7 +157,7 @@ section!(
 );
 section!(
     /// What only benchmarks and tests want.
-    Bench { bare: bool, deaf: bool, clock_ahead_ms: i64, broken_loop: String }
+    Bench { bare: bool, without_messages: bool, clock_ahead_ms: i64, broken_loop: String }
 );
 
 /// How log lines look.

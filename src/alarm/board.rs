@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::rules::{Standing, State};
+use super::rules::{RuleStatus, State};
 use crate::clock::Millis;
 use crate::config;
 use crate::redis::{Redis, RedisError};
@@ -30,34 +30,34 @@ pub struct RuleView {
 
 /// All rules. What nobody has looked at, and all of them where Redis does not say, are UNKNOWN.
 pub async fn read_board(redis: &Redis, settings: &config::Alarm) -> Vec<RuleView> {
-    let standings = read(redis, settings).await.unwrap_or_else(|error| {
+    let statuses = read(redis, settings).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "how the alarms stand is not known");
-        vec![Standing::default(); config::Alarm::RULES.len()]
+        vec![RuleStatus::default(); config::Alarm::RULES.len()]
     });
-    let views = settings.thresholds().into_iter().zip(standings).map(|((rule, thresholds), standing)| RuleView {
+    let views = settings.thresholds().into_iter().zip(statuses).map(|((rule, thresholds), status)| RuleView {
         rule,
-        state: if standing.since == 0 { State::Unknown } else { standing.state },
-        value: standing.value,
+        state: if status.since == 0 { State::Unknown } else { status.state },
+        value: status.value,
         caution: thresholds.caution,
         critical: thresholds.critical,
-        campaigns: standing.campaigns,
-        since: (standing.since != 0).then_some(Millis(standing.since)),
+        campaigns: status.campaigns,
+        since: (status.since != 0).then_some(Millis(status.since)),
     });
     views.collect()
 }
 
 /// How the rules stand, in the order of the settings.
-pub(super) async fn read(redis: &Redis, settings: &config::Alarm) -> Result<Vec<Standing>, RedisError> {
+pub(super) async fn read(redis: &Redis, settings: &config::Alarm) -> Result<Vec<RuleStatus>, RedisError> {
     let mut found = redis.all_fields(&redis.keys().alarms()).await?;
     // What another version wrote and this one cannot read counts as not looked at yet.
-    let standing = |rule: &str| found.remove(rule).and_then(|text| serde_json::from_str(&text).ok());
-    Ok(settings.thresholds().map(|(rule, _)| rule).map(standing).map(Option::unwrap_or_default).into())
+    let status = |rule: &str| found.remove(rule).and_then(|text| serde_json::from_str(&text).ok());
+    Ok(settings.thresholds().map(|(rule, _)| rule).map(status).map(Option::unwrap_or_default).into())
 }
 
 /// Keeps them for the others.
-pub(super) async fn write(redis: &Redis, settings: &config::Alarm, standings: &[Standing]) -> Result<(), RedisError> {
-    let fields = settings.thresholds().into_iter().zip(standings).map(|((rule, _), standing)| {
-        let text = serde_json::to_string(standing).expect("a standing has no map with keys that are no strings");
+pub(super) async fn write(redis: &Redis, settings: &config::Alarm, statuses: &[RuleStatus]) -> Result<(), RedisError> {
+    let fields = settings.thresholds().into_iter().zip(statuses).map(|((rule, _), status)| {
+        let text = serde_json::to_string(status).expect("a status has no map with keys that are no strings");
         (rule.to_owned(), text)
     });
     redis.set_fields(&redis.keys().alarms(), fields.collect()).await

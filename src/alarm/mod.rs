@@ -15,7 +15,7 @@ mod board;
 mod rates;
 mod rules;
 mod settings;
-mod survey;
+mod snapshot;
 mod watch;
 mod webhook;
 
@@ -24,7 +24,7 @@ use thiserror::Error;
 pub use board::{RuleView, read_board};
 pub use rules::State;
 pub use settings::{Change, Settings, change};
-pub use survey::Survey;
+pub use snapshot::Snapshot;
 pub use watch::{Alarm, Watched};
 
 use crate::kafka::KafkaError;

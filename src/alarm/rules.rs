@@ -69,7 +69,7 @@ pub(super) struct Times {
 /// How a rule stands; kept in Redis, so that whichever node watches next goes on from here. Times are Redis'.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Standing {
+pub(super) struct RuleStatus {
     pub(super) state: State,
     /// Since when, in milliseconds since 1970; 0: it was not looked at yet.
     pub(super) since: i64,
@@ -103,7 +103,7 @@ pub(super) enum Due {
     Recovered,
 }
 
-impl Standing {
+impl RuleStatus {
     /// Takes a reading in.
     pub(super) fn see(&mut self, reading: &Reading, thresholds: &Thresholds, now_ms: i64, window_ms: i64) {
         self.newest = self.newest.max(reading.newest);
@@ -165,16 +165,16 @@ mod tests {
     const THRESHOLDS: Thresholds = Thresholds { caution: 10, critical: 20 };
     const TIMES: Times = Times { window_ms: 60, pending_ms: 0 };
 
-    fn see(standing: &mut Standing, at: i64, value: Option<u64>) {
-        standing.see(&Reading::of(value), &THRESHOLDS, at, TIMES.window_ms);
+    fn see(status: &mut RuleStatus, at: i64, value: Option<u64>) {
+        status.see(&Reading::of(value), &THRESHOLDS, at, TIMES.window_ms);
     }
 
-    fn after(values: &[(i64, u64)]) -> Standing {
-        let mut standing = Standing::default();
+    fn after(values: &[(i64, u64)]) -> RuleStatus {
+        let mut status = RuleStatus::default();
         for (at, value) in values {
-            see(&mut standing, *at, Some(*value));
+            see(&mut status, *at, Some(*value));
         }
-        standing
+        status
     }
 
     #[test]
@@ -192,83 +192,83 @@ mod tests {
 
     #[test]
     fn a_value_that_cannot_be_read_makes_it_unknown_and_one_that_can_makes_it_known_at_once() {
-        let mut standing = after(&[(1, 9), (2, 9)]);
-        see(&mut standing, 500, None);
-        see(&mut standing, 600, None);
-        assert_eq!((standing.state, standing.since, standing.value), (State::Unknown, 500, Some(9)));
-        see(&mut standing, 700, Some(15));
-        assert_eq!((standing.state, standing.since), (State::Caution, 700));
-        let mut never = Standing::default();
+        let mut status = after(&[(1, 9), (2, 9)]);
+        see(&mut status, 500, None);
+        see(&mut status, 600, None);
+        assert_eq!((status.state, status.since, status.value), (State::Unknown, 500, Some(9)));
+        see(&mut status, 700, Some(15));
+        assert_eq!((status.state, status.since), (State::Caution, 700));
+        let mut never = RuleStatus::default();
         see(&mut never, 5, None);
         assert_eq!((never.state, never.since), (State::Unknown, 5));
     }
 
     #[test]
     fn critical_is_told_once_and_recovery_once() {
-        let mut standing = after(&[(1, 20)]);
-        assert_eq!(standing.due(1, TIMES), Some(Due::Critical));
-        standing.tell(Due::Critical, 1);
-        assert_eq!(standing.due(1, TIMES), None);
+        let mut status = after(&[(1, 20)]);
+        assert_eq!(status.due(1, TIMES), Some(Due::Critical));
+        status.tell(Due::Critical, 1);
+        assert_eq!(status.due(1, TIMES), None);
         for (at, value) in [(2, 15), (62, 15), (63, 30)] {
-            see(&mut standing, at, Some(value));
-            assert_eq!(standing.due(at, TIMES), None, "between CAUTION and CRITICAL");
+            see(&mut status, at, Some(value));
+            assert_eq!(status.due(at, TIMES), None, "between CAUTION and CRITICAL");
         }
         for at in [64, 124] {
-            see(&mut standing, at, Some(0));
+            see(&mut status, at, Some(0));
         }
-        assert_eq!(standing.due(124, TIMES), Some(Due::Recovered));
-        standing.tell(Due::Recovered, 124);
-        assert_eq!(standing.due(124, TIMES), None);
+        assert_eq!(status.due(124, TIMES), Some(Due::Recovered));
+        status.tell(Due::Recovered, 124);
+        assert_eq!(status.due(124, TIMES), None);
     }
 
     #[test]
     fn what_has_not_lasted_is_not_told() {
         let times = Times { pending_ms: 10, ..TIMES };
-        let mut standing = after(&[(1, 20)]);
-        assert_eq!((standing.due(10, times), standing.due(11, times)), (None, Some(Due::Critical)));
-        see(&mut standing, 20, None);
-        assert_eq!((standing.due(29, times), standing.due(30, times)), (None, Some(Due::Unknown)));
+        let mut status = after(&[(1, 20)]);
+        assert_eq!((status.due(10, times), status.due(11, times)), (None, Some(Due::Critical)));
+        see(&mut status, 20, None);
+        assert_eq!((status.due(29, times), status.due(30, times)), (None, Some(Due::Unknown)));
     }
 
     #[test]
     fn unknown_is_told_once_and_so_is_what_comes_after_it() {
-        let mut standing = after(&[(1, 0)]);
-        see(&mut standing, 2, None);
-        assert_eq!(standing.due(2, TIMES), Some(Due::Unknown));
-        standing.tell(Due::Unknown, 2);
-        see(&mut standing, 3, None);
-        assert_eq!(standing.due(3, TIMES), None);
-        let mut critical = standing.clone();
+        let mut status = after(&[(1, 0)]);
+        see(&mut status, 2, None);
+        assert_eq!(status.due(2, TIMES), Some(Due::Unknown));
+        status.tell(Due::Unknown, 2);
+        see(&mut status, 3, None);
+        assert_eq!(status.due(3, TIMES), None);
+        let mut critical = status.clone();
         see(&mut critical, 4, Some(20));
         assert_eq!(critical.due(4, TIMES), Some(Due::Critical));
-        see(&mut standing, 4, Some(12));
-        assert_eq!(standing.due(4, TIMES), Some(Due::Recovered));
+        see(&mut status, 4, Some(12));
+        assert_eq!(status.due(4, TIMES), Some(Due::Recovered));
     }
 
     #[test]
     fn a_rule_that_stays_critical_is_told_of_again_when_there_is_a_new_one_once_a_window() {
-        let mut standing = after(&[(1, 20)]);
-        let newest = |standing: &mut Standing, newest| {
+        let mut status = after(&[(1, 20)]);
+        let newest = |status: &mut RuleStatus, newest| {
             let reading = Reading { value: Some(20), newest, ..Reading::default() };
-            standing.see(&reading, &THRESHOLDS, 1, 60);
+            status.see(&reading, &THRESHOLDS, 1, 60);
         };
-        newest(&mut standing, 7);
-        assert_eq!(standing.due(1, TIMES), Some(Due::Critical));
-        standing.tell(Due::Critical, 1);
-        assert_eq!(standing.due(1_000, TIMES), None, "the same ones");
+        newest(&mut status, 7);
+        assert_eq!(status.due(1, TIMES), Some(Due::Critical));
+        status.tell(Due::Critical, 1);
+        assert_eq!(status.due(1_000, TIMES), None, "the same ones");
         // One went, another came: as many as before.
-        newest(&mut standing, 8);
-        assert_eq!(standing.due(60, TIMES), None, "too soon");
-        assert_eq!(standing.due(61, TIMES), Some(Due::Another));
-        standing.tell(Due::Another, 61);
-        newest(&mut standing, 0);
-        assert_eq!(standing.due(1_000, TIMES), None);
+        newest(&mut status, 8);
+        assert_eq!(status.due(60, TIMES), None, "too soon");
+        assert_eq!(status.due(61, TIMES), Some(Due::Another));
+        status.tell(Due::Another, 61);
+        newest(&mut status, 0);
+        assert_eq!(status.due(1_000, TIMES), None);
     }
 
     #[test]
     fn what_an_earlier_version_has_written_is_read() {
         let text = r#"{"state":"CRITICAL","since":5,"value":7,"below":null,"told_critical":true,"tries":0}"#;
-        let standing: Standing = serde_json::from_str(text).unwrap();
-        assert_eq!((standing.state, standing.due(5, TIMES)), (State::Critical, None));
+        let status: RuleStatus = serde_json::from_str(text).unwrap();
+        assert_eq!((status.state, status.due(5, TIMES)), (State::Critical, None));
     }
 }

@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::AlarmError;
 use super::board::{read, write};
-use super::rules::{Due, Standing, State, Times};
+use super::rules::{Due, RuleStatus, State, Times};
 use super::settings::Settings;
-use super::survey::Survey;
+use super::snapshot::Snapshot;
 use super::webhook::Webhook;
 use crate::config;
 use crate::database::Database;
@@ -22,7 +22,7 @@ const STORES_MAX: Duration = Duration::from_secs(15);
 /// Watches the rules. One a node, of which one tells.
 pub struct Alarm {
     redis: Arc<Redis>,
-    survey: Survey,
+    snapshot: Snapshot,
     database: Database,
     settings: Arc<Settings>,
     webhook: Option<Webhook>,
@@ -43,7 +43,7 @@ pub enum Watched {
     /// Another node tells.
     AnotherNode,
     /// So many rules were told of, in one message.
-    Told(usize),
+    Sent(usize),
     /// The chat did not take the message; it is tried again in the next round.
     NotTold,
 }
@@ -52,7 +52,7 @@ impl Alarm {
     /// Connects to nothing yet.
     pub fn new(
         redis: Arc<Redis>,
-        survey: Survey,
+        snapshot: Snapshot,
         database: Database,
         settings: Arc<Settings>,
     ) -> Result<Self, AlarmError> {
@@ -60,7 +60,7 @@ impl Alarm {
         let lasts = Duration::from_millis(now.every_ms * 3 + now.timeout_ms) + STORES_MAX;
         let lease = Lease::new(Arc::clone(&redis), "alarm", lasts);
         let webhook = Webhook::new(&now)?;
-        Ok(Self { redis, survey, database, settings, webhook, lease, blind: Mutex::default() })
+        Ok(Self { redis, snapshot, database, settings, webhook, lease, blind: Mutex::default() })
     }
 
     /// Until it is told to stop; a message that is under way is sent first.
@@ -91,52 +91,52 @@ impl Alarm {
             return Ok(Watched::AnotherNode);
         }
         let now_ms = self.redis.time().await?.0;
-        let readings = Box::pin(self.survey.read(&settings, now_ms)).await;
+        let readings = Box::pin(self.snapshot.read(&settings, now_ms)).await;
         let times = Times { window_ms: signed(settings.window_ms), pending_ms: signed(settings.pending_ms) };
-        let mut standings = read(&self.redis, &settings).await?;
-        for ((standing, (_, thresholds)), reading) in standings.iter_mut().zip(settings.thresholds()).zip(&readings) {
-            standing.see(reading, thresholds, now_ms, times.window_ms);
+        let mut statuses = read(&self.redis, &settings).await?;
+        for ((status, (_, thresholds)), reading) in statuses.iter_mut().zip(settings.thresholds()).zip(&readings) {
+            status.see(reading, thresholds, now_ms, times.window_ms);
         }
-        Self::show(&standings);
+        Self::show(&statuses);
         // Before the message: who takes over knows the states, and a message that is told twice is better than none.
-        write(&self.redis, &settings, &standings).await?;
-        let watched = self.tell(&mut standings, &settings, (now_ms, times)).await;
-        if watched != Watched::Told(0) {
-            write(&self.redis, &settings, &standings).await?;
+        write(&self.redis, &settings, &statuses).await?;
+        let watched = self.tell(&mut statuses, &settings, (now_ms, times)).await;
+        if watched != Watched::Sent(0) {
+            write(&self.redis, &settings, &statuses).await?;
         }
         Ok(watched)
     }
 
     async fn tell(
         &self,
-        standings: &mut [Standing],
+        statuses: &mut [RuleStatus],
         settings: &config::Alarm,
         (now_ms, times): (i64, Times),
     ) -> Watched {
-        let Some(webhook) = &self.webhook else { return Watched::Told(0) };
-        let due = |(rule, standing): (usize, &Standing)| Some((rule, standing.due(now_ms, times)?));
-        let due: Vec<(usize, Due)> = standings.iter().enumerate().filter_map(due).collect();
+        let Some(webhook) = &self.webhook else { return Watched::Sent(0) };
+        let due = |(rule, status): (usize, &RuleStatus)| Some((rule, status.due(now_ms, times)?));
+        let due: Vec<(usize, Due)> = statuses.iter().enumerate().filter_map(due).collect();
         if due.is_empty() {
-            return Watched::Told(0);
+            return Watched::Sent(0);
         }
-        let lines: Vec<String> = due.iter().map(|(rule, due)| line(settings, *rule, *due, &standings[*rule])).collect();
+        let lines: Vec<String> = due.iter().map(|(rule, due)| line(settings, *rule, *due, &statuses[*rule])).collect();
         match webhook.send(&lines.join("\n")).await {
             Ok(()) => {
                 metrics::counter!("onrush_alarm_messages_total", "outcome" => "sent").increment(1);
                 for (rule, due) in &due {
-                    standings[*rule].tell(*due, now_ms);
+                    statuses[*rule].tell(*due, now_ms);
                 }
-                Watched::Told(due.len())
+                Watched::Sent(due.len())
             }
             Err(error) => {
                 metrics::counter!("onrush_alarm_messages_total", "outcome" => "failed").increment(1);
                 tracing::warn!(%error, "the chat did not take a message");
                 for ((rule, due), line) in due.iter().zip(lines) {
-                    let standing = &mut standings[*rule];
-                    standing.tries += 1;
-                    if standing.tries >= settings.tries_max {
+                    let status = &mut statuses[*rule];
+                    status.tries += 1;
+                    if status.tries >= settings.tries_max {
                         tracing::error!(message = line, "a message to the chat is given up");
-                        standing.tell(*due, now_ms);
+                        status.tell(*due, now_ms);
                     }
                 }
                 Watched::NotTold
@@ -144,9 +144,9 @@ impl Alarm {
         }
     }
 
-    fn show(standings: &[Standing]) {
-        for (rule, standing) in config::Alarm::RULES.into_iter().zip(standings) {
-            metrics::gauge!("onrush_alarm_state", "rule" => rule).set(standing.state.as_number());
+    fn show(statuses: &[RuleStatus]) {
+        for (rule, status) in config::Alarm::RULES.into_iter().zip(statuses) {
+            metrics::gauge!("onrush_alarm_state", "rule" => rule).set(status.state.as_number());
         }
     }
 
@@ -190,17 +190,17 @@ impl Alarm {
     }
 }
 
-fn line(settings: &config::Alarm, rule: usize, due: Due, standing: &Standing) -> String {
+fn line(settings: &config::Alarm, rule: usize, due: Due, status: &RuleStatus) -> String {
     let (name, thresholds) = settings.thresholds()[rule];
-    let value = standing.value.unwrap_or(0);
-    let campaigns = match &standing.campaigns[..] {
+    let value = status.value.unwrap_or(0);
+    let campaigns = match &status.campaigns[..] {
         [] => String::new(),
         campaigns => format!(": {}", campaigns.join(", ")),
     };
     let said = match due {
         Due::Critical => format!("CRITICAL: {name} is {value} (critical from {}){campaigns}", thresholds.critical),
         Due::Another => format!("still CRITICAL, and there is a new one: {name} is {value}{campaigns}"),
-        Due::Unknown => match standing.value {
+        Due::Unknown => match status.value {
             Some(value) => format!("UNKNOWN: {name} cannot be computed; the last value was {value}{campaigns}"),
             None => format!("UNKNOWN: {name} cannot be computed"),
         },

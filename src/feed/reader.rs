@@ -62,7 +62,7 @@ pub struct Reader {
 }
 
 /// What a page is made of, while it is being filled.
-struct Draft {
+struct PageDraft {
     posts: Vec<Arc<ReadyPost>>,
     is_stale: bool,
 }
@@ -83,7 +83,7 @@ impl Reader {
     /// A page of the user's feed.
     #[tracing::instrument(level = "debug", skip_all, fields(%user))]
     pub async fn page(&self, user: &UserId, wanted: Wanted) -> Result<FeedPage, FeedError> {
-        let mut draft = Draft { posts: Vec::new(), is_stale: false };
+        let mut draft = PageDraft { posts: Vec::new(), is_stale: false };
         let lists = self.lists(user, &mut draft).await?;
         let mut below = wanted.below.unwrap_or(PostId(i64::MAX));
         for _ in 0..ROUNDS_MAX {
@@ -106,7 +106,7 @@ impl Reader {
     }
 
     /// What is kept of all that the user reads.
-    async fn lists(&self, user: &UserId, draft: &mut Draft) -> Result<Lists, FeedError> {
+    async fn lists(&self, user: &UserId, draft: &mut PageDraft) -> Result<Lists, FeedError> {
         let inbox = self.inboxes.of(user).await?;
         draft.is_stale |= inbox.is_stale;
         let Some(inbox) = inbox.value else { return Ok(Lists::default()) };
@@ -129,7 +129,7 @@ impl Reader {
         lists: &Lists,
         below: PostId,
         count: usize,
-        draft: &mut Draft,
+        draft: &mut PageDraft,
     ) -> Result<(Vec<PostId>, bool), FeedError> {
         let mut ids = lists.below(below, count);
         let (true, Some(floor)) = (ids.len() < count, lists.floor) else {
@@ -145,7 +145,7 @@ impl Reader {
     }
 
     /// Those of these posts that may be read now.
-    async fn read(&self, ids: &[PostId], draft: &mut Draft) -> Result<(), FeedError> {
+    async fn read(&self, ids: &[PostId], draft: &mut PageDraft) -> Result<(), FeedError> {
         for found in try_join_all(ids.iter().map(|id| self.posts.find(*id))).await? {
             draft.is_stale |= found.is_stale;
             draft.posts.extend(found.value.filter(|post| post.inspection == Inspection::Passed));
@@ -154,7 +154,7 @@ impl Reader {
     }
 
     /// The page, with its authors' names as far as they are had in time.
-    async fn named(&self, draft: Draft, next: Option<PostId>) -> FeedPage {
+    async fn named(&self, draft: PageDraft, next: Option<PostId>) -> FeedPage {
         let authors: HashSet<&str> = draft.posts.iter().map(|post| post.author_id.as_str()).collect();
         let names: HashMap<&str, String> =
             join_all(authors.into_iter().map(async |author| Some((author, self.name(author).await?))))

@@ -10,7 +10,7 @@ use crate::facts::{Fact, Kind};
 
 /// A fact and the place of its record in the batch.
 #[derive(Debug, Clone)]
-pub struct Placed {
+pub struct FactAt {
     /// Where its record is in the batch.
     pub place: usize,
     /// What it says.
@@ -19,15 +19,15 @@ pub struct Placed {
 
 /// The facts of one statement, sorted by key so that two writers never wait for each other in a circle.
 pub(super) struct Fold {
-    pub(super) layer: Vec<Placed>,
-    pub(super) rest: Vec<Placed>,
+    pub(super) layer: Vec<FactAt>,
+    pub(super) rest: Vec<FactAt>,
     /// Identical doubles, dropped.
     pub(super) doubles: u64,
 }
 
 /// Takes the first layer off. It is never empty unless there is nothing.
-pub(super) fn fold(facts: Vec<Placed>) -> Fold {
-    let mut layer: Vec<Placed> = Vec::with_capacity(facts.len());
+pub(super) fn fold(facts: Vec<FactAt>) -> Fold {
+    let mut layer: Vec<FactAt> = Vec::with_capacity(facts.len());
     let (mut rest, mut doubles) = (Vec::new(), 0);
     let mut by_key: HashMap<(String, u32, u64), usize> = HashMap::with_capacity(facts.len());
     let mut by_claim: HashMap<(String, u32, u64), Halves> = HashMap::with_capacity(facts.len());
@@ -94,9 +94,9 @@ mod tests {
     }
 
     fn folded(facts: Vec<Fact>) -> (Vec<u64>, Vec<u64>, u64) {
-        let placed = facts.into_iter().enumerate().map(|(place, fact)| Placed { place, fact }).collect();
+        let placed = facts.into_iter().enumerate().map(|(place, fact)| FactAt { place, fact }).collect();
         let fold = fold(placed);
-        let numbers = |facts: Vec<Placed>| facts.iter().map(|placed| placed.fact.fact_no).collect();
+        let numbers = |facts: Vec<FactAt>| facts.iter().map(|placed| placed.fact.fact_no).collect();
         (numbers(fold.layer), numbers(fold.rest), fold.doubles)
     }
 

@@ -30,7 +30,7 @@ mod writer;
 pub use audit::{Audit, Verdict};
 pub use auditor::Auditor;
 pub use error::LedgerError;
-pub use fold::Placed;
+pub use fold::FactAt;
 pub use gauges::{Outboxes, OutboxesSeen, RoundsDone};
 pub use health::{LedgerHealth, Waiting};
 pub use quarantine::Quarantine;

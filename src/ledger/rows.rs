@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use sqlx::error::DatabaseError;
 
-use super::fold::{Placed, fold};
+use super::fold::{FactAt, fold};
 use crate::database::Database;
 use crate::facts::{FactClaim, Kind};
 
@@ -26,12 +26,12 @@ pub struct Written {
     /// Facts that say something else than what is recorded.
     pub contradictions: u64,
     /// Facts that the database refuses whatever one does, with its reason.
-    pub refused: Vec<(Placed, String)>,
+    pub refused: Vec<(FactAt, String)>,
 }
 
 /// Writes all of them, but those that the database refuses as data. Any other error is returned: part of the batch may
 /// be written, and all of it may be written again.
-pub async fn write(database: &Database, facts: Vec<Placed>) -> Result<Written, sqlx::Error> {
+pub async fn write(database: &Database, facts: Vec<FactAt>) -> Result<Written, sqlx::Error> {
     let mut written = Written::default();
     let mut left = facts;
     let mut unseen_rounds = 0;
@@ -55,11 +55,11 @@ pub async fn write(database: &Database, facts: Vec<Placed>) -> Result<Written, s
 /// another writer was inserting at the same moment.
 async fn write_layer(
     database: &Database,
-    layer: Vec<Placed>,
+    layer: Vec<FactAt>,
     written: &mut Written,
-) -> Result<Vec<Placed>, sqlx::Error> {
+) -> Result<Vec<FactAt>, sqlx::Error> {
     let (claimed, others): (Vec<_>, Vec<_>) = layer.into_iter().partition(|placed| placed.fact.kind == Kind::Claimed);
-    let mut parts: Vec<Vec<Placed>> = [others, claimed].into_iter().filter(|part| !part.is_empty()).collect();
+    let mut parts: Vec<Vec<FactAt>> = [others, claimed].into_iter().filter(|part| !part.is_empty()).collect();
     let mut unseen = Vec::new();
     while let Some(mut part) = parts.pop() {
         match insert(database, &part).await {
@@ -78,7 +78,7 @@ async fn write_layer(
     Ok(unseen)
 }
 
-fn sort_out(part: Vec<Placed>, verdicts: &[(i64, String)], written: &mut Written) -> Vec<Placed> {
+fn sort_out(part: Vec<FactAt>, verdicts: &[(i64, String)], written: &mut Written) -> Vec<FactAt> {
     let mut unseen_places = HashSet::new();
     for (place, verdict) in verdicts {
         // WITH ORDINALITY counts from 1.
@@ -107,9 +107,9 @@ fn is_about_data(error: &sqlx::Error) -> bool {
 
 /// One statement, or a second one where the first finds what is recorded already and does nothing. Answers the place
 /// (from 1) and the verdict of each fact that is not simply new.
-async fn insert(database: &Database, part: &[Placed]) -> Result<Vec<(i64, String)>, sqlx::Error> {
+async fn insert(database: &Database, part: &[FactAt]) -> Result<Vec<(i64, String)>, sqlx::Error> {
     // All facts of a part are 'claimed', or none is.
-    let claims: Option<Vec<(&Placed, &FactClaim)>> = part
+    let claims: Option<Vec<(&FactAt, &FactClaim)>> = part
         .iter()
         .map(|placed| Some((placed, placed.fact.claim.as_ref().filter(|_| placed.fact.kind == Kind::Claimed)?)))
         .collect();
@@ -123,7 +123,7 @@ async fn insert(database: &Database, part: &[Placed]) -> Result<Vec<(i64, String
 }
 
 /// Fails with a unique violation where any of them is recorded already.
-async fn insert_claimed(database: &Database, claimed: &[(&Placed, &FactClaim)]) -> Result<(), sqlx::Error> {
+async fn insert_claimed(database: &Database, claimed: &[(&FactAt, &FactClaim)]) -> Result<(), sqlx::Error> {
     let facts = || claimed.iter().map(|(placed, _)| &placed.fact);
     let claims = || claimed.iter().map(|(_, claim)| claim);
     sqlx::query(INSERT_CLAIMED)
@@ -141,7 +141,7 @@ async fn insert_claimed(database: &Database, claimed: &[(&Placed, &FactClaim)]) 
         .map(drop)
 }
 
-async fn insert_facts(database: &Database, part: &[Placed]) -> Result<Vec<(i64, String)>, sqlx::Error> {
+async fn insert_facts(database: &Database, part: &[FactAt]) -> Result<Vec<(i64, String)>, sqlx::Error> {
     let facts = || part.iter().map(|placed| &placed.fact);
     let claims = || facts().map(|fact| fact.claim.as_ref());
     // An attempt that never claims has a user and no number.

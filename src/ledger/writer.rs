@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::error::LedgerError;
-use super::fold::Placed;
+use super::fold::FactAt;
 use super::rows::{self, unfit};
 use super::throttle_setting::read_or_seed;
 use crate::config::{self, Config};
@@ -232,13 +232,13 @@ impl Writer {
         let (mut facts, mut refused) = (Vec::with_capacity(records.len()), Vec::new());
         for (place, record) in records.iter().enumerate() {
             match decode(record) {
-                Ok(found) => facts.extend(found.into_iter().map(|fact| Placed { place, fact })),
+                Ok(found) => facts.extend(found.into_iter().map(|fact| FactAt { place, fact })),
                 Err(reason) => refused.push(Refused { place, reason }),
             }
         }
         let count = facts.len();
         let written = rows::write(&self.database, facts).await?;
-        refused.extend(written.refused.into_iter().map(|(Placed { place, .. }, reason)| Refused { place, reason }));
+        refused.extend(written.refused.into_iter().map(|(FactAt { place, .. }, reason)| Refused { place, reason }));
         metrics::counter!("onrush_ledger_facts_written_total").increment(written.new);
         metrics::counter!("onrush_ledger_doubles_total").increment(written.doubles);
         metrics::counter!("onrush_ledger_contradictions_total").increment(written.contradictions);

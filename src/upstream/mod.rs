@@ -24,11 +24,11 @@ use crate::ids::UserId;
 /// Asks the user-info API. Clones share the breaker, the budget and the places.
 #[derive(Clone)]
 pub struct Users {
-    known: Option<Arc<Known>>,
+    known: Option<Arc<UserApi>>,
 }
 
 /// The API, and what is kept of its answers.
-struct Known {
+struct UserApi {
     cache: Cache,
     kind: Kind<UserInfo>,
     asker: Arc<Asker>,
@@ -41,7 +41,7 @@ impl Users {
             .fresh_for(Duration::from_millis(settings.user_ttl_ms))
             .stale_for(Duration::from_millis(settings.user_stale_ms));
         let asker = Asker::new(settings)?;
-        Ok(Self { known: asker.map(|asker| Arc::new(Known { cache, kind, asker: Arc::new(asker) })) })
+        Ok(Self { known: asker.map(|asker| Arc::new(UserApi { cache, kind, asker: Arc::new(asker) })) })
     }
 
     /// What is known of a user, at least what was known last; `None`: the API does not know them, or there is none.

@@ -86,7 +86,7 @@ async fn what_comes_back_is_offered_within_a_lease_also_where_messages_are_lost(
     let mut installation = Installation::new().await;
     let lease = Duration::from_millis(installation.config.claim.latch_lease_ms);
     let giver = installation.node(Role::All).await;
-    installation.config.bench.deaf = true;
+    installation.config.bench.without_messages = true;
     let deaf = installation.node(Role::Serve).await;
     let campaign = giver.campaign(1, json!({})).await;
     let mut holder = giver.claim(&campaign, "first").await;
@@ -123,7 +123,7 @@ async fn what_comes_back_is_offered_within_a_lease_also_where_messages_are_lost(
 /// On the node that answered the give-back it is offered at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_comes_back_is_offered_at_once_where_it_was_given_back() {
-    let installation = Installation::with(|config| config.bench.deaf = true).await;
+    let installation = Installation::with(|config| config.bench.without_messages = true).await;
     let node = installation.node(Role::Serve).await;
     let campaign = node.campaign(1, json!({})).await;
     let mut holder = node.claim(&campaign, "user-0").await;

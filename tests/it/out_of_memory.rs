@@ -40,10 +40,10 @@ async fn the_outbox_drains_to_empty_and_the_alarm_is_told() {
         .await;
     let relay = stores.relay();
     let alarm = alarm(&stores).await;
-    assert_eq!(alarm.tick().await.unwrap(), Watched::Told(2), "the letter, and the memory");
+    assert_eq!(alarm.tick().await.unwrap(), Watched::Sent(2), "the letter, and the memory");
     assert!(chat.told()[0].contains("CRITICAL: dead_letters_waiting is 1 (critical from 1)"), "{:?}", chat.told());
     assert!(chat.told()[0].contains("CRITICAL: redis_memory_percent is"), "{:?}", chat.told());
-    assert_eq!(alarm.tick().await.unwrap(), Watched::Told(0), "that it was told is kept");
+    assert_eq!(alarm.tick().await.unwrap(), Watched::Sent(0), "that it was told is kept");
 
     let mut drained = 0;
     while let Drained::Facts(facts) = relay.drain_once(&campaign).await {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use testkit::patience::Patience;
 use testkit::redis::Redis;
 
+use super::how::How;
 use super::{Lost, Storm};
 use crate::installation::Store;
 use crate::oracle::Disturbed;
@@ -16,15 +17,6 @@ use crate::proxy::{Protocol, Proxy};
 const FOLLOWS_MAX: Duration = Duration::from_secs(10);
 /// How long Redis is away.
 const DOWN: Duration = Duration::from_millis(150);
-
-/// How it loses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
-    Empty,
-    Flush,
-    SetBack,
-    Promote,
-}
 
 /// What takes the place of what was.
 enum Next {

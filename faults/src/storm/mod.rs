@@ -1,5 +1,6 @@
 //! What does a fault do? It waits for its moment, strikes, and is mended again.
 
+mod how;
 mod letters;
 mod loss;
 mod memory;
@@ -11,6 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use testkit::kafka::Ends;
+
+use how::How;
 
 use crate::installation::{Installation, Node, Role, Store};
 use crate::oracle::Disturbed;
@@ -142,10 +145,10 @@ impl Storm {
                 tokio::time::sleep(stays).await;
                 worker.terminate().await?;
             }
-            Fault::EmptyRedis { around } => self.lose(loss::How::Empty, Duration::ZERO, around).await?,
-            Fault::FlushRedis { around } => self.lose(loss::How::Flush, Duration::ZERO, around).await?,
-            Fault::SetRedisBack { by, around } => self.lose(loss::How::SetBack, by, around).await?,
-            Fault::PromoteReplica { by, around } => self.lose(loss::How::Promote, by, around).await?,
+            Fault::EmptyRedis { around } => self.lose(How::Empty, Duration::ZERO, around).await?,
+            Fault::FlushRedis { around } => self.lose(How::Flush, Duration::ZERO, around).await?,
+            Fault::SetRedisBack { by, around } => self.lose(How::SetBack, by, around).await?,
+            Fault::PromoteReplica { by, around } => self.lose(How::Promote, by, around).await?,
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use anyhow::ensure;
 use onrush::database::Database;
 use onrush::facts::{Fact, FactClaim, Kind, SCHEMA_VERSION};
 use onrush::ids::AttemptId;
-use onrush::ledger::{Placed, write_facts};
+use onrush::ledger::{FactAt, write_facts};
 use sqlx::{Executor, PgConnection};
 
 use crate::findings::LedgerRound;
@@ -88,7 +88,7 @@ fn claims(next: &mut u64) -> Vec<Fact> {
 async fn ours(database: &Database, batches: &[Vec<Fact>]) -> anyhow::Result<f64> {
     let mut took = Duration::ZERO;
     for facts in batches {
-        let placed = facts.iter().cloned().enumerate().map(|(place, fact)| Placed { place, fact }).collect();
+        let placed = facts.iter().cloned().enumerate().map(|(place, fact)| FactAt { place, fact }).collect();
         let began = Instant::now();
         let written = write_facts(database, placed).await?;
         took += began.elapsed();

@@ -12,7 +12,7 @@ use crate::kafka::Outgoing;
 
 /// How the revision that the message speaks of stands.
 #[derive(FromRow)]
-struct Standing {
+struct PostRow {
     inspection: String,
     category: Option<String>,
     tags: Vec<String>,
@@ -29,26 +29,26 @@ impl LaneContext {
                 return Ok(self.posts.invalidate(message.post_id).await?);
             }
         }
-        let Some(mut standing) = self.standing(message).await? else { return Ok(()) };
-        if standing.inspection == "pending" {
+        let Some(mut row) = self.row(message).await? else { return Ok(()) };
+        if row.inspection == "pending" {
             let author = self.users.find(&user(&message.author_id)?).await?;
             let author_category = author.as_ref().and_then(|author| author.category.as_deref());
             let draft = Draft { title: &message.title, body: &message.body, author_category };
             let verdict = self.inspector.inspect(draft).await?;
             let applied = self.apply(message, &verdict).await?;
             // Otherwise another was faster, or the author.
-            let now = if applied.is_some() { applied } else { self.standing(message).await? };
+            let now = if applied.is_some() { applied } else { self.row(message).await? };
             let Some(now) = now else { return Ok(()) };
-            standing = now;
+            row = now;
         }
-        if standing.inspection == "passed" {
-            self.tell(passed(message, standing)).await?;
+        if row.inspection == "passed" {
+            self.tell(passed(message, row)).await?;
         }
         Ok(self.posts.invalidate(message.post_id).await?)
     }
 
     /// `None`: the message is stale.
-    async fn standing(&self, message: &Original) -> Result<Option<Standing>, sqlx::Error> {
+    async fn row(&self, message: &Original) -> Result<Option<PostRow>, sqlx::Error> {
         sqlx::query_as(
             "SELECT inspection, category, tags FROM posts
              WHERE post_id = $1 AND revision = $2 AND deleted_at IS NULL",
@@ -60,7 +60,7 @@ impl LaneContext {
     }
 
     /// Writes the verdict down. `None`: it has one, or the post is another by now.
-    async fn apply(&self, message: &Original, verdict: &Verdict) -> Result<Option<Standing>, sqlx::Error> {
+    async fn apply(&self, message: &Original, verdict: &Verdict) -> Result<Option<PostRow>, sqlx::Error> {
         let inspection = if verdict.rejected.is_none() { "passed" } else { "rejected" };
         let applied = sqlx::query_as(
             "UPDATE posts SET category = $3, tags = $4, inspection = $5, reason = $6
@@ -105,13 +105,13 @@ fn withdrawn(message: &Original) -> Inspected {
     }
 }
 
-fn passed(message: &Original, standing: Standing) -> Inspected {
+fn passed(message: &Original, row: PostRow) -> Inspected {
     Inspected {
         outcome: Outcome::Passed,
         title: message.title.clone(),
         body: message.body.clone(),
-        category: standing.category.unwrap_or_default(),
-        tags: standing.tags,
+        category: row.category.unwrap_or_default(),
+        tags: row.tags,
         ..withdrawn(message)
     }
 }

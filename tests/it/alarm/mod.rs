@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::post;
-use onrush::alarm::{Alarm, Settings, State, Survey, Watched, read_board};
+use onrush::alarm::{Alarm, Settings, Snapshot, State, Watched, read_board};
 use onrush::app::Role;
 use onrush::campaign::Campaigns;
 use onrush::config::Config;
@@ -75,8 +75,8 @@ pub(crate) fn alarm_of(stores: &Stores, config: &Config) -> Alarm {
     let database = onrush::database::open(&config.postgres).unwrap();
     let redis = || stores.redis.clone();
     let campaigns = Arc::new(Campaigns::new(redis(), database.clone(), config.campaign.clone()));
-    let survey = Survey::new(redis(), database.clone(), campaigns, config).unwrap();
-    Alarm::new(redis(), survey, database, Arc::new(Settings::new(config.alarm.clone()))).unwrap()
+    let snapshot = Snapshot::new(redis(), database.clone(), campaigns, config).unwrap();
+    Alarm::new(redis(), snapshot, database, Arc::new(Settings::new(config.alarm.clone()))).unwrap()
 }
 
 const LETTER: &str =
@@ -131,13 +131,13 @@ async fn a_message_that_the_chat_does_not_take_is_tried_again_and_given_up_at_la
     })
     .await;
     let alarm = alarm(&stores).await;
-    assert_eq!(alarm.tick().await.unwrap(), Watched::Told(0));
+    assert_eq!(alarm.tick().await.unwrap(), Watched::Sent(0));
     sqlx::query(LETTER).execute(&stores.database).await.unwrap();
     chat.refuses(true);
     assert_eq!(alarm.tick().await.unwrap(), Watched::NotTold);
     chat.refuses(false);
-    assert_eq!(alarm.tick().await.unwrap(), Watched::Told(1));
-    assert_eq!(alarm.tick().await.unwrap(), Watched::Told(0));
+    assert_eq!(alarm.tick().await.unwrap(), Watched::Sent(1));
+    assert_eq!(alarm.tick().await.unwrap(), Watched::Sent(0));
     assert_eq!(chat.told().len(), 1);
 
     sqlx::query("DELETE FROM dead_letters").execute(&stores.database).await.unwrap();
@@ -145,7 +145,7 @@ async fn a_message_that_the_chat_does_not_take_is_tried_again_and_given_up_at_la
     eventually("it is healthy", async || alarm.tick().await.unwrap() == Watched::NotTold).await;
     assert_eq!(alarm.tick().await.unwrap(), Watched::NotTold);
     assert_eq!(alarm.tick().await.unwrap(), Watched::NotTold);
-    assert_eq!(alarm.tick().await.unwrap(), Watched::Told(0), "given up");
+    assert_eq!(alarm.tick().await.unwrap(), Watched::Sent(0), "given up");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,7 +155,7 @@ async fn without_the_database_its_rules_are_unknown_and_that_is_told_once() {
     let stores = Stores::with(|config| quick(config, url)).await;
     sqlx::query(LETTER).execute(&stores.database).await.unwrap();
     let first = alarm(&stores).await;
-    assert_eq!(first.tick().await.unwrap(), Watched::Told(1));
+    assert_eq!(first.tick().await.unwrap(), Watched::Sent(1));
     assert_eq!(alarm(&stores).await.tick().await.unwrap(), Watched::AnotherNode);
     // It is told to stop, and another one takes over.
     let stopped = tokio_util::sync::CancellationToken::new();
@@ -165,9 +165,9 @@ async fn without_the_database_its_rules_are_unknown_and_that_is_told_once() {
     away.postgres.url = "postgres://onrush@127.0.0.1:1/onrush".into();
     away.postgres.acquire_timeout_ms = 100;
     let blind = alarm_of(&stores, &away);
-    assert_eq!(blind.tick().await.unwrap(), Watched::Told(6), "the rules of the database");
+    assert_eq!(blind.tick().await.unwrap(), Watched::Sent(6), "the rules of the database");
     for _ in 0..3 {
-        assert_eq!(blind.tick().await.unwrap(), Watched::Told(0));
+        assert_eq!(blind.tick().await.unwrap(), Watched::Sent(0));
         tokio::time::sleep(Duration::from_millis(150)).await;
     }
     let board = read_board(&stores.redis, &stores.config.alarm).await;
@@ -184,7 +184,7 @@ async fn a_dead_letter_that_nobody_deals_with_hides_no_later_one() {
     let stores = Stores::with(|config| quick(config, url)).await;
     let alarm = alarm(&stores).await;
     stores.execute(LETTER).await;
-    assert_eq!(alarm.tick().await.unwrap(), Watched::Told(1));
+    assert_eq!(alarm.tick().await.unwrap(), Watched::Sent(1));
     // One is discarded, another comes: as many as before.
     stores.execute("UPDATE dead_letters SET state = 'discarded'").await;
     stores
@@ -192,11 +192,11 @@ async fn a_dead_letter_that_nobody_deals_with_hides_no_later_one() {
             "INSERT INTO dead_letters (topic, partition, record_offset, reason, record) VALUES ('t', 0, 1, 'r', '')",
         )
         .await;
-    eventually("the new one is told of", async || alarm.tick().await.unwrap() == Watched::Told(1)).await;
+    eventually("the new one is told of", async || alarm.tick().await.unwrap() == Watched::Sent(1)).await;
     assert_eq!(chat.told()[1..], ["Onrush: still CRITICAL, and there is a new one: dead_letters_waiting is 1"]);
     // Nothing new, for many windows.
     for _ in 0..20 {
-        assert_eq!(alarm.tick().await.unwrap(), Watched::Told(0));
+        assert_eq!(alarm.tick().await.unwrap(), Watched::Sent(0));
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
 }

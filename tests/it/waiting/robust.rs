@@ -168,7 +168,7 @@ async fn a_cluster_has_all_of_a_room_in_one_place() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_hear_no_messages_of_each_other_still_let_the_next_in() {
-    let installation = Installation::with(|config| config.bench.deaf = true).await;
+    let installation = Installation::with(|config| config.bench.without_messages = true).await;
     let nodes = [installation.node(Role::Serve).await, installation.node(Role::Serve).await];
     let campaign = open(&nodes[0], 5, json!({"active_max": 1})).await;
     let pass = pass_of(&nodes[0], &campaign, "alice").await;

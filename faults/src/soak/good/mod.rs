@@ -2,6 +2,7 @@
 //! told: every answer has to be one that the contract allows in this weather.
 
 mod claims;
+mod place;
 mod reads;
 mod room;
 
@@ -19,7 +20,7 @@ use super::sky::Needs;
 use super::stage::Stage;
 use super::wire::{Answer, Connection};
 use crate::draw::Draw;
-use room::Place;
+use place::Place;
 
 /// Claims that a client remembers.
 const REMEMBERED_MAX: usize = 4;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use http_body_util::BodyExt;
 use serde_json::Value;
 
+use super::place::Place;
 use super::{Ask, Good};
 use crate::soak::board::Kind;
 use crate::soak::ledger::Ledger;
@@ -19,15 +20,6 @@ const LISTENS_PERCENT: u64 = 20;
 const LISTENS_TURNS: u64 = 3;
 /// No event is near this size.
 const EVENT_BYTES_MAX: usize = 16 << 10;
-
-/// A place in a queue.
-#[derive(Clone)]
-pub(super) struct Place {
-    pub(super) ledger: Arc<Ledger>,
-    ticket: String,
-    /// As it was told; `None`: nothing is left just now.
-    number: Option<u64>,
-}
 
 impl Good {
     pub(super) async fn join(&mut self) {

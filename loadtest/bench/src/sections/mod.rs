@@ -5,6 +5,7 @@ pub mod granted;
 pub mod memory;
 pub mod open_model;
 pub mod overload;
+pub mod promise;
 pub mod scenarios;
 pub mod sold_out;
 pub mod strategies;
@@ -14,33 +15,11 @@ pub mod wrong_refusals;
 
 use std::time::Duration;
 
-use report::data::{Run, Target};
+use report::data::Run;
 
 use crate::bench::Bench;
 use crate::plan::Plan;
-
-/// A line of the report's first table, before anything is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Promise {
-    /// What is measured.
-    pub name: &'static str,
-    /// What is to be reached.
-    pub target: &'static str,
-}
-
-impl Promise {
-    /// What was found.
-    #[must_use]
-    pub fn judged(&self, figure: String, spread: String, met: bool) -> Target {
-        Target { name: self.name.to_owned(), target: self.target.to_owned(), figure, spread, met }
-    }
-
-    /// What is not known is not kept.
-    #[must_use]
-    pub fn not_measured(&self) -> Target {
-        self.judged("not measured".to_owned(), "-".to_owned(), false)
-    }
-}
+pub use promise::Promise;
 
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -77,7 +77,8 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Run> {
 
 async fn once(bench: &Bench, is_deaf: bool) -> anyhow::Result<History> {
     let rig = Rig::start(&bench.stores, "wrong_refusals").await?;
-    let settings = if is_deaf { vec![ROOM_FOR_FACTS, ("BENCH__DEAF", "true")] } else { vec![ROOM_FOR_FACTS] };
+    let settings =
+        if is_deaf { vec![ROOM_FOR_FACTS, ("BENCH__WITHOUT_MESSAGES", "true")] } else { vec![ROOM_FOR_FACTS] };
     let nodes = [rig.node("serve", &settings, None).await?, rig.node("serve", &settings, None).await?];
     nodes[0].campaign(CAMPAIGN, STOCK).await?;
     let patience = Patience::new("the other node knows the campaign", Duration::from_secs(10));

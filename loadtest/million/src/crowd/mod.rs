@@ -4,78 +4,38 @@
 mod found;
 mod people;
 mod request;
+mod shared;
 mod visit;
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use bench::load::on_a_thread;
-use bench::users::Users;
 use loadtest::wire::Wire;
 use tokio::sync::Semaphore;
 use tokio::task::LocalSet;
 
-use crate::history::{History, StatusAnswer};
+use crate::history::StatusAnswer;
 use crate::wheel::Wheel;
 pub(crate) use found::{Found, Second};
 pub(crate) use people::{People, State};
 use request::Phrases;
+pub(crate) use shared::Crowd;
+use shared::{Shared, Turn};
 
 /// How often due timers are looked for.
 const RING_EVERY: Duration = Duration::from_millis(20);
 /// How long what is under way at the end may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Who comes, and where to.
-pub(crate) struct Crowd {
-    /// All nodes; connections go to them in turn.
-    pub(crate) nodes: Vec<SocketAddr>,
-    pub(crate) campaign: String,
-    /// Connections that are open at the same time.
-    pub(crate) connections: usize,
-    /// So many of them come.
-    pub(crate) users: Arc<Users>,
-    pub(crate) count: usize,
-    /// Of so many answers that say to wait, one makes its visitor leave; 0: none does.
-    pub(crate) leaves_of: u64,
-    /// What is told of `ahead` goes here.
-    pub(crate) history: Arc<Mutex<History>>,
-    /// Ends it.
-    pub(crate) stop: Arc<AtomicBool>,
-    /// Set once everybody has a place.
-    pub(crate) all_joined: Arc<AtomicBool>,
-}
-
 /// What it came to.
 pub(crate) struct Outcome {
     pub(crate) found: Found,
     pub(crate) people: People,
-}
-
-/// What a connection does next.
-#[derive(Debug, Clone, Copy)]
-enum Turn {
-    Join(u32),
-    Status(u32, Instant),
-}
-
-struct Shared {
-    crowd: Crowd,
-    begun: Instant,
-    phrases: Vec<Phrases>,
-    people: RefCell<People>,
-    wheel: RefCell<Wheel>,
-    due: RefCell<VecDeque<(u32, Instant)>>,
-    next_join: Cell<usize>,
-    /// As many as there are turns to take.
-    turns: Semaphore,
-    found: RefCell<Found>,
 }
 
 impl Crowd {

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use loadtest::wire::{Answer, Wire};
 
-use super::{Found, Shared, State, Turn};
+use super::found::Found;
+use super::people::State;
+use super::shared::{Shared, Turn};
 use crate::history::StatusAnswer;
 
 /// What was said, without the bytes in which it was.

@@ -10,15 +10,17 @@ use bench::proc::Watched;
 use bench::sections::Promise;
 use report::data::{Latencies, Run};
 
-use crate::crowd::{Crowd, Outcome};
-use crate::history::{Ages, History};
+use crate::crowd::Crowd;
+use crate::history::History;
 use crate::judge::Verdict;
 use crate::plan::{ACTIVE_MAX, LEAVES_OF, Plan};
-use crate::redis::Counters;
 use crate::stage::{Set, Stage};
-use crate::watch::{Limits, Seen, Until, Watch};
+use crate::watch::{Limits, Until, Watch};
 
+mod findings;
 mod shown;
+
+use findings::{Findings, NODES};
 
 /// What it is to find out.
 pub(crate) const PROMISES: &[Promise] = &[
@@ -32,21 +34,7 @@ pub(crate) const PROMISES: &[Promise] = &[
 ];
 
 const CAMPAIGN: &str = "million";
-const NODES: usize = 2;
 const AGE_MAX: Duration = Duration::from_secs(1);
-
-/// All that came out of it.
-struct Findings<'a> {
-    plan: &'a Plan,
-    outcome: Outcome,
-    seen: Seen,
-    ages: Ages,
-    verdict: Verdict,
-    last: Counters,
-    /// Redis' memory before the first joined.
-    bytes_before: u64,
-    processes: Vec<String>,
-}
 
 /// Measures.
 pub(crate) async fn run(stage: &Stage) -> anyhow::Result<(Run, bool)> {

@@ -5,10 +5,7 @@ mod get_then_decr;
 mod in_rows;
 mod onrush;
 mod redis_lock;
-
-use ::onrush::ids::UserId;
-
-use crate::judge::{Decision, Sale};
+mod way;
 
 pub(crate) use decided_in_redis::ISSUE;
 pub use decided_in_redis::OneCall;
@@ -17,26 +14,4 @@ pub(crate) use in_rows::TABLES;
 pub use in_rows::{InRows, Locking};
 pub use onrush::InOnrush;
 pub use redis_lock::{Lock, RedisLock, Waiting};
-
-/// A way to sell, ready to be asked.
-pub trait Way: Send + Sync + 'static {
-    /// What people call it.
-    fn name(&self) -> &'static str;
-
-    /// Whether it sells exactly, by its construction.
-    fn is_correct(&self) -> bool;
-
-    /// What else should be known of it, before anything was sold.
-    fn note(&self) -> String;
-
-    /// One unit for this user.
-    fn ask(&self, user: UserId) -> impl Future<Output = anyhow::Result<Decision>> + Send;
-
-    /// Waits until what was sold is where it is to stay; says what is to be said of that.
-    fn settle(&self) -> impl Future<Output = anyhow::Result<Option<String>>> + Send {
-        async { Ok(None) }
-    }
-
-    /// Every claim that is in the store.
-    fn sales(&self) -> impl Future<Output = anyhow::Result<Vec<Sale>>> + Send;
-}
+pub use way::Way;

@@ -3,7 +3,7 @@
 use bench::histogram::Histogram;
 use report::data::{Series, Table, Timeline};
 
-use super::{Findings, NODES};
+use super::findings::{Findings, NODES};
 use crate::crowd::Second;
 use crate::plan::{ACTIVE_MAX, LEAVES_OF};
 use crate::watch::{LOOK_EVERY, Sample};

@@ -21,7 +21,7 @@ const NAMED_MAX: usize = 5;
 const CLAIMS_MIN: u64 = 20;
 
 /// Asks. One a node.
-pub struct Survey {
+pub struct Snapshot {
     redis: Arc<Redis>,
     database: Database,
     campaigns: Arc<Campaigns>,
@@ -31,7 +31,7 @@ pub struct Survey {
     rates: Mutex<Rates>,
 }
 
-impl Survey {
+impl Snapshot {
     /// Connects to nothing yet.
     pub fn new(
         redis: Arc<Redis>,
@@ -102,9 +102,9 @@ struct Nodes {
 }
 
 impl Nodes {
-    fn of(survey: &Survey, reports: &[(String, Report)], settings: &config::Alarm, now_ms: i64) -> Self {
+    fn of(snapshot: &Snapshot, reports: &[(String, Report)], settings: &config::Alarm, now_ms: i64) -> Self {
         let (window_ms, gone_ms) = (signed(settings.window_ms), signed(settings.node_gone_ms));
-        let rate = survey.rates.lock().unwrap_or_else(PoisonError::into_inner).see(reports, now_ms, window_ms);
+        let rate = snapshot.rates.lock().unwrap_or_else(PoisonError::into_inner).see(reports, now_ms, window_ms);
         let last_worked = reports.iter().filter(|(_, it)| it.works).map(|(_, it)| it.at).max();
         let audited_at = reports.iter().filter_map(|(_, it)| it.audited_at).max();
         let first_worker = reports.iter().filter(|(_, it)| it.works).map(|(_, it)| it.since).min();
@@ -117,7 +117,7 @@ impl Nodes {
         let named = |of: Option<&String>| of.cloned().into_iter().collect();
         Self {
             outbox_percent: Reading {
-                value: fullest.map(|it| it.fullest.saturating_mul(100) / survey.outbox_facts_max),
+                value: fullest.map(|it| it.fullest.saturating_mul(100) / snapshot.outbox_facts_max),
                 campaigns: named(fullest.and_then(|it| it.fullest_of.as_ref())),
                 newest: 0,
             },
