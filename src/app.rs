@@ -371,13 +371,7 @@ fn pass_posts(stores: Stores<'_>, config: &Config, loops: &mut Supervisor) -> an
 
 /// Coupon codes: written with the current key, read with any.
 fn coupons(config: &Config) -> anyhow::Result<Coupons> {
-    let key = |hex: &str| {
-        let mut key = [0; 32];
-        for (byte, start) in key.iter_mut().zip((0..hex.len()).step_by(2)) {
-            *byte = u8::from_str_radix(&hex[start..start + 2], 16).context("a coupon key")?;
-        }
-        anyhow::Ok(key)
-    };
+    let key = |hex: &str| crate::hex::from_hex(hex).context("a coupon key");
     let coupon = &config.coupon;
     let current = Coupons::new(coupon.key_id, &key(&coupon.key_hex)?);
     coupon.old_keys.iter().try_fold(current, |keys, old| Ok(keys.and_reads(old.key_id, &key(&old.key_hex)?)))

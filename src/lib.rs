@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod config;
 pub mod facts;
+pub mod hex;
 pub mod ids;
 pub mod telemetry;
 pub mod text;

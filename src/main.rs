@@ -164,12 +164,12 @@ async fn serve(config: Config, role: Role) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(1));
         }
     }
-    tracing::info!("leaving: not ready any more; told once more, it stops at once");
+    tracing::info!("shutting down: /readyz says 503 now; a second signal stops at once");
     tokio::select! {
         () = node.leave() => {}
         told = told() => told?,
     }
-    tracing::info!("stopping: finishing what was accepted");
+    tracing::info!("shutting down: finishing the requests that were accepted");
     node.stop().await;
     Ok(ExitCode::SUCCESS)
 }

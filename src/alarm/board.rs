@@ -31,7 +31,7 @@ pub struct RuleView {
 /// All rules. What nobody has looked at, and all of them where Redis does not say, are UNKNOWN.
 pub async fn read_board(redis: &Redis, settings: &config::Alarm) -> Vec<RuleView> {
     let statuses = read(redis, settings).await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "how the alarms stand is not known");
+        tracing::warn!(%error, "the states of the alarms could not be read from Redis; trying again");
         vec![RuleStatus::default(); config::Alarm::RULES.len()]
     });
     let views = settings.thresholds().into_iter().zip(statuses).map(|((rule, thresholds), status)| RuleView {

@@ -26,11 +26,11 @@ impl Follower {
     /// Fills the memory from the database and from Redis; either may be away.
     pub async fn start(campaigns: Arc<Campaigns>) -> Self {
         if let Err(error) = campaigns.recorded().await {
-            tracing::warn!(%error, "no campaigns from the database: those in Redis have to do");
+            tracing::warn!(%error, "campaigns could not be read from the database: this node knows those in Redis only");
         }
         let mut follower = Self { campaigns, read_up_to: 0, lives: 0 };
         if let Err(error) = follower.tick().await {
-            tracing::warn!(%error, "no campaigns from Redis yet");
+            tracing::warn!(%error, "campaigns could not be read from Redis yet; trying again");
         }
         follower
     }
@@ -112,11 +112,11 @@ impl Publisher {
             match self.campaigns.publish(&row).await {
                 Ok(Published::Done(_)) => put += 1,
                 Ok(Published::StockKept) => {
-                    tracing::warn!(campaign = %row.definition.id(), "opened before its stock was lowered: it keeps it");
+                    tracing::warn!(campaign = %row.definition.id(), "the campaign opened before its stock was lowered: it keeps its stock");
                 }
                 Err(error) => {
                     metrics::counter!("onrush_campaign_put_failures_total").increment(1);
-                    tracing::warn!(campaign = %row.definition.id(), %error, "a campaign did not get into Redis");
+                    tracing::warn!(campaign = %row.definition.id(), %error, "a campaign could not be put into Redis; the publisher tries again");
                 }
             }
         }

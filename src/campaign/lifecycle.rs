@@ -339,7 +339,7 @@ fn change_waiting(spec: &mut Spec, change: Option<&WaitingChange>, has_opened: b
 pub(super) enum Published {
     /// Redis has it, and every node will.
     Done(Arc<Campaign>),
-    /// The campaign opened before its stock was lowered: it keeps it.
+    /// The campaign the campaign opened before its stock was lowered: it keeps its stock.
     StockKept,
 }
 

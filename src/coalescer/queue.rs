@@ -152,7 +152,7 @@ impl<D: Decide> Queue<D> {
                 meters.call_failures.increment(1);
                 error.note();
                 let (campaign, nothing_done) = (self.campaign.id(), error.has_done_nothing());
-                tracing::warn!(%campaign, requests = requests.len(), nothing_done, %error, "a batch was not decided");
+                tracing::warn!(%campaign, requests = requests.len(), nothing_done, %error, "a batch got no answer from Redis: its callers are told 503");
                 for answer in answers {
                     let why = if nothing_done {
                         CoalescerError::NothingDone(error.reason())

@@ -43,10 +43,18 @@ pub async fn set_aside(
     let published = producer.publish_records(to, &outgoing.collect::<Vec<_>>()).await;
     for Refused { place, reason } in &letters[..published.acknowledged] {
         let Record { partition, offset, tries, .. } = &records[*place];
-        tracing::error!(topic = from, lane, partition, offset, attempts = tries + 1, reason, "a record is set aside");
+        tracing::error!(
+            topic = from,
+            lane,
+            partition,
+            offset,
+            attempts = tries + 1,
+            reason,
+            "a record is set aside as a dead letter"
+        );
     }
     if let Some(error) = published.failure {
-        tracing::warn!(%error, topic = from, "setting records aside; they are held back until Kafka has them");
+        tracing::warn!(%error, topic = from, "dead letters could not be published; their records are held back until Kafka has them");
     }
     published.acknowledged
 }

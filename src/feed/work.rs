@@ -158,7 +158,7 @@ impl LaneWorker {
         }
         let drained = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN_MAX, drained).await.is_err() {
-            tracing::warn!(lane = self.role.name(), "what is in work takes too long: another begins it again");
+            tracing::warn!(lane = self.role.name(), "records in work take too long: another worker begins them again");
             self.tasks.shutdown().await;
         }
         if let Some(consumer) = self.consumer.take() {

@@ -74,7 +74,7 @@ impl Poller {
                 }),
                 Some(Err(error)) => {
                     self.shared.member.poll_failures.increment(1);
-                    tracing::warn!(%error, topic = self.shared.member.topic, "polling Kafka");
+                    tracing::warn!(%error, topic = self.shared.member.topic, "polling Kafka failed; trying again");
                 }
             }
             wait = Duration::ZERO;
@@ -112,7 +112,7 @@ impl Poller {
             });
             match outcome {
                 Ok(()) => self.paused = full,
-                Err(error) => tracing::warn!(%error, full, "pausing or resuming partitions"),
+                Err(error) => tracing::warn!(%error, full, "pausing or resuming partitions failed; trying again"),
             }
         }
     }
@@ -125,7 +125,7 @@ impl Poller {
         let offsets = self.shared.state().committable();
         if let Err(error) = self.shared.commit(&self.consumer, &offsets) {
             // They stay on record, and are tried again.
-            tracing::warn!(%error, "committing offsets");
+            tracing::warn!(%error, "committing Kafka offsets failed; trying again");
             self.retry_at = Instant::now() + RETRY;
         }
     }
@@ -141,7 +141,7 @@ impl Poller {
                 self.shared.arrived.notify_one();
             }
             Err(error) => {
-                tracing::warn!(%error, "counting partitions");
+                tracing::warn!(%error, "counting the partitions of a topic failed; trying again");
                 self.retry_at = Instant::now() + RETRY;
             }
         }
@@ -219,7 +219,10 @@ impl Shared {
             .wait_timeout_while(waiting, self.member.revoke_wait_max, in_work)
             .unwrap_or_else(PoisonError::into_inner);
         if waited.timed_out() {
-            tracing::error!(topic = self.member.topic, "partitions are taken away while records are still in work");
+            tracing::error!(
+                topic = self.member.topic,
+                "partitions are revoked while records are still in work: these are read twice"
+            );
         }
         let mut last = state.committable();
         last.retain(|partition, _| revoked.contains(partition));
@@ -229,7 +232,7 @@ impl Shared {
         if !consumer.assignment_lost()
             && let Err(error) = self.commit(consumer, &last)
         {
-            tracing::warn!(%error, "committing offsets of partitions that are taken away: they will be read twice");
+            tracing::warn!(%error, "committing offsets of revoked partitions failed: their records are read twice");
         }
     }
 }
@@ -245,7 +248,7 @@ impl ConsumerContext for Context {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Revoke(list) = rebalance {
             let revoked = numbers(list);
-            tracing::info!(?revoked, "partitions taken away");
+            tracing::info!(?revoked, "partitions revoked");
             self.shared.revoke(consumer, &revoked);
         }
     }

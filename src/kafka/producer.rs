@@ -107,7 +107,7 @@ impl Producer {
         if current.client().native_ptr() == producer.client().native_ptr() {
             match self.settings.create() {
                 Ok(fresh) => *current = fresh,
-                Err(error) => tracing::error!(%error, "no new Kafka producer"),
+                Err(error) => tracing::error!(%error, "a new Kafka producer could not be made; trying again"),
             }
         }
     }

@@ -63,7 +63,7 @@ impl Quarantine {
                 if reply.as_i64() == Some(1) {
                     halted += 1;
                     metrics::counter!("onrush_ledger_campaigns_halted_total").increment(1);
-                    tracing::error!(%campaign, "its facts contradict each other: it takes no claims until it is rebuilt");
+                    tracing::error!(%campaign, "campaign halted, since its facts contradict each other: it takes no claims until `onrush rebuild`");
                 }
             }
             sqlx::query(

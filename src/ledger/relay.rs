@@ -97,7 +97,9 @@ impl Relay {
                 metrics::counter!("onrush_relay_failures_total").increment(1);
                 tracing::warn!(%campaign, %error, "relaying failed; it begins again from the head");
             }
-            Drained::LeaseLost => tracing::warn!(%campaign, "another relay has taken over"),
+            Drained::LeaseLost => {
+                tracing::warn!(%campaign, "another node has taken over the relay of this campaign; this one goes on with the others")
+            }
             Drained::Empty | Drained::HeldByAnother => {}
         }
         drained

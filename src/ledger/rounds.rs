@@ -75,7 +75,7 @@ async fn relay_until(relay: Arc<Relay>, shutdown: CancellationToken) {
 /// Makes sure of it. Returns early when it is told to stop.
 async fn topic_is_there(relay: &Relay, shutdown: &CancellationToken) {
     while let Err(error) = ensure_topic(&relay.kafka).await {
-        tracing::warn!(%error, "the topic of facts; facts wait in the outbox");
+        tracing::warn!(%error, "the topic of facts could not be checked; facts wait in the outbox");
         let pause = tokio::time::sleep(Duration::from_millis(relay.settings.retry_ms));
         if shutdown.run_until_cancelled(pause).await.is_none() {
             return;
@@ -87,7 +87,7 @@ async fn listen(relay: &Relay, listening: &mut Option<Messages>) {
     if listening.is_none() {
         match relay.redis.listen(Channel::Outbox).await {
             Ok(messages) => *listening = Some(messages),
-            Err(error) => tracing::warn!(%error, "listening for filled outboxes; the sweep finds them"),
+            Err(error) => tracing::warn!(%error, "subscribing to filled outboxes failed; the sweep finds them"),
         }
     }
 }
@@ -180,7 +180,7 @@ impl Sweep {
     /// Answers the campaigns whose outboxes are not empty.
     async fn tick(&mut self, relay: &Relay) -> Vec<CampaignId> {
         if let Err(error) = self.learn(relay).await {
-            tracing::warn!(%error, "reading the directory of campaigns");
+            tracing::warn!(%error, "reading the directory of campaigns failed; trying again");
             return Vec::new();
         }
         let count = self.known.len().min(relay.settings.sweep_campaigns_max);

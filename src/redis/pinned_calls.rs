@@ -42,7 +42,7 @@ impl Redis {
         match self.pinned.connection(self.primary_of(campaign)).await {
             Ok(connection) => Some((connection, permit)),
             Err(error) => {
-                tracing::warn!(%campaign, %error, "no connection that could tell more than memory");
+                tracing::warn!(%campaign, %error, "no pinned connection to Redis: claims are answered with durability memory");
                 None
             }
         }
@@ -105,7 +105,7 @@ impl Pinned<'_> {
         match connection.reached(asked, (!wrote).then_some(mark), to).await {
             Ok(reached) => reached,
             Err(error) => {
-                tracing::warn!(campaign = %self.campaign, %error, "cannot tell how well a decision is kept");
+                tracing::warn!(campaign = %self.campaign, %error, "Redis did not say whether it has kept a write: claims are answered with durability memory");
                 self.own = None;
                 Durability::Memory
             }

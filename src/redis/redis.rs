@@ -312,7 +312,7 @@ impl Redis {
             match self.listen(channel).await {
                 Ok(messages) => return messages,
                 Err(error) => {
-                    tracing::warn!(%error, ?channel, "messages of other nodes are not heard yet; trying again");
+                    tracing::warn!(%error, ?channel, "subscribing to messages of other nodes failed; trying again");
                 }
             }
             tokio::time::sleep(LISTEN_AGAIN).await;

@@ -149,7 +149,7 @@ impl RoomController {
                     metrics::counter!("onrush_waiting_controller_failures_total").increment(1);
                     if !std::mem::replace(&mut failing, true) {
                         let campaign = self.room.campaign.id();
-                        tracing::warn!(%campaign, %error, "nobody is admitted by this node until that is over");
+                        tracing::warn!(%campaign, %error, "waiting room: this node admits nobody until Redis answers again");
                     }
                     Duration::from_millis(self.shared.limits.resurvey_ms)
                 }

@@ -194,8 +194,8 @@ fn swap_mirrored(part: &mut [u64], begins_at: u64, coins: &mut Coins<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::hex::to_hex;
     use super::*;
+    use crate::hex::to_hex;
 
     const SIZES: [u64; 11] = [1, 2, 3, 4, 7, 64, 65, 255, 257, 1_000, 1_024];
 

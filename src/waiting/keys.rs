@@ -13,8 +13,8 @@ use jsonwebtoken::{DecodingKey, EncodingKey};
 use sha2::Sha256;
 use thiserror::Error;
 
-use super::hex::from_hex;
 use crate::config;
+use crate::hex::from_hex;
 
 /// The purposes that keys are derived for. A change of these words invalidates all that was signed.
 const PASS_PURPOSE: &[u8] = b"onrush waiting pass key:";

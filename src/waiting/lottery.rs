@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use super::draw::{Draw, ListHasher};
 use super::error::WaitingError;
-use super::hex::{from_hex, to_hex};
 use super::room::Room;
 use super::scripts::{Empty, Scripts};
 use super::shared::Shared;
+use crate::hex::{from_hex, to_hex};
 use crate::redis::RedisError;
 
 /// People of the list that one call reads.
@@ -55,7 +55,7 @@ impl Lottery {
                 let computed =
                     tokio::task::spawn_blocking(move || EmptyPlaces::of(n, &Draw::new(&seed, &hash, n), &listed));
                 let empty = computed.await.map_err(|error| {
-                    tracing::error!(%error, campaign = %self.room.campaign.id(), "the order could not be computed");
+                    tracing::error!(%error, campaign = %self.room.campaign.id(), "draw: the order could not be computed; trying again");
                     WaitingError::Unknown
                 })?;
                 for (piece, bytes) in empty.bitmap.chunks(BITMAP_BYTES).enumerate() {

@@ -8,13 +8,13 @@ use tokio::sync::{Notify, watch};
 
 use super::draw::Draw;
 use super::error::WaitingError;
-use super::hex::from_hex;
 use super::rates;
 use super::scripts::{Found, Scripts};
 use super::snapshot::{Drawn, Snapshot};
 use crate::campaign::Campaign;
 use crate::clock;
 use crate::config;
+use crate::hex::from_hex;
 use crate::redis::Redis;
 
 /// Entries of the pace that a schedule is made from. A window with more of them is told a little too late.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
 use super::draw::{Draw, ListHasher, seed_hash};
-use super::hex::from_hex;
+use crate::hex::from_hex;
 use crate::ids::{CampaignId, UserId};
 
 /// What `GET /v1/campaigns/{id}/draw` says. What is null is not public yet.
@@ -134,8 +134,8 @@ fn entry(line: &str) -> Option<(u64, &str)> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::hex::to_hex;
     use super::*;
+    use crate::hex::to_hex;
 
     const SEED: [u8; 32] = [7; 32];
     /// Number 3 left before the draw.

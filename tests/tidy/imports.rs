@@ -28,6 +28,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "telemetry",
             "upstream",
             "waiting",
+            "hex",
         ],
     ),
     (
@@ -49,6 +50,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "supervise",
             "text",
             "waiting",
+            "hex",
         ],
     ),
     ("alarm", &["campaign", "clock", "config", "database", "feed", "kafka", "ledger", "nodes", "redis"]),
@@ -58,7 +60,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("fence", &["campaign", "config", "database", "facts", "ids", "kafka", "redis", "script"]),
     ("rebuild", &["campaign", "config", "database", "facts", "ids", "kafka", "redis", "script"]),
     ("claim", &["campaign", "clock", "coalescer", "config", "facts", "ids", "redis", "script"]),
-    ("waiting", &["cache", "campaign", "claim", "clock", "coalescer", "config", "ids", "redis", "script"]),
+    ("waiting", &["cache", "campaign", "claim", "clock", "coalescer", "config", "ids", "redis", "script", "hex"]),
     (
         "feed",
         &["cache", "clock", "config", "database", "ids", "kafka", "dead_letters", "redis", "throttle", "upstream"],
@@ -79,6 +81,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("ids", &["text"]),
     ("text", &[]),
+    ("hex", &[]),
     ("lib", &[]),
 ];
 
@@ -115,6 +118,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("reqwest", &["src/alarm/", "src/feed/inspect/chat.rs", "src/http/auth/jwks.rs", "src/upstream/client.rs"]),
     ("failsafe", &["src/upstream/breaker.rs"]),
     ("clap", &["src/main.rs"]),
+    ("data_encoding", &["src/hex.rs", "src/http/serve/edge.rs"]),
     ("rust_stemmers", &["src/feed/search/tokens.rs"]),
     ("url", &["src/config/"]),
     ("unicode_normalization", &["src/feed/", "src/claim/coupon.rs"]),

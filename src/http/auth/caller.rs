@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::clock::Millis;
 use crate::config::{self, AuthMode};
+use crate::hex::from_hex;
 use crate::http::auth::jwks::{Found, Jwks};
 use crate::http::auth::token::{Fault, Rules, Token, VerifiedToken};
 use crate::http::contract::problem::{Code, Problem};
@@ -48,13 +49,7 @@ impl Auth {
     /// The key set is the node's, and is kept up to date by who made it. `now`: what time it is for tokens.
     #[must_use]
     pub fn new(config: &config::Auth, jwks: Arc<Jwks>, now: impl Fn() -> Millis + Send + Sync + 'static) -> Self {
-        let operators = config.operator_token_sha256.iter().filter_map(|hash| {
-            let mut bytes = [0; 32];
-            for (byte, pair) in bytes.iter_mut().zip(hash.as_bytes().chunks(2)) {
-                *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-            }
-            Some(bytes)
-        });
+        let operators = config.operator_token_sha256.iter().filter_map(|hash| from_hex(hash));
         #[expect(clippy::cast_precision_loss, reason = "at most 300")]
         let leeway_s = config.leeway_s as f64;
         let secrets = std::iter::once(&config.hs256_secret).chain(&config.hs256_secrets_old);

@@ -120,7 +120,7 @@ impl Jwks {
             (Err(error), Some(Source::File(_))) => return Err(error),
             (Err(error), _) => {
                 jwks.asked.get_mut().failed = true;
-                tracing::warn!(%error, "no keys of users' tokens yet");
+                tracing::warn!(%error, "JWKS could not be read yet: tokens are answered 503; trying again");
             }
             (Ok(()), _) => {}
         }
@@ -144,7 +144,7 @@ impl Jwks {
             asked.failed = outcome.is_err();
             if let Err(error) = outcome {
                 metrics::counter!("onrush_jwks_failures_total").increment(1);
-                tracing::warn!(%error, "keys of users' tokens");
+                tracing::warn!(%error, "JWKS read");
             }
         }
         match self.verified(kid) {
@@ -173,7 +173,7 @@ impl Jwks {
             *asked = Asked { at: Some(Instant::now()), failed: outcome.is_err() };
             if let Err(error) = outcome {
                 metrics::counter!("onrush_jwks_failures_total").increment(1);
-                tracing::warn!(%error, "keys of users' tokens: those read before stay in use");
+                tracing::warn!(%error, "JWKS could not be read; the keys read before stay in use");
             }
         }
     }
@@ -204,7 +204,7 @@ impl Jwks {
         if *before != left_out {
             let (count, entries) =
                 (left_out.len(), left_out.iter().take(LOGGED_MAX).cloned().collect::<Vec<_>>().join("; "));
-            tracing::warn!(count, entries, "entries of the key set that sign no users' tokens");
+            tracing::warn!(count, entries, "JWKS: entries that sign no tokens are left out");
             *before = left_out;
         }
     }

@@ -12,6 +12,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, Method, header};
 use axum::response::Response;
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use futures::StreamExt;
 use hyper::body::Incoming;
 use tokio::sync::Mutex;
@@ -168,12 +169,8 @@ fn request_id<B>(request: &Request<B>) -> HeaderValue {
     let sent = request.headers().get(&X_REQUEST_ID);
     let fit = sent.filter(|id| (1..=128).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic));
     fit.cloned().unwrap_or_else(|| {
-        let mut bits = rand::random::<u128>();
         let mut text = [0; 32];
-        for digit in &mut text {
-            *digit = b"0123456789abcdef"[usize::try_from(bits & 15).expect("four bits")];
-            bits >>= 4;
-        }
+        HEXLOWER.encode_mut(&rand::random::<[u8; 16]>(), &mut text);
         HeaderValue::from_bytes(&text).expect("hexadecimal digits")
     })
 }

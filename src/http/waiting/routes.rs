@@ -12,6 +12,7 @@ use utoipa_axum::routes;
 
 use crate::campaign::Campaign;
 use crate::clock::Millis;
+use crate::hex::{from_hex, to_hex};
 use crate::http::auth::caller::User;
 use crate::http::contract::headers::ONRUSH_TICKET;
 use crate::http::contract::input::Input;
@@ -20,7 +21,7 @@ use crate::http::contract::response::{head_only, private};
 use crate::http::state::App;
 use crate::http::waiting::answer::{StatusView, Visitor};
 use crate::ids::{CampaignId, UserId};
-use crate::waiting::{Placed, Room, Status, WaitingError, from_hex, seed_hash, to_hex};
+use crate::waiting::{Placed, Room, Status, WaitingError, seed_hash};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(join, look, leave)).routes(routes!(draw)).routes(routes!(jwks))

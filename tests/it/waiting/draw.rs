@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use fred::prelude::{ClientLike, KeysInterface};
 use onrush::app::Role;
+use onrush::hex::{from_hex, to_hex};
 use onrush::redis::Keys;
-use onrush::waiting::{PublishedDraw, from_hex, seed_hash, to_hex};
+use onrush::waiting::{PublishedDraw, seed_hash};
 use serde_json::{Value, json};
 
 use super::ends::RoomKeys;

@@ -1,24 +1,17 @@
 //! 32 bytes as 64 hexadecimal digits: keys, seeds and hashes, as people pass them on.
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+
 /// Lower-case digits.
 #[must_use]
 pub fn to_hex(bytes: &[u8; 32]) -> String {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).expect("four bits are one digit");
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    HEXLOWER.encode(bytes)
 }
 
 /// Reads digits of either case; `None` if they are not 64, or not digits.
 #[must_use]
 pub fn from_hex(text: &str) -> Option<[u8; 32]> {
-    let digit = |ascii: u8| char::from(ascii).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let mut bytes = [0; 32];
-    if text.len() != 2 * bytes.len() {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
+    HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
 #[cfg(test)]
