@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::after::{self, Cancel, GiveBack, Redeem, Unredeem};
 use super::answer::{Answer, Request};
 use super::coupon::{Coupon, Coupons};
 use super::error::ClaimError;
 use super::freed::Freed;
 use super::issuing::{self, Issuing};
+use super::lifecycle::{self, Cancel, GiveBack, Redeem, Unredeem};
 use super::local_refusals::LocalRefusals;
 use super::read;
 use super::record::Claim;
@@ -90,7 +90,7 @@ impl Claims {
         claim: &ClaimId,
         owner: Option<&UserId>,
     ) -> Result<GiveBack, ClaimError> {
-        let outcome = after::give_back(&self.redis, campaign, claim, owner).await;
+        let outcome = lifecycle::give_back(&self.redis, campaign, claim, owner).await;
         campaign.forget_counters().await;
         if let Ok(GiveBack::Done(_)) = outcome {
             self.freed.freed(campaign);
@@ -105,7 +105,7 @@ impl Claims {
         user: &UserId,
         attempt: &AttemptId,
     ) -> Result<Cancel, ClaimError> {
-        let outcome = after::cancel(&self.redis, campaign, user, attempt).await;
+        let outcome = lifecycle::cancel(&self.redis, campaign, user, attempt).await;
         campaign.forget_counters().await;
         if let Ok(Cancel::GivenBack(_)) = outcome {
             self.freed.freed(campaign);
@@ -115,7 +115,7 @@ impl Claims {
 
     /// Uses a claim's coupon, once. The same call again is the same redemption.
     pub async fn redeem(&self, campaign: &Campaign, claim: &ClaimId, call: &AttemptId) -> Result<Redeem, ClaimError> {
-        after::redeem(&self.redis, campaign, claim, call).await
+        lifecycle::redeem(&self.redis, campaign, claim, call).await
     }
 
     /// Undoes the use of a claim's coupon, for a reason without control characters.
@@ -126,7 +126,7 @@ impl Claims {
         call: &AttemptId,
         reason: &str,
     ) -> Result<Unredeem, ClaimError> {
-        after::unredeem(&self.redis, campaign, claim, call, reason).await
+        lifecycle::unredeem(&self.redis, campaign, claim, call, reason).await
     }
 
     /// One claim; `None` if there is none.

@@ -7,7 +7,6 @@
 //!   says, and at most what holds at that moment.
 //! - Nothing here touches the database or Kafka.
 
-mod after;
 mod answer;
 mod claims;
 mod coupon;
@@ -15,16 +14,17 @@ mod error;
 mod freed;
 mod issue;
 mod issuing;
+mod lifecycle;
 mod local_refusals;
 mod read;
 mod record;
 mod tally;
 
-pub use after::{Cancel, GiveBack, Redeem, Unredeem};
 pub use answer::{Answer, PassOf, Request};
 pub use claims::Claims;
 pub use coupon::{Coupon, Coupons};
 pub use error::ClaimError;
 pub use freed::Freed;
+pub use lifecycle::{Cancel, GiveBack, Redeem, Unredeem};
 pub use record::{Claim, ClaimState};
 pub use tally::ClaimTally;

@@ -7,15 +7,15 @@
 //! - A letter knows what it is: its topic and place, the lane that could not deal with it, and where a replay sends it. Only
 //!   that lane sees it again.
 
-mod desk;
 mod ingester;
+mod operators;
 mod record;
 mod rows;
 
 use thiserror::Error;
 
-pub use desk::{DeadLetter, DeadLetters, Which};
 pub use ingester::Ingester;
+pub use operators::{DeadLetter, DeadLetters, Which};
 pub use record::{FromOutbox, Headers, Refused, is_retried, key_and_lane, set_aside, set_unreadable_aside};
 pub use rows::keep;
 

@@ -6,6 +6,7 @@
 //! - What was begun is finished by us, not by its caller, and what was lost on the way is found and mended.
 //! - Bulk work has a rate of its own: the ledger of claims does not notice it.
 
+mod detached;
 mod error;
 mod inbox;
 pub mod inspect;
@@ -21,7 +22,6 @@ mod reconcile;
 mod relay;
 pub mod search;
 mod subscriptions;
-mod to_the_end;
 mod work;
 
 use crate::cache::Cache;

@@ -11,11 +11,11 @@
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Row, query};
 
+use super::detached::to_the_end;
 use super::error::FeedError;
 use super::message::{Happened, Original, SCHEMA_VERSION};
 use super::post::{Inspection, Post, PostId};
 use super::ready::ReadyPost;
-use super::to_the_end::to_the_end;
 use crate::cache::{Cache, CacheError, Found, Kind};
 use crate::clock::Millis;
 use crate::database::Database;

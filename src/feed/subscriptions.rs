@@ -8,9 +8,9 @@
 use sqlx::postgres::PgConnection;
 use sqlx::{query, query_scalar};
 
+use super::detached::to_the_end;
 use super::error::FeedError;
 use super::inbox::Inboxes;
-use super::to_the_end::to_the_end;
 use crate::config;
 use crate::database::Database;
 use crate::ids::UserId;

@@ -12,8 +12,8 @@
 //!
 //! Where another node has verified the server, this one holds its marks against it and follows.
 
-mod asked;
 mod error;
+mod known_elsewhere;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -167,9 +167,9 @@ impl Fence {
         if self.redis.last_change().await? > 0 || !self.campaigns.recorded().await?.is_empty() {
             self.let_others_recall(inspection).await?;
         }
-        let recorded = asked::ask(&self.redis, &self.database, &self.campaigns, &self.kafka).await?;
+        let recorded = known_elsewhere::ask(&self.redis, &self.database, &self.campaigns, &self.kafka).await?;
         let lost = self.recall(inspection, Rebuilds::BeginAgain).await?;
-        for (campaign, generation) in asked::contradicted(&self.database).await? {
+        for (campaign, generation) in known_elsewhere::contradicted(&self.database).await? {
             if inspection.has(&campaign) {
                 let key = self.redis.keys().of(&campaign).campaign();
                 inspection.call(&HALT, [key], vec![Value::from(i64::from(generation))]).await?;

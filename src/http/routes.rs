@@ -10,7 +10,7 @@ use utoipa::openapi::Server;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::config;
-use crate::http::contract::headers;
+use crate::http::contract::header_names;
 use crate::http::contract::problem::{Code, Problem};
 use crate::http::serve::bare;
 use crate::http::serve::edge::Edge;
@@ -91,20 +91,20 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             header::IF_NONE_MATCH,
-            headers::IDEMPOTENCY_KEY,
-            headers::ONRUSH_PASS,
-            headers::ONRUSH_TICKET,
-            headers::LAST_EVENT_ID,
-            headers::X_REQUEST_ID,
+            header_names::IDEMPOTENCY_KEY,
+            header_names::ONRUSH_PASS,
+            header_names::ONRUSH_TICKET,
+            header_names::LAST_EVENT_ID,
+            header_names::X_REQUEST_ID,
         ])
         .expose_headers([
             header::LOCATION,
             header::ETAG,
             header::RETRY_AFTER,
             header::LINK,
-            headers::IDEMPOTENCY_REPLAYED,
-            headers::ONRUSH_STALE,
-            headers::X_REQUEST_ID,
+            header_names::IDEMPOTENCY_REPLAYED,
+            header_names::ONRUSH_STALE,
+            header_names::X_REQUEST_ID,
         ])
         .max_age(Duration::from_mins(10))
 }

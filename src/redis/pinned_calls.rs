@@ -10,10 +10,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::durability::Durability;
 use super::error::RedisError;
 use super::evalsha::is_unknown_script;
+use super::outcome::once;
 use super::pinned::{Connection, is_refusal};
 use super::redis::Redis;
 use super::script::{Arguments, Script};
-use super::sent::once;
 use super::value::Value;
 use crate::ids::CampaignId;
 

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::WaitingError;
 use super::gauges::Gauges;
-use super::lottery::Lottery;
+use super::publish_draw::DrawPublisher;
 use super::room::Room;
 use super::scripts::{Admitted, Piece, Scripts};
 use super::shared::Shared;
@@ -95,7 +95,7 @@ pub(super) struct RoomController {
     shared: Arc<Shared>,
     room: Arc<Room>,
     usher: Usher,
-    lottery: Lottery,
+    draw_publisher: DrawPublisher,
     gauges: Gauges,
     /// How many had been admitted when the waits were last counted, and when that was.
     counted_waits_of: u64,
@@ -108,7 +108,7 @@ pub(super) struct RoomController {
 impl RoomController {
     pub(super) fn new(shared: Arc<Shared>, room: Arc<Room>) -> Self {
         let usher = Usher::new(Arc::clone(&shared), Arc::clone(&room));
-        let lottery = Lottery::new(Arc::clone(&shared), Arc::clone(&room));
+        let draw_publisher = DrawPublisher::new(Arc::clone(&shared), Arc::clone(&room));
         let gauges = Gauges::new(room.campaign.id().as_str());
         // Whatever was known of it before may be of an end that is none any more.
         room.poke();
@@ -117,7 +117,7 @@ impl RoomController {
             shared,
             room,
             usher,
-            lottery,
+            draw_publisher,
             gauges,
             counted_waits_of: 0,
             counted_waits_at: now,
@@ -177,7 +177,7 @@ impl RoomController {
         let mut moved = self.room.was_poked();
         let before = self.room.newest();
         if before.as_deref().is_some_and(Snapshot::is_undrawn) {
-            moved |= self.lottery.tick().await?;
+            moved |= self.draw_publisher.tick().await?;
         }
         if before.as_deref().is_some_and(Snapshot::is_busy) {
             let admitted = self.usher.tick().await?;

@@ -9,7 +9,7 @@
 
 mod find;
 mod mend;
-mod way;
+mod under_way;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::kafka::KafkaError;
 use crate::redis::Redis;
 use find::{Fault, Page};
-use way::Way;
+use under_way::Way;
 
 /// How long a fault may take to be mended. A node without a share of the pace would wait for ever, with the lock.
 const MEND_MAX: Duration = Duration::from_mins(1);

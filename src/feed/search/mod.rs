@@ -5,10 +5,10 @@
 //! - One search is one statement, and its work has a limit: of what matches, the newest `candidates_max` are ranked.
 //! - What comes after a page was there when the first page was read: pages have no post twice, and miss none.
 
+mod characters;
 mod document;
 mod highlight;
 mod index;
-mod letters;
 mod particles;
 mod question;
 mod searcher;

@@ -10,8 +10,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use super::characters::Script;
 use super::document::quote;
-use super::letters::Script;
 use super::particles;
 use super::tokens::{Run, runs};
 

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use rust_stemmers::{Algorithm, Stemmer};
 
-use super::letters::{Letter, Script, letters};
+use super::characters::{Letter, Script, letters};
 use super::particles;
 
 /// A longer word is found by its beginning.

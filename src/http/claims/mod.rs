@@ -3,4 +3,4 @@
 pub(crate) mod coupons;
 pub(crate) mod routes;
 pub(crate) mod view;
-pub(crate) mod written;
+pub(crate) mod with_code;

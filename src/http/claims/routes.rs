@@ -17,7 +17,7 @@ use crate::claim::{Answer, Cancel, Claim, ClaimState, GiveBack, PassOf, Request}
 use crate::clock::Millis;
 use crate::http::auth::caller::{Caller, Operator, User};
 use crate::http::claims::view::ClaimView;
-use crate::http::contract::headers::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, ONRUSH_PASS};
+use crate::http::contract::header_names::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, ONRUSH_PASS};
 use crate::http::contract::input::{Input, header_of};
 use crate::http::contract::paging::Cursor;
 use crate::http::contract::problem::{Code, Problem};

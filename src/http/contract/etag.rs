@@ -7,7 +7,7 @@ use base64::Engine;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use crate::http::contract::headers::ONRUSH_STALE;
+use crate::http::contract::header_names::ONRUSH_STALE;
 
 /// What may be kept of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What is common to all routes: how a request is read, and how an answer, an error and a page of a list look.
 
 pub(crate) mod etag;
-pub(crate) mod headers;
+pub(crate) mod header_names;
 pub(crate) mod input;
 pub(crate) mod json;
 pub(crate) mod paging;

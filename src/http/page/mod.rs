@@ -6,10 +6,10 @@
 
 pub(crate) mod look;
 mod scene;
-mod status;
 mod texts;
 mod view;
 pub(crate) mod visitor;
+mod which_scene;
 mod words;
 
 use axum::extract::State;
@@ -30,9 +30,9 @@ use crate::http::waiting::answer::StatusView;
 use crate::ids::{CampaignId, IdempotencyKey, UserId};
 use crate::waiting::{Status, WaitingError};
 use scene::Scene;
-use status::PageStatus;
 use view::About;
 use visitor::{Visit, Who};
+use which_scene::PageStatus;
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -78,7 +78,7 @@ async fn show(State(app): State<App>, mut visit: Visit, input: Input) -> Result<
     // Looking picks the pass up, and who only wants to know whether there is a page does not look.
     let shown = match visit.user().filter(|_| !input.is_head()) {
         None => app.waiting_room(&id).await.map(|(campaign, _)| for_nobody(&app, &campaign, &visit.who)),
-        Some(user) => status::scene(&app, &mut visit, &id, &user).await,
+        Some(user) => which_scene::scene(&app, &mut visit, &id, &user).await,
     };
     let (about, scene) = shown.unwrap_or_else(|problem| of_problem(&id, &problem));
     page(&app, visit, &about, &scene)
@@ -118,7 +118,7 @@ async fn join(State(app): State<App>, visit: Visit, input: Input) -> Result<Resp
     act(&app, visit, &input, async |visit, id, user| {
         let (campaign, room) = app.waiting_room(id).await?;
         match app.waiting.join(&room, user).await {
-            Err(WaitingError::Full) => Ok(Done::shows(status::about_campaign(&campaign), Scene::Full)),
+            Err(WaitingError::Full) => Ok(Done::shows(which_scene::about_campaign(&campaign), Scene::Full)),
             Err(error) => Err(error.into()),
             Ok(Status::Stranger | Status::NotOpenYet { .. } | Status::Closed | Status::Expired) => Ok(Done::SeeOther),
             Ok(status) => {
@@ -167,7 +167,9 @@ async fn claim(State(app): State<App>, visit: Visit, input: Input) -> Result<Res
         match claims::submit(&app, user.clone(), id, key.as_ref(), pass.as_deref()).await {
             Ok(_) => Ok(Done::SeeOther),
             Err(problem) if problem.code == Code::NotFound => Err(problem),
-            Err(problem) => Ok(Done::shows(status::about_campaign(&stands.campaign), Scene::Refused(problem.code))),
+            Err(problem) => {
+                Ok(Done::shows(which_scene::about_campaign(&stands.campaign), Scene::Refused(problem.code)))
+            }
         }
     })
     .await
@@ -216,7 +218,7 @@ fn for_nobody(app: &App, campaign: &Campaign, who: &Who) -> (About, Scene) {
         Who::TooLong => Scene::TooLong,
         Who::Cookieless => Scene::Cookieless,
     };
-    (status::about_campaign(campaign), scene)
+    (which_scene::about_campaign(campaign), scene)
 }
 
 /// What is shown where nothing can be.

@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 
 use crate::http::auth::caller::User;
-use crate::http::contract::headers::X_REQUEST_ID;
+use crate::http::contract::header_names::X_REQUEST_ID;
 use crate::http::state::App;
 
 const GRANTED: &[u8] = br#"{"claim_id":"rush-1795203709643.1.123456","campaign_id":"rush-1795203709643","user_id":"user-123456","number":123456,"coupon_code":"7Q4M-WX2A-9KCD-RT5H-3NVE","state":"live","claimed_at":"2026-12-01T01:00:00.000Z","durability":"memory"}"#;

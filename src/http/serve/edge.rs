@@ -20,7 +20,7 @@ use tower::Service;
 use tracing::Instrument;
 
 use crate::config;
-use crate::http::contract::headers::X_REQUEST_ID;
+use crate::http::contract::header_names::X_REQUEST_ID;
 use crate::http::contract::input::SharedBody;
 use crate::http::contract::problem::{Code, Problem};
 use crate::http::serve::fast_path::HotRoute;

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config;
 use crate::http::serve::edge::Edge;
-use crate::http::serve::shares::Shares;
+use crate::http::serve::http2_shares::Shares;
 use crate::http::serve::stack::Stack;
 use crate::http::serve::stall::Guarded;
 use crate::http::serve::version::is_http2;

@@ -25,7 +25,7 @@ use utoipa_axum::routes;
 
 use crate::campaign::{Campaign, Definition, Message};
 use crate::http::auth::caller::User;
-use crate::http::contract::headers::LAST_EVENT_ID;
+use crate::http::contract::header_names::LAST_EVENT_ID;
 use crate::http::contract::input::Input;
 use crate::http::contract::problem::{Code, Problem};
 use crate::http::contract::response::{done, head_only};

@@ -14,7 +14,7 @@ use crate::campaign::Campaign;
 use crate::clock::Millis;
 use crate::hex::{from_hex, to_hex};
 use crate::http::auth::caller::User;
-use crate::http::contract::headers::ONRUSH_TICKET;
+use crate::http::contract::header_names::ONRUSH_TICKET;
 use crate::http::contract::input::Input;
 use crate::http::contract::problem::{Code, Problem};
 use crate::http::contract::response::{head_only, private};

@@ -28,12 +28,12 @@ const LIST_BYTES: usize = 512 << 10;
 /// The list, ascending by number.
 type List = Vec<(u64, String)>;
 
-pub(super) struct Lottery {
+pub(super) struct DrawPublisher {
     shared: Arc<Shared>,
     room: Arc<Room>,
 }
 
-impl Lottery {
+impl DrawPublisher {
     pub(super) fn new(shared: Arc<Shared>, room: Arc<Room>) -> Self {
         Self { shared, room }
     }
