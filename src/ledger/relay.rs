@@ -98,7 +98,7 @@ impl Relay {
                 tracing::warn!(%campaign, %error, "relaying failed; it begins again from the head");
             }
             Drained::LeaseLost => {
-                tracing::warn!(%campaign, "another node has taken over the relay of this campaign; this one goes on with the others")
+                tracing::warn!(%campaign, "another node has taken over the relay of this campaign; this one goes on with the others");
             }
             Drained::Empty | Drained::HeldByAnother => {}
         }
