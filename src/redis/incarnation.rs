@@ -53,7 +53,8 @@ pub(super) struct Fence {
     pub(super) met: Notify,
     /// How many incarnations this node has let decide.
     pub(super) lives: AtomicU64,
-    /// What was verified may be gone, although the server lives on (see [`Redis::doubt`]): how often that was noticed, and up to which time all was verified since.
+    /// What was verified may be gone, although the server lives on (see [`super::Redis::doubt`]): how often that was noticed, and up
+    /// to which time all was verified since.
     pub(super) doubts: AtomicU64,
     pub(super) settled: AtomicU64,
     /// Since when a server is refused; `None`: none is, as far as anyone has met one.
