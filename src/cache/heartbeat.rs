@@ -21,7 +21,7 @@ static HEARTBEAT: Script<1> = script!("cache/heartbeat");
 /// How often bytes and entries are counted.
 const SIZES_EVERY: Duration = Duration::from_secs(1);
 
-/// Keeps a node's cache trusted. Without it nothing in memory is trusted, and Redis never comes back.
+/// What a node's trust in its memory comes from. Without it nothing in memory is trusted, and a shard that was away stays away.
 pub struct Heartbeat {
     node: Arc<Node>,
     /// Tells the heartbeats of this loop from all others.

@@ -1,8 +1,8 @@
 //! May this node trust its memory? Only while it hears its own heartbeats: then it hears what others say, too.
 //!
 //! - What was asked for before the last gap is not trusted: an invalidation may have been missed in it.
-//! - A message that is lost after the last heartbeat that was heard is trusted away at most `silence_ms_max` after that heartbeat was
-//!   sent, since from then on nothing is trusted.
+//! - An invalidation that is lost after the last heartbeat that was heard has no effect for `silence_ms_max` after that heartbeat
+//!   was sent, and no longer: from then on nothing is trusted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};

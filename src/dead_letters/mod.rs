@@ -3,8 +3,8 @@
 //! - Such a record goes to its topic's dead letters, and only then is an offset committed past it.
 //! - A dead letter is tried again some times, at its turn like every record, before it waits for an operator: what was wrong
 //!   may have been mended, or the one that could not read it replaced.
-//! - What an operator has to look at is a row, with an id that no other letter has, of whatever topic.
-//! - A letter knows what it is: its topic and place, the lane that could not deal with it, and where a replay sends it. Only
+//! - What an operator has to look at is a row, with an id that no other dead letter has, of whatever topic.
+//! - A dead letter knows what it is: its topic and place, the lane that could not deal with it, and where a replay sends it. Only
 //!   that lane sees it again.
 
 mod ingester;

@@ -1,6 +1,6 @@
 //! What waits for an operator, and sending it back.
 //!
-//! A letter is sent back as it was: the same key and the same value. One of the ledger goes to the topic of facts, and so
+//! A dead letter is sent back as it was: the same key and the same value. One of the ledger goes to the topic of facts, and so
 //! through the writer like every fact: throttled, compared, and a new dead letter if it cannot become a row again. One of
 //! a lane goes to the topic of dead letters, where only that lane sees it. What nobody wants back is discarded, with a reason.
 
@@ -19,7 +19,7 @@ use crate::kafka::{Outgoing, Producer};
 /// Letters that one transaction sends back.
 const REPLAY_AT_ONCE: i64 = 200;
 
-/// The operators' door to dead letters.
+/// What operators do with dead letters.
 #[derive(Clone)]
 pub struct DeadLetters {
     database: Database,
@@ -70,7 +70,7 @@ impl DeadLetter {
     }
 }
 
-/// Which letters.
+/// Which dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Which {
     /// These.
@@ -101,8 +101,8 @@ impl DeadLetters {
         Ok(letters)
     }
 
-    /// Sends letters back, and answers how many; those that were sent back before are left alone. `None`, and nothing
-    /// is done, if one of the ids is no letter's.
+    /// Sends dead letters back, and answers how many; those that were sent back before are left alone. `None`, and nothing
+    /// is done, if one of the ids is no dead letter's.
     pub async fn replay(&self, which: &Which) -> Result<Option<u64>, DeadLettersError> {
         if let Which::Ids(ids) = which
             && !self.knows_all(ids).await?
@@ -122,8 +122,8 @@ impl DeadLetters {
         }
     }
 
-    /// Leaves letters at that, for this reason, and answers how many; those that do not wait are left alone. They stay in the
-    /// list, and nobody is told of them any more. `None`, and nothing is done, if one of the ids is no letter's.
+    /// Leaves dead letters at that, for this reason, and answers how many; those that do not wait are left alone. They stay in the
+    /// list, and nobody is told of them any more. `None`, and nothing is done, if one of the ids is no dead letter's.
     pub async fn discard(&self, ids: &[String], reason: &str) -> Result<Option<u64>, DeadLettersError> {
         if !self.knows_all(ids).await? {
             return Ok(None);
@@ -199,7 +199,7 @@ impl DeadLetters {
     }
 }
 
-/// A letter that is sent back.
+/// A dead letter that is sent back.
 #[derive(FromRow)]
 struct Waiting {
     id: String,

@@ -71,7 +71,7 @@ pub struct FromOutbox<'a> {
 }
 
 /// Publishes what cannot be read of this outbox (`from`, its key) to `to`, the ledger's topic of dead letters. All of it is
-/// there afterwards, or it fails. The letter's origin names the outbox and the entry, and its record has all that was there.
+/// there afterwards, or it fails. The dead letter's origin names the outbox and the entry, and its record has all that was there.
 pub async fn set_unreadable_aside(
     producer: &Producer,
     (from, to): (&str, &str),
@@ -120,7 +120,7 @@ pub struct Headers {
 }
 
 impl Headers {
-    /// Of a record that is set aside. One that was a dead letter before goes on being that letter.
+    /// Of a record that is set aside. One that was a dead letter before goes on being that dead letter.
     fn of(topic: &str, record: &Record, lane: Option<&str>, reason: &str) -> Self {
         if let Some(before) = Self::of_retried(record) {
             let tries = i32::try_from(record.tries).unwrap_or(i32::MAX).saturating_add(1);

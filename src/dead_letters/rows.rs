@@ -4,7 +4,7 @@ use super::record::{Headers, campaign_of};
 use crate::database::Database;
 use crate::kafka::Record;
 
-/// Writes the letters of a topic of dead letters down, whose lanes have given them up. What is there already stays as it
+/// Writes the dead letters of a topic of dead letters down, whose lanes have given them up. What is there already stays as it
 /// is: whoever dies after it may call it again.
 pub async fn keep(database: &Database, topic: &str, letters: &[(Headers, &Record)]) -> Result<(), sqlx::Error> {
     let headers = || letters.iter().map(|(headers, _)| headers);
@@ -15,7 +15,7 @@ pub async fn keep(database: &Database, topic: &str, letters: &[(Headers, &Record
         None => format!("{}-{}", record.partition, record.offset),
     });
     sqlx::query(
-        // A topic of dead letters that was made anew counts from 0 again: an id that is another letter's gets a suffix.
+        // A topic of dead letters that was made anew counts from 0 again: an id that is another dead letter's gets a suffix.
         "INSERT INTO dead_letters (id, attempts, topic, partition, record_offset, reason, record, record_key, campaign_id,
                                    lane, replay_topic)
          SELECT CASE WHEN EXISTS (SELECT FROM dead_letters d WHERE d.id = l.id AND d.record <> l.record)
