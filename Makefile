@@ -29,9 +29,9 @@ run: prerequisites services ## build, start everything, rush it once, and serve 
 	dev/run
 
 test: prerequisites services binaries models tools ## all tests, against the real stores
-	dev/skipped
+	@dev/skipped
 	cargo test --workspace --all-targets --no-fail-fast
-	dev/skipped
+	@dev/skipped
 
 unit: prerequisites ## the tests that need no service: seconds, once it is built
 	cargo test --workspace --exclude models --lib --bins
