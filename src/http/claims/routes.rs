@@ -70,8 +70,12 @@ struct ClaimPaging {
 impl App {
     /// The units that a user holds, by number.
     pub(crate) async fn held(&self, campaign: &Campaign, user: &UserId) -> Result<Vec<ClaimView>, Problem> {
-        let all = self.claims.of_user(campaign, user).await?;
-        self.claim_views(campaign, all.into_iter().filter(|claim| claim.state != ClaimState::GivenBack).collect())
+        self.held_of(campaign, self.claims.of_user(campaign, user).await?)
+    }
+
+    /// Of all that a user has claimed, what they hold.
+    pub(crate) fn held_of(&self, campaign: &Campaign, claims: Vec<Claim>) -> Result<Vec<ClaimView>, Problem> {
+        self.claim_views(campaign, claims.into_iter().filter(|claim| claim.state != ClaimState::GivenBack).collect())
     }
 
     /// The claim that the path names, with its campaign.

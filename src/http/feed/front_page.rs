@@ -13,10 +13,13 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::campaign::Campaign;
+use crate::claim::ClaimError;
 use crate::feed::{FeedPage, Wanted};
 use crate::http::auth::caller::User;
 use crate::http::campaigns::routes::{self as campaigns, CampaignPage};
 use crate::http::claims::routes::ClaimList;
+use crate::http::claims::view::ClaimView;
 use crate::http::contract::etag::{Keep, mark_stale, tag_of, tagged};
 use crate::http::contract::input::Input;
 use crate::http::contract::problem::{Code, Problem};
@@ -130,7 +133,7 @@ async fn feed(app: &App, user: &UserId) -> Result<FeedPage, Problem> {
 /// cannot be told, since Redis has lost them.
 async fn claims(app: &App, user: &UserId) -> Result<(ClaimList, Vec<String>), Problem> {
     let campaigns = app.campaigns.catalog().newest_listed(CLAIMED_CAMPAIGNS);
-    let held = join_all(campaigns.iter().map(|campaign| app.held(campaign, user))).await;
+    let held = join_all(campaigns.iter().map(|campaign| held(app, campaign, user))).await;
     let (mut items, mut unavailable) = (Vec::new(), Vec::new());
     for (campaign, held) in campaigns.iter().zip(held) {
         match held {
@@ -141,4 +144,13 @@ async fn claims(app: &App, user: &UserId) -> Result<(ClaimList, Vec<String>), Pr
     }
     items.truncate(CLAIMS_MAX);
     Ok((ClaimList { items }, unavailable))
+}
+
+/// What the user holds of one. Nobody holds anything of a campaign that is being made: it hides nothing of the others.
+async fn held(app: &App, campaign: &Campaign, user: &UserId) -> Result<Vec<ClaimView>, Problem> {
+    match app.claims.of_user(campaign, user).await {
+        Err(ClaimError::BeingMade) => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+        Ok(claims) => app.held_of(campaign, claims),
+    }
 }
