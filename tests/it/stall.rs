@@ -9,6 +9,9 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::support::installation::{Client, Installation, TestNode};
 use crate::support::stores::eventually;
 
+/// All nodes of this process count together who was let go: who counts that is alone.
+static COUNTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// A request for something large.
 const REQUEST: &[u8] = b"GET /openapi.json HTTP/1.1\r\nHost: onrush\r\n\r\n";
 
@@ -36,6 +39,7 @@ async fn read_all(stream: &mut TcpStream) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_asks_and_never_reads_is_let_go_and_who_reads_slowly_is_not() {
+    let _alone = COUNTING.lock().await;
     let installation = Installation::with(|config| config.http.write_stall_ms = 1_000).await;
     let node = installation.node(Role::Serve).await;
     let size = node.get("/openapi.json").await.body.to_string().len();
@@ -87,6 +91,7 @@ async fn a_connection_with_nothing_to_write_may_be_silent_for_as_long_as_it_like
 /// A thousand who do not read would otherwise use up the memory that the kernel has for connections, and with it everybody's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_kernel_keeps_no_more_for_who_does_not_read_than_is_set() {
+    let _alone = COUNTING.lock().await;
     let installation = Installation::with(|config| config.http.write_stall_ms = 1_000).await;
     let kept_max = 2 * installation.config.http.kernel_send_bytes_max as usize;
     let node = installation.node(Role::Serve).await;
